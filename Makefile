@@ -1,0 +1,70 @@
+# The commands a newcomer types. Each brings the virtual environment up to date first.
+#   make demo       train the classic network and analyse one image
+#   make test       the tests, in under ten minutes on two cores
+#   make test-full  the slow, full-size checks too
+#   make check      format, lint, types, layers, docs
+#   make lock       write requirements.lock anew from the newest versions
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-full check format lock docs bench clean
+
+# The newest Python that TensorFlow has wheels for and this machine has; `make PYTHON=... demo` overrides it.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(not sys.version_info >= (3, 11))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := requirements.lock
+
+help:
+	@sed -n '2,6s/^#   //p' Makefile
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "cnnlab needs Python 3.11 or newer, and there is none on the PATH."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+
+$(VENV)/.installed: pyproject.toml $(LOCK) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --constraint $(LOCK) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml $(LOCK) $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint $(LOCK) --group dev
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/cnnlab train --out runs/demo --resume
+	$(BIN)/cnnlab analyze occlusion --model runs/demo --image examples/7.png --out runs/demo/analyses/occlusion
+	@echo
+	@echo "Look at:"
+	@ls -1 runs/demo/*.png runs/demo/analyses/occlusion/*.png runs/demo/run.json \
+		runs/demo/analyses/occlusion/result.json | sed 's/^/  /'
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m "not full"
+
+test-full: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python docs/generate.py
+
+# Resolved afresh, whatever is installed; names and versions only, so that any package index serves them.
+lock: $(BIN)/python
+	$(BIN)/python -m pip install --quiet --dry-run --ignore-installed --report $(VENV)/report.json \
+		--editable . --group dev
+	$(BIN)/python -c 'import json, sys; \
+		found = [item["metadata"] for item in json.load(open(sys.argv[1]))["install"]]; \
+		print(*sorted("{name}=={version}".format(**m) for m in found if m["name"] != "cnnlab"), sep="\n")' \
+		$(VENV)/report.json > $(LOCK)
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
