@@ -1,0 +1,251 @@
+"""Reading a frozen graph: which layers it has, what they are called, their kernels, biases and shapes.
+
+A layer is a scope: the operations that share the name its author gave it (``.../conv1/convolution``,
+``.../conv1/BiasAdd``, ``.../conv1/Relu`` are the layer ``conv1``). Its output is the last of its operations on the way
+from the image to the logits, so that a layer with a built-in activation ends after the activation, as in Keras.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from cnnlab.classifier.freeze import Frozen
+
+WEIGHTED = {
+    "Conv2D": "Conv2D",
+    "DepthwiseConv2dNative": "DepthwiseConv2D",
+    "Conv2DBackpropInput": "Conv2DTranspose",
+    "MatMul": "Dense",
+}
+"""Operations that apply weights, and the Keras layer that each stands for."""
+
+KINDS = {
+    "MaxPool": "MaxPool",
+    "AvgPool": "AveragePool",
+    "FusedBatchNormV3": "BatchNorm",
+    "Softmax": "Softmax",
+    "Relu": "ReLU",
+    "Relu6": "ReLU6",
+    "LeakyRelu": "LeakyReLU",
+    "Elu": "ELU",
+    "Selu": "SELU",
+    "Sigmoid": "Sigmoid",
+    "Tanh": "Tanh",
+    "Mean": "GlobalAveragePool",
+    "Max": "GlobalMaxPool",
+    "ConcatV2": "Concatenate",
+    "Pad": "ZeroPadding",
+    "PadV2": "ZeroPadding",
+    "ResizeBilinear": "Resizing",
+    "ResizeNearestNeighbor": "Resizing",
+    "Reshape": "Flatten",
+    "BiasAdd": "Bias",
+    "AddV2": "Add",
+    "Add": "Add",
+    "Mul": "Multiply",
+    "Sub": "Subtract",
+    "RealDiv": "Divide",
+}
+"""The other operations that name a layer's kind, the most telling first."""
+
+# Operations that belong to the layer before them where a graph has no scopes to tell.
+_CONTINUES = {"BiasAdd", "AddV2", "Add", "Identity", "Shape", "StridedSlice", "Pack", "Squeeze", "Cast", "Reshape"}
+_ABOUT_SHAPE = {"Shape", "StridedSlice", "Pack", "Size", "Rank", "Prod", "GatherV2"}
+
+# Scopes that a framework opens inside a layer, and those of function calls around the whole model.
+_INNER = re.compile(r"(batchnorm|moments|dropout|convolution|depthwise)(_\d+)?")
+_CALLS = re.compile(r"((Stateful)?PartitionedCall|Func|serving_default)(_\d+)?")
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer of an opened model.
+
+    Attributes:
+        name: The name its author gave it, as far as the graph keeps it.
+        kind: ``Conv2D``, ``DepthwiseConv2D``, ``Dense``, ``MaxPool``, ``BatchNorm`` and so on.
+        kernel: Weights [h, w, in, out] of a convolution ([h, w, in, multiplier] of a depthwise one), [in, out] of a
+            dense layer; None where there are none.
+        bias: [out], or None.
+        input_shape: Shape of its input without the batch; None where a side is open.
+        output_shape: Shape of its output without the batch.
+        parameters: How many stored numbers it holds, the statistics of batch normalisation included.
+        tensor: The name of its output in the graph.
+    """
+
+    name: str
+    kind: str
+    kernel: np.ndarray | None
+    bias: np.ndarray | None
+    input_shape: tuple[int | None, ...]
+    output_shape: tuple[int | None, ...]
+    parameters: int
+    tensor: str
+
+
+def read_layers(frozen: Frozen, end: Any) -> tuple[Layer, ...]:
+    """List the layers between the image and ``end`` (the logits), in graph order."""
+    return _Reading(frozen, end).layers()
+
+
+class _Reading:
+    def __init__(self, frozen: Frozen, end: Any) -> None:
+        self._frozen, self._end = frozen, end
+
+    @cached_property
+    def path(self) -> tuple[Any, ...]:
+        """The operations whose value depends on the image and on which the end depends, in graph order."""
+        wanted: set[str] = set()
+        waiting = [self._end.op]
+        while waiting:
+            operation = waiting.pop()
+            if operation.name not in wanted:
+                wanted.add(operation.name)
+                waiting += [tensor.op for tensor in operation.inputs]
+        live = {self._frozen.input.op.name}
+        path = []
+        for operation in self._frozen.graph.get_operations():
+            if operation.name in wanted and any(tensor.op.name in live for tensor in operation.inputs):
+                live.add(operation.name)
+                path.append(operation)
+        return tuple(path)
+
+    @cached_property
+    def _live(self) -> set[str]:
+        return {operation.name for operation in self.path} | {self._frozen.input.op.name}
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Describe each group of operations that does more than pass its input on."""
+        groups = self._groups()
+        names = author_names(list(groups))
+        described = (self._layer(names[scope], operations) for scope, operations in groups.items())
+        return tuple(layer for layer in described if layer is not None)
+
+    def _groups(self) -> dict[str, list[Any]]:
+        """Group the path by scope; without scopes (plain TensorFlow), each telling operation begins a layer."""
+        groups: dict[str, list[Any]] = {}
+        counts: Counter[str] = Counter()
+        current = ""
+        for operation in self.path:
+            if operation.type in _ABOUT_SHAPE or operation.type == "Identity":
+                continue
+            scope = layer_scope(operation.name)
+            if not scope:
+                noun = WEIGHTED.get(operation.type) or KINDS.get(operation.type, operation.type)
+                if operation.type not in _CONTINUES or not current:
+                    counts[noun] += 1
+                    current = f"{noun.lower()}_{counts[noun]}"
+                scope = current
+            groups.setdefault(scope, []).append(operation)
+        return groups
+
+    def _layer(self, name: str, operations: list[Any]) -> Layer | None:
+        data = [operation for operation in operations if operation.outputs]
+        if not data:
+            return None
+        weighted = next((op for op in data if op.type in WEIGHTED and self._kernel(op) is not None), None)
+        return Layer(
+            name=name,
+            kind=_kind(data, weighted),
+            kernel=None if weighted is None else self._kernel(weighted),
+            bias=None if weighted is None else self._bias(weighted, data),
+            input_shape=_shape(next(tensor for tensor in data[0].inputs if tensor.op.name in self._live)),
+            output_shape=_shape(data[-1].outputs[0]),
+            parameters=self._parameters(operations),
+            tensor=data[-1].outputs[0].name,
+        )
+
+    def _kernel(self, operation: Any) -> np.ndarray | None:
+        value = self._constant(operation.inputs[1])
+        if value is not None and operation.type == "Conv2DBackpropInput":
+            value = value.transpose(0, 1, 3, 2)
+        if value is not None and operation.type == "MatMul" and operation.get_attr("transpose_b"):
+            value = value.T
+        return value
+
+    def _bias(self, weighted: Any, data: Sequence[Any]) -> np.ndarray | None:
+        """The constant [out] that is added to what the weights gave."""
+        for operation in data:
+            names = [tensor.op.name for tensor in operation.inputs]
+            if operation.type in ("BiasAdd", "AddV2", "Add") and weighted.name in names:
+                for tensor in operation.inputs:
+                    value = self._constant(tensor)
+                    if value is not None and value.size == operation.outputs[0].shape[-1]:
+                        return value.reshape(-1)
+        return None
+
+    def _constant(self, tensor: Any) -> np.ndarray | None:
+        """The value of a tensor that does not depend on the image; None of one that does."""
+        if tensor.op.name in self._live:
+            return None
+        value: np.ndarray = self._frozen.function.prune([], tensor)().numpy()
+        return value
+
+    def _parameters(self, operations: list[Any]) -> int:
+        """Count the stored numbers that the operations read: constants that were variables, each once."""
+        found: dict[str, int] = {}
+        waiting = [tensor.op for op in operations for tensor in op.inputs if tensor.op.name not in self._live]
+        while waiting:
+            operation = waiting.pop()
+            # Shapes, axes and the like are integers; a scalar float is an epsilon.
+            if operation.type == "Const" and operation.outputs[0].dtype.is_floating:
+                size = operation.outputs[0].shape.num_elements()
+                if operation.outputs[0].shape.rank:
+                    found[operation.name] = size
+            waiting += [tensor.op for tensor in operation.inputs]
+        return sum(found.values())
+
+
+def _shape(tensor: Any) -> tuple[int | None, ...]:
+    return tuple(tensor.shape.as_list()[1:]) if tensor.shape.rank else ()
+
+
+def _kind(data: list[Any], weighted: Any) -> str:
+    if weighted is not None:
+        return WEIGHTED[weighted.type]
+    if any("batchnorm" in operation.name for operation in data):
+        return "BatchNorm"
+    types = {operation.type for operation in data}
+    return next((kind for kind_of, kind in KINDS.items() if kind_of in types), data[-1].type)
+
+
+def layer_scope(operation: str) -> str:
+    """Return the scope of the layer that an operation belongs to; empty where its name has none.
+
+    >>> layer_scope("StatefulPartitionedCall/sequential_1/bn1_1/batchnorm/mul_1")
+    'sequential_1/bn1_1'
+    >>> layer_scope("Conv2D")
+    ''
+    """
+    parts = [part for part in operation.split("/")[:-1] if part and not _CALLS.fullmatch(part)]
+    while parts and _INNER.fullmatch(parts[-1]):
+        parts.pop()
+    return "/".join(parts)
+
+
+def author_names(scopes: Sequence[str]) -> dict[str, str]:
+    """Give each scope the name its author gave the layer.
+
+    The scopes that all layers share (``sequential_1/``) are dropped, and so is the number that Keras 3 adds to every
+    layer when it traces a model (``conv1_1``), as long as names stay unique.
+
+    >>> author_names(["sequential_1/conv1_1", "sequential_1/fc1_1"])
+    {'sequential_1/conv1_1': 'conv1', 'sequential_1/fc1_1': 'fc1'}
+    """
+    split = [scope.split("/") for scope in scopes]
+    shared = 0
+    while split and all(len(parts) > shared + 1 and parts[shared] == split[0][shared] for parts in split):
+        shared += 1
+    short = {scope: "/".join(parts[shared:]) for scope, parts in zip(scopes, split, strict=True)}
+    plain = {scope: re.sub(r"_1(?=/|$)", "", name) for scope, name in short.items()}
+    traced = all(re.search(r"_1$", name) for name in short.values())
+    unique = len(set(plain.values())) == len(plain)
+    return plain if traced and unique else short
