@@ -1,0 +1,197 @@
+"""The images that an analysis is given, wherever they come from, in the model's own shape and value range."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnnlab.errors import CnnlabError, UsageError
+
+if TYPE_CHECKING:
+    from cnnlab.classifier import Classifier
+    from cnnlab.datasets import Dataset, Split
+
+UNKNOWN = -1
+"""The label of an image whose class nobody told."""
+
+
+class Inputs:
+    """Images [N, H, W, C] float32 in the model's value range, their labels, and where they came from.
+
+    Attributes:
+        labels: int64 [N]; -1 where unknown.
+        sources: Where each image came from: a path, or ``mnist/test:0``.
+        notes: What was done to make the images fit the model (resized, converted to grey), one sentence each.
+        dataset: The dataset that the images belong to, or that the model was trained on; None where there is none.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[np.ndarray], np.ndarray],
+        labels: np.ndarray,
+        sources: Sequence[str],
+        *,
+        dataset: Dataset | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self._read = read
+        self.labels = np.asarray(labels, np.int64)
+        self.sources = tuple(sources)
+        self.dataset = dataset
+        self.notes = tuple(notes)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """All images [N, H, W, C], read-only. Use :meth:`batches` where the whole set need not lie in memory."""
+        images = self._checked(np.arange(len(self)))
+        images.flags.writeable = False
+        return images
+
+    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Go through (images, labels), at most ``size`` at a time, reading only those."""
+        for start in range(0, len(self), size):
+            indices = np.arange(start, min(start + size, len(self)))
+            yield self._checked(indices), self.labels[indices]
+
+    def select(self, indices: Sequence[int] | np.ndarray) -> Inputs:
+        """Return the inputs at ``indices``, in that order."""
+        chosen = np.arange(len(self))[np.asarray(indices)]
+        return Inputs(
+            lambda wanted: self._read(chosen[wanted]),
+            self.labels[chosen],
+            [self.sources[index] for index in chosen],
+            dataset=self.dataset,
+            notes=self.notes,
+        )
+
+    def records(self, size: int = 1024) -> list[dict[str, Any]]:
+        """Describe every image for ``result.json``: source, digest of its float32 bytes, shape, label (or None)."""
+        rows: list[dict[str, Any]] = []
+        for images, labels in self.batches(size):
+            for image, label in zip(images, labels, strict=True):
+                rows.append(
+                    {
+                        "source": self.sources[len(rows)],
+                        "digest": hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest(),
+                        "shape": list(image.shape),
+                        "label": None if label == UNKNOWN else int(label),
+                    }
+                )
+        return rows
+
+    def _checked(self, indices: np.ndarray) -> np.ndarray:
+        images = np.array(self._read(indices), np.float32)
+        finite = np.isfinite(images).all(axis=(1, 2, 3))
+        if not finite.all():
+            first = int(np.flatnonzero(~finite)[0])
+            raise CnnlabError(
+                f"{self.sources[indices[first]]} holds values that are not finite (NaN or infinity); every pixel "
+                "must be a number. Repair or leave out the image."
+            )
+        return images
+
+
+def from_arrays(
+    classifier: Classifier,
+    images: np.ndarray,
+    labels: Any = None,
+    *,
+    sources: Sequence[str] | None = None,
+    dataset: Dataset | None = None,
+    notes: Sequence[str] = (),
+) -> Inputs:
+    """Take arrays that are already in the model's value range.
+
+    Args:
+        classifier: The model they are for.
+        images: [N, H, W, C], [N, H, W] for grey ones, or one image [H, W, C] or [H, W].
+        labels: One label, or [N]; None or -1 where unknown.
+        sources: Where each image came from; ``array:0`` and so on by default.
+        dataset: The dataset they belong to.
+        notes: What was done to them.
+
+    Raises:
+        UsageError: The shape, the range or a label does not fit the model.
+    """
+    array = _batch(np.asarray(images), classifier.input_shape)
+    low, high = classifier.bounds
+    slack = 1e-3 * (high - low)
+    if array.size and (np.nanmin(array) < low - slack or np.nanmax(array) > high + slack):
+        raise UsageError(
+            f"the images hold values from {np.nanmin(array):g} to {np.nanmax(array):g}, but the model takes {low:g} "
+            f"to {high:g}. Scale them first."
+        )
+    known = _labels(labels, len(array), classifier.num_classes)
+    names = sources or [f"array:{index}" for index in range(len(array))]
+    return Inputs(lambda indices: array[indices], known, names, dataset=dataset, notes=notes)
+
+
+def _batch(array: np.ndarray, shape: tuple[int | None, int | None, int]) -> np.ndarray:
+    channels = shape[2]
+    if array.ndim == 2 or (array.ndim == 3 and channels == 1 and array.shape[-1] != 1):
+        array = array[..., np.newaxis]
+    if array.ndim == 3:
+        array = array[np.newaxis]
+    expected = ", ".join("any" if side is None else str(side) for side in shape)
+    fits = array.ndim == 4 and all(
+        want is None or have == want for have, want in zip(array.shape[1:], shape, strict=True)
+    )
+    if not fits or array.dtype.kind not in "fiub":
+        raise UsageError(
+            f"the images have shape {list(array.shape)} and type {array.dtype}; expected numbers [N, {expected}]."
+        )
+    return array.astype(np.float32)
+
+
+def _labels(labels: Any, count: int, classes: int) -> np.ndarray:
+    if labels is None:
+        return np.full(count, UNKNOWN, np.int64)
+    array = np.asarray(labels)
+    if array.size and array.dtype.kind not in "iu":
+        raise UsageError(f"labels must be integers; received {array.dtype}.")
+    array = np.atleast_1d(array).astype(np.int64)
+    if array.shape != (count,):
+        raise UsageError(f"there are {count} images and labels of shape {list(array.shape)}; expected [{count}].")
+    wrong = array[(array < UNKNOWN) | (array >= classes)]
+    if wrong.size:
+        raise UsageError(f"the label {wrong[0]} is none of the model's {classes} classes, 0 to {classes - 1}.")
+    return array
+
+
+def from_split(
+    classifier: Classifier, dataset: Dataset, split_name: str, indices: Sequence[int] | np.ndarray
+) -> Inputs:
+    """Take images of a dataset, read as they are wanted and brought to the model's value range.
+
+    Raises:
+        UsageError: The dataset's images or labels do not fit the model, or an index is out of range.
+    """
+    split: Split = getattr(dataset, split_name)
+    chosen = np.asarray(indices, np.int64)
+    outside = chosen[(chosen < 0) | (chosen >= len(split))]
+    if outside.size:
+        raise UsageError(
+            f"there is no image {outside[0]} in {dataset.name}/{split_name}; it has 0 to {len(split) - 1}."
+        )
+    _batch(np.zeros((0, *split.shape), np.float32), classifier.input_shape)
+    labels = _labels(split.labels[chosen], len(chosen), classifier.num_classes)
+    return Inputs(
+        lambda wanted: _rescale(split.batch(chosen[wanted]), dataset.value_range, classifier.bounds),
+        labels,
+        [f"{dataset.name}/{split_name}:{index}" for index in chosen],
+        dataset=dataset,
+    )
+
+
+def _rescale(images: np.ndarray, source: tuple[float, float], target: tuple[float, float]) -> np.ndarray:
+    if source == target:
+        return images
+    unit = (images - source[0]) / (source[1] - source[0])
+    return (unit * (target[1] - target[0]) + target[0]).astype(np.float32)

@@ -1,0 +1,117 @@
+"""The command line: thin Click commands over the library, printed with Rich.
+
+Each command lives in a module of its own, imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from cnnlab import __version__
+from cnnlab.errors import CnnlabError, did_you_mean
+
+# In the order that --help shows them: a command, the module and attribute that hold it.
+COMMANDS = {
+    "train": "cnnlab.cli.train:train",
+    "evaluate": "cnnlab.cli.evaluate:evaluate",
+    "summary": "cnnlab.cli.summary:summary",
+    "runs": "cnnlab.cli.runs:runs",
+    "compare": "cnnlab.cli.runs:compare",
+    "analyze": "cnnlab.cli.analyze:analyze",
+    "datasets": "cnnlab.cli.datasets:datasets",
+    "plugins": "cnnlab.cli.plugins:plugins",
+    "completion": "cnnlab.cli.completion:completion",
+}
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is asked for, and suggests the nearest for a name it does not know."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the commands in the order of :data:`COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which is nearest."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"There is no command {args[0]!r}. {did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, package_name="cnnlab")
+def cli() -> None:
+    """Train a small CNN, then open any saved model up.
+
+    What did it learn, what does it look at, how is it fooled? `cnnlab train` makes a model, and
+    `cnnlab analyze NAME` asks one question of it, or of any saved Keras or TensorFlow model.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: 0 done, 1 could not be done, 2 wrong usage, 3 gate not met, 130 interrupted."""
+    _quieten_tensorflow()
+    debug = os.environ.get("CNNLAB_DEBUG") == "1"
+    try:
+        status = cli(prog_name="cnnlab", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _say("Interrupted.")
+        sys.exit(130)
+    except CnnlabError as error:
+        if debug:
+            raise
+        _say(f"Error: {error}")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more while closing it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        _say(f"Error: {_unexpected(error)}")
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _unexpected(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"the disk is full{f' ({error.filename})' if error.filename else ''}. Free some space and try again."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}." if error.filename else f"{error.strerror}."
+    return (
+        f"something unexpected went wrong in cnnlab {__version__}: {type(error).__name__}: {error}. "
+        "Set CNNLAB_DEBUG=1 to see where, and please report it."
+    )
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)
+
+
+def _quieten_tensorflow() -> None:
+    """Keep TensorFlow's start-up remarks about this machine out of the user's terminal."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "3")

@@ -1,0 +1,110 @@
+"""How a result looks in the terminal: its numbers, its pictures, its warnings and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from cnnlab.analysis.result import Result
+
+MOST_ROWS = 20
+"""Rows of the per-image table that the terminal shows; result.json holds them all."""
+
+
+def result(result: Result, files: Sequence[Path]) -> None:
+    """Print a result: metrics, rows, pictures; warnings on stderr; paths last."""
+    console = Console()
+    record = result.record
+    model = record["model"]["path"] or f"a live model ({record['model']['digest'][:12]})"
+    console.print(
+        f"[bold]{record['analysis']}[/] of {escape(str(model))}, {_images(record['inputs'])}, "
+        f"in {record['seconds']:.1f} s",
+        highlight=False,
+    )
+    if result.pictures:
+        pictures(console, result)
+    if result.rows:
+        console.print(rows_table(result.rows))
+    if result.metrics:
+        console.print(metrics_table(result))
+    warn(record["warnings"])
+    paths(console, files)
+
+
+def _images(inputs: Sequence[Mapping[str, Any]]) -> str:
+    if len(inputs) == 1:
+        return escape(str(inputs[0]["source"]))
+    return f"{len(inputs):,} images" if inputs else "no images"
+
+
+def metrics_table(result: Result) -> Table:
+    """The metrics: name, value, meaning."""
+    from cnnlab.analysis.declared import meaning
+    from cnnlab.plugins import registry
+
+    declared = registry.analyses()[result.record["analysis"]].metrics
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("metric")
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("meaning", style="dim")
+    for name, value in result.metrics.items():
+        table.add_row(escape(name), number(value), escape(meaning(declared, name) or ""))
+    return table
+
+
+def rows_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The per-image rows, the first of them where there are many."""
+    table = Table(box=box.SIMPLE_HEAD)
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    for name in columns:
+        is_text = isinstance(rows[0].get(name), str)
+        table.add_column(name.replace("_", " "), justify="left" if is_text else "right")
+    for row in rows[:MOST_ROWS]:
+        table.add_row(*(escape(number(row.get(name))) for name in columns))
+    if len(rows) > MOST_ROWS:
+        table.caption = f"and {len(rows) - MOST_ROWS:,} more in result.json"
+    return table
+
+
+def number(value: Any) -> str:
+    """Format a number to four significant digits; integers whole; None as a dash."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:.4g}"
+        case _:
+            return str(value)
+
+
+def pictures(console: Console, result: Result) -> None:
+    """Draw the result's pictures side by side, as wide as the terminal allows."""
+    from rich.columns import Columns
+
+    from cnnlab.figures import terminal
+
+    width = max(20, min(56, (console.width - 2) // min(len(result.pictures), 2) - 2))
+    console.print(Columns([terminal.render(picture, width) for picture in result.pictures], padding=(0, 2)))
+
+
+def warn(warnings: Sequence[str]) -> None:
+    """Print warnings on stderr, where scripts do not look for results."""
+    for warning in warnings:
+        Console(stderr=True).print(f"[yellow]Note:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+
+
+def paths(console: Console, files: Sequence[Path]) -> None:
+    """Print where the files are, one path a line so that each can be clicked or copied."""
+    for file in files:
+        console.print(f"  {escape(str(file))}", style="cyan", highlight=False, soft_wrap=True)
