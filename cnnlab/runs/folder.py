@@ -1,0 +1,212 @@
+"""Run folders: reading one, finding the newest, listing them all."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from cnnlab.errors import CnnlabError, did_you_mean
+from cnnlab.runs.history import read_history
+from cnnlab.runs.lock import RunLock
+
+DEFAULT_ROOT = Path("runs")
+"""Where runs are kept, below the current folder."""
+
+RECORD = "run.json"
+MODEL = "model"
+KERAS = "model.keras"
+HISTORY = "history.csv"
+CHECKPOINT = "checkpoint"
+SETTINGS = f"{CHECKPOINT}/settings.json"
+STATE = f"{CHECKPOINT}/state.npz"
+
+State = Literal["complete", "training", "unfinished", "damaged"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder, read when asked.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.resolve().name
+
+    @property
+    def model_path(self) -> Path:
+        """The SavedModel folder."""
+        return self.path / MODEL
+
+    @property
+    def keras_path(self) -> Path:
+        """The ``.keras`` file."""
+        return self.path / KERAS
+
+    @property
+    def history_path(self) -> Path:
+        """history.csv."""
+        return self.path / HISTORY
+
+    @property
+    def record_path(self) -> Path:
+        """run.json."""
+        return self.path / RECORD
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """The folder that ``--resume`` goes on from."""
+        return self.path / CHECKPOINT
+
+    @property
+    def complete(self) -> bool:
+        """Whether training has come to its end: run.json is the last file to be written."""
+        return self.record_path.is_file()
+
+    @property
+    def state(self) -> State:
+        """``complete``; ``training`` in some process just now; ``unfinished``; ``damaged``: run.json is unreadable."""
+        if not self.complete:
+            return "training" if RunLock(self.path).is_held() else "unfinished"
+        try:
+            _ = self.config
+        except CnnlabError:
+            return "damaged"
+        return "complete"
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """run.json as a dictionary; of an unfinished run, the settings that it was started with.
+
+        Raises:
+            CnnlabError: It is no JSON object, or lacks what every run.json has.
+        """
+        path = self.record_path if self.complete else self.path / SETTINGS
+        config = _read_object(path)
+        missing = [key for key in ("dataset", "architecture", "epochs") if key not in config]
+        if missing:
+            raise CnnlabError(f"{path} is not a run's record: it has no {missing[0]!r}.")
+        return config
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The final numbers: ``train_loss``, ``train_accuracy``, ``val_loss``, ``val_accuracy`` and others."""
+        return dict(self.config.get("metrics", {}))
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """A row per finished epoch: epoch, loss, accuracy, val_loss, val_accuracy, seconds."""
+        return read_history(self.history_path)
+
+    @property
+    def dataset_name(self) -> str:
+        """What :func:`cnnlab.datasets.load` takes to load the dataset again: a name or a path."""
+        dataset = self.config["dataset"]
+        return str(dataset.get("source", dataset["name"]))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the logits."""
+        return tuple(self.config["dataset"].get("class_names", ()))
+
+    @property
+    def created(self) -> datetime.datetime:
+        """When training started; of a folder that does not say, when it was last changed."""
+        try:
+            created = datetime.datetime.fromisoformat(self.config["created"])
+        except (CnnlabError, KeyError, TypeError, ValueError):
+            return datetime.datetime.fromtimestamp(self.path.stat().st_mtime, datetime.UTC)
+        return created if created.tzinfo else created.replace(tzinfo=datetime.UTC)
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CnnlabError(f"{path} does not exist, so {path.parent} is no run folder.") from None
+    except (ValueError, OSError) as error:
+        raise CnnlabError(f"{path} cannot be read: {error}. Train the run anew, or restore the file.") from None
+    if not isinstance(value, dict):
+        raise CnnlabError(f"{path} holds {type(value).__name__}, where a JSON object was expected.")
+    return value
+
+
+def is_run(folder: Path) -> bool:
+    """Whether ``folder`` is a run, complete or not."""
+    return (folder / RECORD).is_file() or (folder / SETTINGS).is_file()
+
+
+def list_runs(root: str | os.PathLike[str] = DEFAULT_ROOT) -> list[Run]:
+    """List the runs below ``root``, finished or not, newest first. No such folder, no runs."""
+    root = Path(root)
+    if not root.is_dir():
+        return []
+    runs = [Run(folder) for folder in root.iterdir() if folder.is_dir() and is_run(folder)]
+    return sorted(runs, key=lambda run: (run.created, run.name), reverse=True)
+
+
+def find(path: str | os.PathLike[str] | None = None, root: str | os.PathLike[str] = DEFAULT_ROOT) -> Run:
+    """Open a run that is complete.
+
+    Args:
+        path: Its folder, or its name below ``root``; None for the newest complete run below ``root``.
+        root: Where runs are kept.
+
+    Raises:
+        CnnlabError: There is none, or it is unfinished; the message says what to do.
+    """
+    if path is None:
+        return _newest(Path(root))
+    folder = Path(path)
+    if not folder.exists() and is_run(Path(root) / folder):
+        folder = Path(root) / folder
+    run = Run(folder)
+    if run.complete:
+        _ = run.config
+        return run
+    if not folder.exists():
+        known = did_you_mean(folder.name, [known.name for known in list_runs(root)])
+        raise CnnlabError(f"there is no run {folder}. {known}")
+    if is_run(folder):
+        raise CnnlabError(_unfinished(run))
+    raise CnnlabError(
+        f"{folder} is no run folder: it has no {RECORD}. `cnnlab runs` lists the runs, `cnnlab train` makes one."
+    )
+
+
+def _newest(root: Path) -> Run:
+    runs = list_runs(root)
+    for run in runs:
+        if run.state == "complete":
+            return run
+    if runs:
+        raise CnnlabError(f"no run below {root} is complete. {_unfinished(runs[0])}")
+    raise CnnlabError(f"there is no run below {root} yet. Train one with `cnnlab train`, or name a model with --model.")
+
+
+def _unfinished(run: Run) -> str:
+    if run.state == "damaged":
+        return f"{run.path} is damaged: {RECORD} cannot be read."
+    if run.state == "training":
+        return f"{run.path} is still being trained."
+    return f"{run.path} is unfinished; go on with `cnnlab train --out {run.path} --resume`."
+
+
+def new_folder(stem: str, root: str | os.PathLike[str] = DEFAULT_ROOT) -> Path:
+    """Return a path below ``root`` that does not exist yet: ``stem``, the present time, and a number where needed."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    candidate, count = Path(root) / f"{stem}-{stamp}", 1
+    while candidate.exists():
+        count += 1
+        candidate = Path(root) / f"{stem}-{stamp}-{count}"
+    return candidate

@@ -1,0 +1,77 @@
+"""Telling a run that is being trained from one that was interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from cnnlab.errors import CnnlabError
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: runs are not locked there
+    fcntl = None
+
+
+class RunLock:
+    """A lock on a run folder that its process loses when it ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "checkpoint" / "lock"
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Hold the lock inside the ``with`` block.
+
+        Raises:
+            CnnlabError: Another process is training this run.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT)
+        try:
+            if not _lock_soon(handle):
+                raise CnnlabError(
+                    f"{self._path.parent.parent} is being trained by another process; wait for it, or stop it and go "
+                    "on with --resume."
+                )
+            yield
+        finally:
+            os.close(handle)
+
+    def is_held(self) -> bool:
+        """Whether some process holds it now."""
+        try:
+            handle = os.open(self._path, os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            return not _lock(handle)
+        finally:
+            os.close(handle)
+
+
+def _lock_soon(handle: int) -> bool:
+    """Try for a moment: somebody who lists the runs holds each lock for as long as it takes to look."""
+    for _ in range(5):
+        if _lock(handle):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _lock(handle: int) -> bool:
+    """Take the lock of an open file; whether that went well. A file system without locks counts as unlocked."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,134 @@
+"""``cnnlab.train`` and ``cnnlab.training.build``: what the words alone rule out is refused before TensorFlow loads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnnlab.plugins import registry
+from cnnlab.training import place
+from cnnlab.training.reporter import Reporter
+from cnnlab.training.settings import Settings
+
+if TYPE_CHECKING:
+    import keras
+
+    from cnnlab.datasets import Dataset
+    from cnnlab.runs import Run
+
+
+def train(
+    dataset: str | os.PathLike[str] | Dataset = "mnist",
+    *,
+    architecture: str = "mnist-cnn",
+    batch_norm: bool = False,
+    recipe: str = "classic",
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    validation: int = 0,
+    limit: int | None = None,
+    precision: str = "float32",
+    seed: int = 0,
+    device: str = "auto",
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    reporter: Reporter | None = None,
+) -> Run:
+    """Train a network and leave a run folder.
+
+    The same settings, data and seed on the same CPU give bit-identical weights and history, but for the seconds; a run
+    that was interrupted and resumed gives those of one that was not. The weights of the last epoch are kept, whichever
+    epoch was best: nothing is chosen by the test images.
+
+    Args:
+        dataset: A name that ``cnnlab datasets`` lists, a path, ``keras:NAME``, or a Dataset.
+        architecture: The network, by the name of its plugin.
+        batch_norm: Put batch normalisation before each ReLU.
+        recipe: ``classic`` (Adam, batch 64, 10 epochs, a learning rate that is constant and over the last 30% of the
+            steps falls linearly to 0) or ``constant`` (the same without the fall).
+        epochs: How often to go through the training images, instead of the recipe's.
+        batch_size: Images per step, instead of the recipe's.
+        learning_rate: The learning rate that the recipe starts with, instead of its own.
+        validation: Hold out so many training images, drawn by the seed. They are evaluated after every epoch, and the
+            test images once at the end; with 0 the test images are evaluated after every epoch.
+        limit: Take only the first so many training images (those held out are drawn from these).
+        precision: What to compute in while training, ``float32``, ``bfloat16`` or ``float16``. Weights are kept,
+            evaluated and saved in float32.
+        seed: Seeds the initial weights, the order of the images, and which are held out.
+        device: ``auto``, ``cpu`` or ``gpu:0``.
+        out: The run folder; None for a new one below ``runs/``.
+        resume: Go on with the run in ``out`` (None: the newest unfinished one), which must have the same settings. A
+            complete run is returned as it is.
+        reporter: Is told of the progress.
+
+    Returns:
+        The complete run.
+
+    Raises:
+        UsageError: A value is wrong by itself, or differs from that of the run to go on with.
+        CnnlabError: The data cannot be read, the folder is taken, the loss diverged, the disk is full.
+        Interrupted: Ctrl-C (a KeyboardInterrupt); what was done is saved.
+    """
+    name = _source(dataset) if isinstance(dataset, (str, os.PathLike)) else dataset.name
+    settings = Settings(
+        dataset=name,
+        architecture=architecture,
+        batch_norm=batch_norm,
+        recipe=recipe,  # type: ignore[arg-type]  # checked by Settings
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        validation=validation,
+        limit=limit,
+        precision=precision,  # type: ignore[arg-type]
+        seed=seed,
+    ).filled()
+    reporter = reporter or Reporter()
+    run = place.choose(settings, out, resume)
+    if run.complete:
+        reporter.note(f"{run.path} is complete already; nothing was done.")
+        return run
+    try:
+        from cnnlab import datasets
+
+        reporter.stage("Reading the data")
+        data: Any = datasets.load(name) if isinstance(dataset, (str, os.PathLike)) else dataset
+
+        reporter.stage("Loading TensorFlow")
+        from cnnlab.training.session import train_in
+
+        return train_in(run, settings, data, device, reporter)
+    finally:
+        reporter.finished()
+
+
+def build(architecture: str, input_shape: Sequence[int], classes: int, batch_norm: bool = False) -> keras.Model:
+    """Build a network with fresh weights, by the name of its architecture.
+
+    Args:
+        architecture: The name of an installed architecture.
+        input_shape: Height, width and channels.
+        classes: How many logits it gives.
+        batch_norm: Whether to put batch normalisation before each ReLU.
+
+    Returns:
+        A ``keras.Model`` from images [N, H, W, C] to logits [N, classes].
+
+    Raises:
+        UsageError: There is no such architecture.
+        CnnlabError: It cannot be built for such images.
+    """
+    from cnnlab.training.network import build_network
+
+    return build_network(architecture, input_shape, classes, batch_norm)
+
+
+def _source(dataset: str | os.PathLike[str]) -> str:
+    """A path is made absolute, so that the run can be resumed, and its dataset found, from any folder."""
+    name = os.fspath(dataset)
+    if name not in registry.datasets() and Path(name).exists():
+        return str(Path(name).resolve())
+    return name

@@ -1,0 +1,86 @@
+"""Building a network by the name of its architecture."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+
+from cnnlab.errors import CnnlabError
+from cnnlab.plugins import registry
+from cnnlab.plugins.declarations import resolve
+
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+"""Keras' name for computing in a precision while the weights stay float32."""
+
+
+def build_network(
+    architecture: str,
+    input_shape: Sequence[int],
+    classes: int,
+    batch_norm: bool = False,
+    *,
+    precision: str = "float32",
+    seed: int | None = None,
+) -> keras.Model:
+    """Build a network.
+
+    Args:
+        architecture: The name of an installed architecture.
+        input_shape: Height, width and channels.
+        classes: How many logits it gives.
+        batch_norm: Whether to put batch normalisation before each activation.
+        precision: ``float32``, ``bfloat16`` or ``float16``: what it computes in. Its weights are float32.
+        seed: Seeds the initial weights; None leaves them to Keras' present state.
+
+    Returns:
+        A model from images [N, H, W, C] to logits [N, classes].
+
+    Raises:
+        UsageError: There is no such architecture.
+        CnnlabError: It cannot be built for such images, or does not give such logits.
+    """
+    declaration = registry.find_architecture(architecture)
+    shape = (int(input_shape[0]), int(input_shape[1]), int(input_shape[2]))
+    options = {"batch_norm": True} if batch_norm else {}
+    what = f"the architecture {architecture!r} for images of {'x'.join(map(str, shape))} and {classes} classes"
+    try:
+        with _seeded(seed), _policy(POLICIES[precision]):
+            model = resolve(declaration.build)(shape, classes, **options)
+            if not model.built:
+                model.build((None, *shape))
+    except CnnlabError:
+        raise
+    except Exception as error:
+        raise CnnlabError(f"{what} could not be built: {error}.") from error
+    if tuple(model.output_shape) != (None, classes):
+        raise CnnlabError(f"{what} gives outputs of shape {list(model.output_shape)}; expected [None, {classes}].")
+    return model
+
+
+@contextlib.contextmanager
+def _seeded(seed: int | None) -> Iterator[None]:
+    """Seed Keras, and give Python's and NumPy's global generators back as they were."""
+    if seed is None:
+        yield
+        return
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - Keras seeds the global ones
+    keras.utils.set_random_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+@contextlib.contextmanager
+def _policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

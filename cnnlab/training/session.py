@@ -1,0 +1,274 @@
+"""A training run from its first step to its last: epochs, evaluation, checkpoints, interruption."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from cnnlab.classifier.device import use_device
+from cnnlab.errors import CnnlabError
+from cnnlab.runs import Run, RunLock, remove_leftovers, write_history, write_json
+from cnnlab.runs.folder import SETTINGS, STATE, is_run
+from cnnlab.training import checkpoint, finish, record
+from cnnlab.training.checkpoint import Position
+from cnnlab.training.data import Batches, Feed, held_out, make_feed, shuffled
+from cnnlab.training.evaluation import Evaluator
+from cnnlab.training.interrupt import Interrupted, StopRequest, stop_on_interrupt
+from cnnlab.training.loop import TrainingLoop
+from cnnlab.training.network import build_network
+from cnnlab.training.optimizer import make_optimizer
+from cnnlab.training.place import command_to_resume
+from cnnlab.training.recipes import RECIPES
+from cnnlab.training.reporter import Progress, Reporter
+from cnnlab.training.schedules import schedule
+from cnnlab.training.settings import Settings
+
+if TYPE_CHECKING:
+    from cnnlab.datasets import Dataset
+
+CALL_SECONDS = 0.3
+"""About how long one call of the compiled loop takes: how often progress is shown and Ctrl-C heard."""
+
+SAVE_SECONDS = 300.0
+"""Epochs longer than this are saved in the middle, too."""
+
+
+def train_in(run: Run, settings: Settings, dataset: Dataset, device: str, reporter: Reporter) -> Run:
+    """Train, from the beginning or from the checkpoint in the folder, and complete the run.
+
+    Raises:
+        CnnlabError: It could not be done; finished epochs are kept.
+        Interrupted: Ctrl-C; finished steps are kept.
+    """
+    _check_data(settings, dataset)
+    with use_device(device) as used:
+        session = Session(run, settings, dataset, reporter)
+        start = record.at_start(settings, dataset, used, session.sizes)
+        with _opened(run), stop_on_interrupt() as request:
+            _begin(run, start, reporter)
+            session.train(request)
+            reporter.stage("Drawing and saving")
+            finish.complete(run, session.evaluated_model, dataset, session.position.history, session.stop_if_asked)
+    return Run(run.path)
+
+
+def _check_data(settings: Settings, dataset: Dataset) -> None:
+    if not len(dataset.train):
+        raise CnnlabError(f"the dataset {dataset.name} has no training images.")
+    settings.check_against(len(dataset.train))
+    if not settings.validation and not len(dataset.test):
+        raise CnnlabError(
+            f"the dataset {dataset.name} has no test images to evaluate. Hold out training images with --validation N."
+        )
+
+
+@contextlib.contextmanager
+def _opened(run: Run) -> Iterator[None]:
+    """Make the folder and keep it locked. Where it ends before the first checkpoint, nothing is left of it."""
+    existed = run.path.exists()
+    try:
+        with RunLock(run.path).hold():
+            try:
+                yield
+            except BaseException:
+                if not (run.path / STATE).exists():
+                    for file in (run.path / SETTINGS, run.history_path):
+                        file.unlink(missing_ok=True)
+                raise
+    except BaseException:
+        if not is_run(run.path):
+            (run.checkpoint_path / "lock").unlink(missing_ok=True)
+            for folder in [run.checkpoint_path, *([] if existed else [run.path])]:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+        raise
+
+
+def _begin(run: Run, start: dict[str, Any], reporter: Reporter) -> None:
+    """Record the settings, or check that the data are those that the run was started with."""
+    for folder in (run.path, run.checkpoint_path):
+        remove_leftovers(folder)
+    if not (run.path / SETTINGS).exists():
+        write_json(run.path / SETTINGS, start)
+        return
+    before = run.config
+    if before["dataset"]["digest"] != start["dataset"]["digest"]:
+        raise CnnlabError(
+            f"{run.path} was started with other data: the digest of {before['dataset']['source']} was "
+            f"{before['dataset']['digest'][:12]} and is {start['dataset']['digest'][:12]}. Restore the data, or train "
+            "anew in another folder."
+        )
+    for what in ("device", "versions"):
+        if before[what] != start[what]:
+            reporter.note(
+                f"this run was started with {what} {before[what]} and goes on with {start[what]}: its weights need not "
+                "be those of an uninterrupted run, bit by bit."
+            )
+
+
+class Session:
+    """One training run in memory.
+
+    Attributes:
+        position: How far it has come.
+        sizes: How many images there are to train on, to validate on and to test on.
+        evaluated_model: The network as it is evaluated and saved, in float32.
+    """
+
+    def __init__(self, run: Run, settings: Settings, dataset: Dataset, reporter: Reporter) -> None:
+        self._run, self._settings, self._reporter = run, settings, reporter
+        self._request = StopRequest()
+        self.position = Position()
+
+        reporter.stage("Preparing the data")
+        self._training, self._evaluated = _feeds(settings, dataset)
+        self.sizes = {
+            "training_images": len(self._training),
+            "validation_images": len(self._evaluated),
+            "test_images": len(dataset.test),
+        }
+        reporter.stage("Building the network")
+        self._epochs = _filled(settings.epochs)
+        self._batch_size = _filled(settings.batch_size)
+        self._steps = math.ceil(len(self._training) / self._batch_size)
+        model = self._build(settings, dataset, settings.precision)
+        rate = schedule(_filled(settings.learning_rate), self._epochs * self._steps, RECIPES[settings.recipe].decay)
+        self._loop = TrainingLoop(model, make_optimizer(rate, settings.precision), self._training.scale)
+        exact = settings.precision == "float32"
+        self.evaluated_model = model if exact else self._build(settings, dataset, "float32")
+        self._evaluator = Evaluator(self.evaluated_model)
+
+    @staticmethod
+    def _build(settings: Settings, dataset: Dataset, precision: str) -> keras.Model:
+        return build_network(
+            settings.architecture,
+            dataset.shape,
+            len(dataset.class_names),
+            settings.batch_norm,
+            precision=precision,
+            seed=settings.seed,
+        )
+
+    def train(self, request: StopRequest) -> None:
+        """Go through the epochs that remain.
+
+        Raises:
+            Interrupted: Somebody asked to stop; the position is saved.
+            CnnlabError: The loss diverged, or the disk is full.
+        """
+        self._request = request
+        self.position = checkpoint.restore(self._run.path / STATE, self._loop.variables)
+        write_history(self._run.history_path, self.position.history)
+        self._reporter.started(self._run.path, len(self._training), len(self._evaluated), self.position.epochs_done)
+        while self.position.epochs_done < self._epochs:
+            self._train_epoch(self.position.epochs_done + 1)
+        self._copy_weights()
+
+    def stop_if_asked(self) -> None:
+        """Save and stop, where somebody asked for it.
+
+        Raises:
+            Interrupted: Somebody did.
+        """
+        if not self._request.asked:
+            return
+        self._save()
+        done = f"{self.position.epochs_done} of {self._epochs} epochs"
+        if self.position.step:
+            done += f" and {self.position.step} of {self._steps} steps of the next"
+        raise Interrupted(f"Stopped; {done} are done and kept. Go on with: {command_to_resume(self._run.path)}")
+
+    def _train_epoch(self, epoch: int) -> None:
+        position, settings = self.position, self._settings
+        if position.step == 0:
+            self._loop.begin_epoch()
+        self._reporter.epoch_started(epoch, self._epochs, self._steps)
+        order = shuffled(len(self._training), settings.seed, epoch)
+        self._take_steps(epoch, self._training.batches(order, self._batch_size, first=position.step))
+        self._copy_weights()
+        evaluation = self._evaluator.evaluate(self._evaluated, between=self.stop_if_asked)
+        row = {
+            "epoch": epoch,
+            "loss": self._loop.loss,
+            "accuracy": self._loop.accuracy,
+            "val_loss": evaluation.loss,
+            "val_accuracy": evaluation.accuracy,
+            "seconds": round(position.seconds, 3),
+        }
+        self.position = Position(epochs_done=epoch, history=[*position.history, row])
+        self._save()
+        write_history(self._run.history_path, self.position.history)
+        self._reporter.epoch_finished(row, self._epochs)
+
+    def _take_steps(self, epoch: int, batches: Batches) -> None:
+        """Take the steps that remain of an epoch, as many in one call as fill :data:`CALL_SECONDS`."""
+        position = self.position
+        count, saved = 1, time.monotonic()
+        while position.step < self._steps:
+            self.stop_if_asked()
+            count = min(count, self._steps - position.step)
+            started = time.perf_counter()
+            self._loop.run(batches, count)
+            loss = self._loop.loss
+            seconds = time.perf_counter() - started
+            position.step += count
+            position.seconds += seconds
+            if not math.isfinite(loss):
+                raise CnnlabError(self._divergence(epoch))
+            self._reporter.progress(self._progress(epoch, loss))
+            count = max(1, min(4 * count, int(CALL_SECONDS * count / seconds)))
+            if time.monotonic() - saved > SAVE_SECONDS:
+                self._save()
+                saved = time.monotonic()
+
+    def _progress(self, epoch: int, loss: float) -> Progress:
+        position = self.position
+        seconds_a_step = position.seconds / position.step
+        left = (self._epochs - epoch + 1) * self._steps - position.step
+        return Progress(
+            epoch=epoch,
+            epochs=self._epochs,
+            step=position.step,
+            steps=self._steps,
+            loss=loss,
+            accuracy=self._loop.accuracy,
+            images_per_second=min(position.step * self._batch_size, len(self._training)) / position.seconds,
+            seconds_left=left * seconds_a_step,
+        )
+
+    def _divergence(self, epoch: int) -> str:
+        kept = f" Its first {epoch - 1} epochs are kept in {self._run.path}." if epoch > 1 else ""
+        return (
+            f"training diverged in epoch {epoch}: the loss is no longer a finite number. Try a learning rate below "
+            f"{self._settings.learning_rate:g}.{kept}"
+        )
+
+    def _copy_weights(self) -> None:
+        """Bring the weights to the network that is evaluated, where it is another one than the trained."""
+        if self.evaluated_model is not self._loop.model:
+            self.evaluated_model.set_weights(self._loop.model.get_weights())
+
+    def _save(self) -> None:
+        checkpoint.save(self._run.path / STATE, self._loop.variables, self.position)
+
+
+def _feeds(settings: Settings, dataset: Dataset) -> tuple[Feed, Feed]:
+    """Return what to train on and what to evaluate after every epoch."""
+    count = min(len(dataset.train), settings.limit or len(dataset.train))
+    if not settings.validation:
+        return make_feed(dataset.train, np.arange(count)), make_feed(dataset.test, np.arange(len(dataset.test)))
+    kept, held = held_out(count, settings.validation, settings.seed)
+    return make_feed(dataset.train, kept), make_feed(dataset.train, held)
+
+
+def _filled(value: Any) -> Any:
+    """A setting that the recipe fills in where nobody gave it."""
+    if value is None:
+        raise TypeError("these settings are not filled in: call Settings.filled first")
+    return value

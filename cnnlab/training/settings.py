@@ -1,0 +1,93 @@
+"""What a training run is told, declared once: Python and the command line refuse the same values alike."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt
+
+from cnnlab.errors import UsageError
+from cnnlab.plugins import registry
+from cnnlab.plugins.params import Doc, Params
+from cnnlab.training.recipes import RECIPES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Params):
+    """Everything that decides what a training run computes: two runs with equal settings and data are the same run.
+
+    :meth:`filled` puts in what the recipe says where nothing was given.
+    """
+
+    dataset: Annotated[str, Doc("What to learn: a name that `cnnlab datasets` lists, a path, or keras:NAME.")] = "mnist"
+    architecture: Annotated[str, Doc("The network, by the name of its plugin.")] = "mnist-cnn"
+    batch_norm: Annotated[bool, Doc("Put batch normalisation before each ReLU.")] = False
+    recipe: Annotated[
+        Literal["classic", "constant"],
+        Doc(
+            "How to train. classic: Adam, batch 64, 10 epochs, the learning rate constant and over the last 30% of "
+            "the steps falling linearly to 0. constant: the same without the fall."
+        ),
+    ] = "classic"
+    epochs: Annotated[int | None, Ge(1), Doc("How often to go through the training images; the recipe says 10.")] = None
+    batch_size: Annotated[int | None, Ge(1), Doc("Images per step; the recipe says 64.")] = None
+    learning_rate: Annotated[
+        float | None, Gt(0), Doc("The learning rate that the recipe starts with; it says 0.001.")
+    ] = None
+    validation: Annotated[
+        int,
+        Ge(0),
+        Doc(
+            "Hold out so many training images, drawn by the seed, and evaluate those after every epoch; the test "
+            "images are then evaluated once, at the end."
+        ),
+    ] = 0
+    limit: Annotated[int | None, Ge(1), Doc("Take only the first so many training images.")] = None
+    precision: Annotated[
+        Literal["float32", "bfloat16", "float16"],
+        Doc("What to compute in while training. Weights are kept and saved in float32."),
+    ] = "float32"
+    seed: Annotated[int, Ge(0), Doc("Seeds the initial weights, the order of the images and the held-out ones.")] = 0
+
+    def check(self) -> None:
+        """Refuse an architecture that does not exist, or that has no batch normalisation where it was asked for."""
+        architecture = registry.find_architecture(self.architecture)
+        if self.batch_norm and not architecture.batch_norm:
+            raise UsageError(f"the architecture {self.architecture!r} has no variant with batch normalisation.")
+        if self.limit is not None:
+            self.check_against(self.limit)
+
+    def filled(self) -> Settings:
+        """Return the settings with the recipe's values where none were given."""
+        recipe = RECIPES[self.recipe]
+        wanted = ("epochs", "batch_size", "learning_rate")
+        return dataclasses.replace(
+            self, **{name: getattr(recipe, name) for name in wanted if getattr(self, name) is None}
+        )
+
+    def check_against(self, images: int) -> None:
+        """Refuse to hold out more training images than there are.
+
+        Raises:
+            UsageError: Nothing would be left to train on.
+        """
+        used = min(images, self.limit or images)
+        if self.validation >= used:
+            raise UsageError(
+                f"validation must leave images to train on: received validation {self.validation} of {used} images."
+            )
+
+
+def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Say how two records of settings differ, ``seed 1 (not 0), epochs 10 (not 20)``; empty where they agree."""
+    keys = [key for key in before if key in now and before[key] != now[key]]
+    return ", ".join(f"{key} {_shown(before[key])} (not {_shown(now[key])})" for key in keys)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "unset" if value is None else str(value)
