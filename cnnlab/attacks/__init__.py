@@ -1,0 +1,71 @@
+"""The attack engine: what the adversarial analyses share.
+
+An :class:`Attack` says what is climbed (an objective on the logits, less penalties), within what (an L-infinity or L2
+ball, the box of the model's value range), how (a step rule), from where (a start) and until when (a goal). Its
+:meth:`Attack.run` does that for many images and many strengths in one compiled loop. :func:`learn_noise` learns one
+noise for a whole set of images with the same pieces, and :func:`smallest_epsilon` bisects the strength per image.
+
+Importing this package imports TensorFlow; plugins import it in the module that runs.
+"""
+
+from __future__ import annotations
+
+from cnnlab.attacks.attack import Attack, Outcome, fgsm, pgd
+from cnnlab.attacks.balls import Norm, add_noise, distances, from_8bit, norms, outside, round_8bit, to_8bit, tolerance
+from cnnlab.attacks.goals import Confident, Fooled, Goal
+from cnnlab.attacks.minimal import Smallest, smallest_epsilon
+from cnnlab.attacks.objectives import (
+    ClassLogit,
+    CrossEntropy,
+    Energy,
+    LogOdds,
+    Margin,
+    Objective,
+    Penalty,
+    SquaredDistance,
+    TotalVariation,
+)
+from cnnlab.attacks.shared import Learned, learn_noise
+from cnnlab.attacks.starts import AtImage, GaussianNoise, Start, UniformNoise, stream
+from cnnlab.attacks.steps import Adam, NormalisedGradient, Sign, Step
+
+__all__ = [
+    "Adam",
+    "AtImage",
+    "Attack",
+    "ClassLogit",
+    "Confident",
+    "CrossEntropy",
+    "Energy",
+    "Fooled",
+    "GaussianNoise",
+    "Goal",
+    "Learned",
+    "LogOdds",
+    "Margin",
+    "Norm",
+    "NormalisedGradient",
+    "Objective",
+    "Outcome",
+    "Penalty",
+    "Sign",
+    "Smallest",
+    "SquaredDistance",
+    "Start",
+    "Step",
+    "TotalVariation",
+    "UniformNoise",
+    "add_noise",
+    "distances",
+    "fgsm",
+    "from_8bit",
+    "learn_noise",
+    "norms",
+    "outside",
+    "pgd",
+    "round_8bit",
+    "smallest_epsilon",
+    "stream",
+    "to_8bit",
+    "tolerance",
+]

@@ -1,0 +1,361 @@
+"""An attack: its parts, and running it over many images and strengths at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from cnnlab.attacks.balls import Norm, shrunk
+from cnnlab.attacks.goals import Fooled, Goal
+from cnnlab.attacks.loop import Plan, Then, compiled
+from cnnlab.attacks.objectives import LogOdds, Objective, Penalty
+from cnnlab.attacks.pool import Pool, Rows, batch_size_for
+from cnnlab.attacks.starts import AtImage, Start, UniformNoise, stream
+from cnnlab.attacks.steps import NormalisedGradient, Sign, Step
+from cnnlab.errors import UsageError
+
+
+class Model(Protocol):
+    """What the engine asks of a classifier; :class:`cnnlab.classifier.Classifier` is one.
+
+    Attributes:
+        logits_function: A TensorFlow callable from images [N, H, W, C] to logits [N, K], differentiable.
+        bounds: The model's value range.
+        num_classes: K.
+    """
+
+    @property
+    def logits_function(self) -> Callable[[Any], Any]: ...  # noqa: D102
+    @property
+    def bounds(self) -> tuple[float, float]: ...  # noqa: D102
+    @property
+    def num_classes(self) -> int: ...  # noqa: D102
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack:
+    """What is climbed, within what, how, from where and until when.
+
+    Attributes:
+        objective: What is climbed, on the logits; see :mod:`cnnlab.attacks.objectives`.
+        penalties: What is taken off it: :class:`~cnnlab.attacks.SquaredDistance` and so on.
+        norm: The ball that the image stays in, ``"linf"`` or ``"l2"``, its radius given to :meth:`run`; None for none.
+            The box of the model's value range is always kept to.
+        step: How it moves: :class:`~cnnlab.attacks.Sign`, ``NormalisedGradient`` or ``Adam``.
+        step_size: Length of a step in the model's units; None for ``epsilon * min(1, 2.5 / steps)``, which lets every
+            row cross its ball (Madry et al., 2018).
+        steps: How many steps at most.
+        start: Where it begins; see :mod:`cnnlab.attacks.starts`.
+        restarts: How many times a row that did not reach its goal begins anew, from its next random stream.
+        goal: What a row is after: :class:`~cnnlab.attacks.Fooled` or :class:`~cnnlab.attacks.Confident`.
+        then: What a row does when it reaches its goal. ``"stop"``: it ends there, and is taken out of the batch.
+            ``"closest"``: it goes on to the last step and gives the image nearest to the original (least sum of squared
+            differences) of those that reached it. ``"last"``: it goes on and gives the last image, whatever it is.
+        eight_bit: Look only at images that an 8-bit file can hold: what is found outlives being saved as a PNG.
+            A pixel of an original that is no 8-bit value itself, and has none within the ball, stays as it is.
+    """
+
+    objective: Objective = field(default_factory=LogOdds)
+    penalties: tuple[Penalty, ...] = ()
+    norm: Norm | None = "linf"
+    step: Step = field(default_factory=Sign)
+    step_size: float | None = None
+    steps: int = 1
+    start: Start = field(default_factory=AtImage)
+    restarts: int = 0
+    goal: Goal = field(default_factory=Fooled)
+    then: Then = "stop"
+    eight_bit: bool = False
+
+    def __post_init__(self) -> None:
+        if self.steps < 0 or self.restarts < 0:
+            raise UsageError(f"steps and restarts must be at least 0; received {self.steps} and {self.restarts}.")
+        if self.restarts and not self.start.random:
+            raise UsageError("restarts need a random start: begun anew at the same image, an attack does the same.")
+        if self.norm is None and self.step_size is None and self.steps:
+            raise UsageError("an attack without a ball needs a step_size.")
+
+    def run(
+        self,
+        model: Model,
+        images: np.ndarray,
+        labels: Any,
+        *,
+        epsilon: Any = None,
+        step_size: Any = None,
+        beta: Any = 0.0,
+        references: np.ndarray | None = None,
+        starts: np.ndarray | None = None,
+        keys: Sequence[bytes | str] | None = None,
+        seed: int = 0,
+        batch_size: int | None = None,
+        trace: bool = False,
+        advance: Callable[[int], None] | None = None,
+    ) -> Outcome:
+        """Attack images, at one strength or several.
+
+        ``labels``, ``epsilon``, ``step_size`` and ``beta`` are broadcast as NumPy broadcasts, against rows of shape [N]
+        or [E, N]: a number for all, [N] for one an image, [E, 1] for E strengths, [E, N] for each row its own. The
+        outcome has that shape. What a row gives depends on its image, its numbers, the seed and its key alone: not on
+        the other rows, their order or the batch size (bit for bit on a CPU from 16 rows a batch on, which small images
+        are always padded to; to float32 rounding elsewhere).
+
+        Args:
+            model: An opened classifier.
+            images: The originals [N, H, W, C] float32, in the model's bounds.
+            labels: The class that each row's objective and goal are about: the label to get away from, or the target.
+            epsilon: Radius of the ball, in the model's units, from 0 to the value range (times sqrt(H W C) for L2).
+            step_size: Length of a step, where :attr:`step_size` is not to hold for all.
+            beta: Factor of the :class:`~cnnlab.attacks.SquaredDistance` penalty.
+            references: The images [N, H, W, C] that the penalties measure the distance to; by default the originals.
+            starts: Where to begin, [N, H, W, C] or [E, N, H, W, C], instead of :attr:`start`.
+            keys: What each image's random stream belongs to; by default its contents, so that an image gets the same
+                noise wherever it occurs. Give keys where images are alike but their noise shall not be.
+            seed: Seeds the random streams.
+            batch_size: Rows computed at once; by default what keeps the processor busy.
+            trace: Whether to record the confidence in each row's class after every step.
+            advance: Called with the number of steps just done or saved; they add up to rows * steps * (1 + restarts).
+
+        Raises:
+            UsageError: A value is out of its bounds, or the shapes do not fit together.
+            CnnlabError: The model is not differentiable.
+        """
+        images = np.ascontiguousarray(images, np.float32)
+        numbers = self._numbers(model, images, labels, epsilon, step_size, beta, starts)
+        rows_shape = numbers["label"].shape
+        shape, classes = images.shape[1:], model.num_classes
+        low, high = model.bounds
+        plan = Plan(
+            self.objective,
+            self.penalties,
+            self.norm,
+            (float(low), float(high)),
+            self.step,
+            self.goal,
+            self.then,
+            self.eight_bit,
+        )
+        loop = compiled(model.logits_function, plan, shape, classes)
+        outcome = Outcome.empty(rows_shape, shape, classes, self.steps if trace else None)
+        report = advance or (lambda steps: None)
+        batch = batch_size or batch_size_for(shape)
+        strengths = rows_shape[0] if len(rows_shape) == 2 else 1
+        block = max(1, Pool.most_rows(shape, batch) // strengths)
+        for first in range(0, len(images), block):
+            chosen = np.arange(first, min(first + block, len(images)))
+            for attempt in range(1 + self.restarts):
+                missing = ~outcome.reached.reshape(strengths, -1)[:, chosen]
+                if attempt and not missing.any():
+                    report(int(missing.size) * self.steps * (1 + self.restarts - attempt))
+                    break
+                strength, image = np.nonzero(missing if attempt else np.ones_like(missing))
+                rows = Rows.of(numbers, images, references, strength, chosen[image], shared=not attempt)
+                begin = self._begin(rows, images, starts, keys, numbers, seed, attempt, plan)
+                pool = Pool(loop, rows, batch)
+                report(int(missing.size - len(rows)) * self.steps)
+                traced = pool.run(begin, self.steps, stop=self.then == "stop", trace=trace, advance=report)
+                outcome.put(strength, chosen[image], pool.result(), traced, replace=not attempt)
+        return outcome
+
+    def _numbers(
+        self,
+        model: Model,
+        images: np.ndarray,
+        labels: Any,
+        epsilon: Any,
+        step_size: Any,
+        beta: Any,
+        starts: np.ndarray | None,
+    ) -> dict[str, np.ndarray]:
+        """Check the per-row numbers and broadcast them against one another."""
+        if images.ndim != 4:
+            raise UsageError(f"the images have shape {list(images.shape)}; expected [N, H, W, C].")
+        radius = self._epsilon(model, images.shape, epsilon)
+        given = step_size if step_size is not None else self.step_size
+        default = radius * min(1.0, 2.5 / max(self.steps, 1))
+        numbers = {
+            "label": np.asarray(labels, np.int64),
+            "epsilon": radius,
+            "size": np.asarray(default if given is None else given, np.float64),
+            "beta": np.asarray(beta, np.float64),
+        }
+        wrong = numbers["label"][(numbers["label"] < 0) | (numbers["label"] >= model.num_classes)]
+        if wrong.size:
+            raise UsageError(
+                f"the class {wrong.flat[0]} is none of the model's {model.num_classes}, 0 to {model.num_classes - 1}."
+            )
+        shapes = [(len(images),), *(number.shape for number in numbers.values())]
+        if starts is not None:
+            shapes.append(starts.shape[:-3])
+        try:
+            rows = np.broadcast_shapes(*shapes)
+        except ValueError:
+            rows = ()
+        if len(rows) not in (1, 2) or rows[-1] != len(images):
+            raise UsageError(
+                f"numbers of shapes {', '.join(str(list(s)) for s in shapes[1:])} do not fit {len(images)} images: "
+                "give a number, [N], [E, 1] or [E, N]."
+            )
+        # Whether the first gradient may be shared by an image's strengths; see Rows.
+        alone = all(numbers[name].ndim < 2 for name in ("label", "beta"))
+        broadcast = {name: np.broadcast_to(number, rows) for name, number in numbers.items()}
+        return broadcast | {"alone": np.asarray(alone and starts is None and not (self.start.random or self.eight_bit))}
+
+    def _epsilon(self, model: Model, shape: tuple[int, ...], epsilon: Any) -> np.ndarray:
+        if self.norm is None:
+            if epsilon is not None:
+                raise UsageError("an attack without a ball takes no epsilon.")
+            return np.asarray(np.inf)
+        if epsilon is None:
+            raise UsageError(f"an attack in an {self.norm} ball needs its radius, epsilon.")
+        values = np.asarray(epsilon, np.float64)
+        most = largest_epsilon(model.bounds, shape[1:], self.norm)
+        wrong = values[~((values >= 0) & (values <= most))]
+        if wrong.size:
+            raise UsageError(
+                f"epsilon must be from 0 to {most:g}, the model's value range"
+                f"{' times the root of the number of pixels' if self.norm == 'l2' else ''}; received {wrong.flat[0]:g}."
+            )
+        return values
+
+    def _begin(
+        self,
+        rows: Rows,
+        images: np.ndarray,
+        starts: np.ndarray | None,
+        keys: Sequence[bytes | str] | None,
+        numbers: dict[str, np.ndarray],
+        seed: int,
+        attempt: int,
+        plan: Plan,
+    ) -> np.ndarray | None:
+        """Set the rows' radii, and return where they begin [R, H, W, C]; None for the originals."""
+        shape = images.shape[1:]
+        if self.norm is None:
+            rows.radius = np.zeros(len(rows), np.float32)
+        elif self.eight_bit and self.norm == "linf":
+            rows.radius = rows.epsilon.astype(np.float32)
+        else:
+            rows.radius = shrunk(rows.epsilon, self.norm, shape, plan.bounds)
+        if starts is not None:
+            wide = np.broadcast_to(starts, (*numbers["label"].shape, *shape))
+            return wide.reshape(-1, len(images), *shape)[rows.strength, rows.image].astype(np.float32)
+        if isinstance(self.start, AtImage):
+            return None
+        begin = np.empty((len(rows), *shape), np.float32)
+        for index in np.unique(rows.image):
+            mine = np.flatnonzero(rows.image == index)
+            key = images[index].tobytes() if keys is None else keys[index]
+            generator = stream(seed, key.encode() if isinstance(key, str) else key, attempt)
+            begin[mine] = self.start(images[index], rows.epsilon[mine], self.norm, plan.bounds, generator)
+        return begin
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What an attack found, for rows of shape [N] or [E, N].
+
+    Attributes:
+        adversarial: [*rows, H, W, C] float32: within the ball and the box, whether or not the goal was reached.
+        reached: bool [*rows], whether it reached its goal.
+        steps: int [*rows], the steps taken to it.
+        logits: float32 [*rows, K] of ``adversarial``, as the loop computed them.
+        confidence: float32 [*rows, steps + 1], the softmax probability of each row's class at the start and after every
+            step, NaN after the row has stopped; None unless ``trace`` was asked for.
+    """
+
+    adversarial: np.ndarray
+    reached: np.ndarray
+    steps: np.ndarray
+    logits: np.ndarray
+    confidence: np.ndarray | None
+
+    @classmethod
+    def empty(cls, rows: tuple[int, ...], shape: tuple[int, ...], classes: int, traced: int | None) -> Outcome:
+        """Make room for an outcome."""
+        return cls(
+            adversarial=np.zeros((*rows, *shape), np.float32),
+            reached=np.zeros(rows, bool),
+            steps=np.zeros(rows, np.int64),
+            logits=np.zeros((*rows, classes), np.float32),
+            confidence=None if traced is None else np.full((*rows, traced + 1), np.nan, np.float32),
+        )
+
+    def put(
+        self,
+        strength: np.ndarray,
+        image: np.ndarray,
+        found: dict[str, np.ndarray],
+        confidence: np.ndarray | None,
+        *,
+        replace: bool,
+    ) -> None:
+        """Take over rows: all of them, or only those that have now reached their goal."""
+        taken = np.ones(len(image), bool) if replace else found["reached"]
+        where = (strength[taken], image[taken]) if self.reached.ndim == 2 else (image[taken],)
+        for name, values in found.items():
+            getattr(self, name)[where] = values[taken]
+        if self.confidence is not None and confidence is not None:
+            self.confidence[where] = confidence[taken]
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The class that each adversarial image is read as, int64 [*rows]."""
+        return self.logits.argmax(axis=-1).astype(np.int64)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """The softmax of the logits, float32 [*rows, K]."""
+        powers = np.exp(self.logits - self.logits.max(axis=-1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def largest_epsilon(bounds: tuple[float, float], shape: tuple[int, ...], norm: Norm) -> float:
+    """Return the radius of the ball that holds the whole box: the value range, for L2 times the root of H W C."""
+    low, high = bounds
+    return float((high - low) * (1.0 if norm == "linf" else np.sqrt(np.prod(shape))))
+
+
+def fgsm(*, targeted: bool = False, norm: Norm = "linf", eight_bit: bool = False) -> Attack:
+    """One step of the full epsilon: the fast gradient sign method; for L2, the fast gradient method.
+
+    Goodfellow, Shlens and Szegedy, "Explaining and Harnessing Adversarial Examples" (2015):
+    x' = clip(x + epsilon sign(grad of cross-entropy)).
+    """
+    step: Step = Sign() if norm == "linf" else NormalisedGradient()
+    return Attack(
+        objective=LogOdds(targeted), norm=norm, step=step, goal=Fooled(targeted), then="last", eight_bit=eight_bit
+    )
+
+
+def pgd(
+    *,
+    steps: int = 40,
+    targeted: bool = False,
+    norm: Norm = "linf",
+    step_size: float | None = None,
+    random_start: bool = False,
+    restarts: int = 0,
+    then: Then = "stop",
+    eight_bit: bool = False,
+) -> Attack:
+    """Many small steps, projected back into the ball after each: projected gradient descent.
+
+    From the image itself it is the basic iterative method (Kurakin, Goodfellow and Bengio, 2017), from a random
+    point of the ball it is Madry et al. (2018). An image is done as soon as it is fooled.
+    """
+    return Attack(
+        objective=LogOdds(targeted),
+        norm=norm,
+        step=Sign() if norm == "linf" else NormalisedGradient(),
+        step_size=step_size,
+        steps=steps,
+        start=UniformNoise() if random_start else AtImage(),
+        restarts=restarts,
+        goal=Fooled(targeted),
+        then=then,
+        eight_bit=eight_bit,
+    )

@@ -1,0 +1,138 @@
+"""What an attack climbs: objectives on the logits, and penalties on the image that are taken off them.
+
+An objective is called with logits [B, K] and classes [B] and gives one value an image, to be made large. The class is
+the label to get away from, or with ``targeted=True`` the class to be reached. All of them work on logits: the
+probabilities of a network that is sure of itself are 0 and 1 in float32, and have no gradient.
+
+The dataclasses are frozen so that an attack with equal parts finds its compiled loop again. Anybody's own callable
+works too, as long as it can be hashed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+
+class Objective(Protocol):
+    """Gives one value an image, to be made large: ``(logits [B, K], classes [B]) -> [B]``."""
+
+    def __call__(self, logits: Any, classes: Any) -> Any:
+        """Return the values [B] as a TensorFlow tensor."""
+
+
+class Penalty(Protocol):
+    """Gives one value an image, to be kept small: ``(images, references [B, H, W, C], beta [B]) -> [B]``."""
+
+    def __call__(self, images: Any, references: Any, beta: Any) -> Any:
+        """Return the values [B] as a TensorFlow tensor."""
+
+
+def of_class(logits: Any, classes: Any) -> Any:
+    """Pick the logit [B] of each image's class."""
+    return tf.gather(logits, classes, batch_dims=1)
+
+
+def others(logits: Any, classes: Any) -> Any:
+    """Put the lowest float in each image's class, so that maxima and log-sum-exps run over the other classes."""
+    own = tf.one_hot(classes, tf.shape(logits)[1], on_value=True, off_value=False, dtype=tf.bool)
+    return tf.where(own, logits.dtype.min, logits)
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """The cross-entropy of the softmax with the class (its negative for a target).
+
+    In float32 it and its gradient are exactly zero once the class leads by a logit margin of about 104; see
+    :class:`LogOdds`, which does not end there.
+    """
+
+    targeted: bool = False
+
+    def __call__(self, logits: Any, classes: Any) -> Any:
+        """Return the values [B]."""
+        value = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
+        return -value if self.targeted else value
+
+
+@dataclass(frozen=True)
+class LogOdds:
+    r"""The log-odds against the class, log((1 - p) / p): cross-entropy's direction without its saturation.
+
+    With m = logsumexp of the other logits less the class's logit, p = 1 / (1 + exp(m)) and the cross-entropy is
+    log(1 + exp(m)). Its gradient is sigmoid(m) times the gradient of m: the same direction, times a factor that
+    vanishes when the network is sure. Step rules that look at the direction only (sign, normalised gradient) do the
+    same with m as they would with an exact cross-entropy, on networks however sure.
+    """
+
+    targeted: bool = False
+
+    def __call__(self, logits: Any, classes: Any) -> Any:
+        """Return the values [B]."""
+        value = tf.reduce_logsumexp(others(logits, classes), axis=1) - of_class(logits, classes)
+        return -value if self.targeted else value
+
+
+@dataclass(frozen=True)
+class ClassLogit:
+    """The logit of the class alone (its negative where one wants away from it)."""
+
+    targeted: bool = True
+
+    def __call__(self, logits: Any, classes: Any) -> Any:
+        """Return the values [B]."""
+        value = of_class(logits, classes)
+        return value if self.targeted else -value
+
+
+@dataclass(frozen=True)
+class Margin:
+    """The highest other logit less the class's (its negative for a target): above zero, the image is read otherwise.
+
+    Carlini and Wagner, "Towards Evaluating the Robustness of Neural Networks" (2017), without its clipping.
+    """
+
+    targeted: bool = False
+
+    def __call__(self, logits: Any, classes: Any) -> Any:
+        """Return the values [B]."""
+        value = tf.reduce_max(others(logits, classes), axis=1) - of_class(logits, classes)
+        return -value if self.targeted else value
+
+
+@dataclass(frozen=True)
+class SquaredDistance:
+    """``weight * beta`` times the sum of squared differences to the reference image.
+
+    ``beta`` (per row) and the reference (by default the original) are given to :meth:`cnnlab.attacks.Attack.run`.
+    """
+
+    weight: float = 1.0
+
+    def __call__(self, images: Any, references: Any, beta: Any) -> Any:
+        """Return the values [B]."""
+        return self.weight * beta * tf.reduce_sum(tf.square(images - references), axis=[1, 2, 3])
+
+
+@dataclass(frozen=True)
+class TotalVariation:
+    """``weight`` times the sum of absolute differences between neighbouring pixels: keeps an image smooth."""
+
+    weight: float
+
+    def __call__(self, images: Any, references: Any, beta: Any) -> Any:
+        """Return the values [B]."""
+        return self.weight * tf.image.total_variation(images)
+
+
+@dataclass(frozen=True)
+class Energy:
+    """``weight`` times the sum of squared pixel values: keeps an image dark where nothing calls for light."""
+
+    weight: float
+
+    def __call__(self, images: Any, references: Any, beta: Any) -> Any:
+        """Return the values [B]."""
+        return self.weight * tf.reduce_sum(tf.square(images), axis=[1, 2, 3])

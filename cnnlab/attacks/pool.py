@@ -1,0 +1,247 @@
+"""The rows of an attack, and running the compiled loop over those that are not done yet.
+
+Rows that are done are taken out of the batch between stretches of steps; the rest closes ranks. Batches have few sizes
+(powers of two), because every new size costs the processor's libraries some planning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cnnlab.attacks.loop import Loop
+
+STRETCH = 5
+"""Steps between two looks at which rows are done: few enough to drop them soon, enough to be worth the copying."""
+
+LONG_STRETCH = 50
+"""Steps in one go where no row can be done early."""
+
+BATCH_PIXELS = 2**18
+"""Values in a batch of images from which on larger batches are no faster."""
+
+SMALL = 64 * 64
+"""Images of at most so many values are padded to :data:`LEAST` rows, where results no longer depend on the size."""
+
+LEAST = 16
+POOL_BYTES = 2**28
+
+
+def batch_size_for(shape: tuple[int, ...]) -> int:
+    """Choose a batch size for images of a shape: a power of two from 1 to 512."""
+    most = max(1, BATCH_PIXELS // int(np.prod(shape)))
+    return min(512, 2 ** (most.bit_length() - 1))
+
+
+@dataclass
+class Rows:
+    """Rows of an attack: which image at which strength, and their numbers.
+
+    Attributes:
+        strength: int [R].
+        image: int [R], index into ``originals``.
+        originals: All images [N, H, W, C].
+        references: What penalties measure the distance to, [N, H, W, C].
+        label: int64 [R].
+        epsilon: float64 [R].
+        size: float32 [R].
+        beta: float32 [R].
+        shared: Whether an image's rows all begin alike (same place, label and penalty), so that they share one first
+            gradient: E strengths of FGSM then cost one gradient an image.
+        radius: float32 [R], what the loop searches within.
+    """
+
+    strength: np.ndarray
+    image: np.ndarray
+    originals: np.ndarray
+    references: np.ndarray
+    label: np.ndarray
+    epsilon: np.ndarray
+    size: np.ndarray
+    beta: np.ndarray
+    shared: bool
+    radius: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        numbers: dict[str, np.ndarray],
+        images: np.ndarray,
+        references: np.ndarray | None,
+        strength: np.ndarray,
+        image: np.ndarray,
+        *,
+        shared: bool,
+    ) -> Rows:
+        """Pick rows from numbers of shape [N] or [E, N]."""
+
+        def pick(name: str, kind: Any) -> np.ndarray:
+            return numbers[name].reshape(-1, len(images))[strength, image].astype(kind)
+
+        return cls(
+            strength=strength,
+            image=image,
+            originals=images,
+            references=images if references is None else np.broadcast_to(references, images.shape),
+            label=pick("label", np.int64),
+            epsilon=pick("epsilon", np.float64),
+            size=pick("size", np.float32),
+            beta=pick("beta", np.float32),
+            shared=shared and bool(numbers["alone"]) and strength.max(initial=0) > 0,
+            radius=np.zeros(len(image), np.float32),
+        )
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def tensors(self, index: np.ndarray) -> dict[str, Any]:
+        """Gather some rows for the compiled loop."""
+        image = self.image[index]
+        values = {
+            "original": self.originals[image],
+            "label": self.label[index],
+            "radius": self.radius[index],
+            "size": self.size[index],
+            "beta": self.beta[index],
+        }
+        if self.references is not self.originals:
+            values["reference"] = np.asarray(self.references[image], np.float32)
+        tensors = {name: tf.convert_to_tensor(value) for name, value in values.items()}
+        return {"reference": tensors["original"], **tensors}
+
+
+class Pool:
+    """The state of rows between stretches of steps, and which of them go on."""
+
+    def __init__(self, loop: Loop, rows: Rows, batch_size: int) -> None:
+        self._loop = loop
+        self._rows = rows
+        self._batch_size = batch_size
+        self._state: dict[str, Any] = {}
+
+    @staticmethod
+    def most_rows(shape: tuple[int, ...], batch_size: int) -> int:
+        """How many rows to keep at hand, so that their state stays within :data:`POOL_BYTES` (at least a batch)."""
+        per_row = 8 * 4 * int(np.prod(shape))
+        return max(batch_size, POOL_BYTES // per_row)
+
+    def run(
+        self, begin: np.ndarray | None, steps: int, *, stop: bool, trace: bool, advance: Callable[[int], None]
+    ) -> np.ndarray | None:
+        """Run all rows to their end, and return the traced confidence [R, steps + 1] if that is wanted.
+
+        Args:
+            begin: Where the rows begin [R, H, W, C]; None for their originals.
+            steps: How many steps at most.
+            stop: Whether rows may be done early.
+            trace: Whether to return the confidence after each step.
+            advance: Called with the number of steps done or saved.
+        """
+        traced = np.full((len(self._rows), steps + 1), np.nan, np.float32) if trace else None
+        first = self._start(begin)
+        if traced is not None:
+            traced[:, 0] = first
+        taken, active = 0, self._active()
+        advance((len(self._rows) - len(active)) * steps)
+        while taken < steps and len(active):
+            stretch = min(STRETCH if stop else LONG_STRETCH, max(1, steps - 1 - taken))
+            last = taken == steps - 1
+            for index in self._batches(active):
+                state, rows = self._gather(index), self._rows.tensors(index)
+                if last:
+                    state, confidence = self._loop.finish(state, rows, taken)
+                    confidence = confidence[None]
+                else:
+                    state, confidence = self._loop.advance(state, rows, taken, stretch)
+                before = self._state["steps"][index].copy()
+                self._put(index, state)
+                if traced is not None:
+                    self._record(traced, index, taken, before, confidence.numpy())
+                advance(int((self._state["steps"][index] - before)[: self._real].sum()))
+            taken += stretch
+            still = self._active()
+            advance(int((steps - self._state["steps"][np.setdiff1d(active, still)]).sum()))
+            active = still
+        return traced
+
+    def result(self) -> dict[str, np.ndarray]:
+        """The images found and how: ``adversarial``, ``reached``, ``steps`` and ``logits``, each [R, ...]."""
+        state = self._state
+        images, logits = state["x"], state["logits"]
+        if self._loop.plan.eight_bit:
+            images = self._rendered()
+        if "best" in state:
+            reached = state["reached"]
+            images = np.where(reached[:, None, None, None], state["best"], images)
+            logits = np.where(reached[:, None], state["best_logits"], logits)
+        return {"adversarial": images, "reached": state["reached"], "steps": state["steps"], "logits": logits}
+
+    def _start(self, begin: np.ndarray | None) -> np.ndarray:
+        """Evaluate where the rows begin; return the confidence [R] in their classes."""
+        rows = self._rows
+        everything = np.arange(len(rows))
+        if rows.shared and begin is None:
+            _, ones, back = np.unique(rows.image, return_index=True, return_inverse=True)
+        else:
+            ones, back = everything, None
+        confidence = np.zeros(len(rows), np.float32)
+        state: dict[str, Any] = {}
+        for index in self._batches(ones):
+            tensors = rows.tensors(index)
+            x = tensors["original"] if begin is None else tf.convert_to_tensor(begin[index])
+            found, sure = self._loop.start(x, tensors)
+            if not state:
+                state = tf.nest.map_structure(lambda t: np.zeros((len(rows), *t.shape[1:]), t.dtype.name), found)
+            self._state = state
+            self._put(index, found)
+            confidence[index[: self._real]] = sure.numpy()[: self._real]
+        if not state:
+            empty = rows.tensors(everything)
+            found, _ = self._loop.start(empty["original"], empty)
+            self._state = tf.nest.map_structure(lambda t: t.numpy(), found)
+        if back is not None:
+            self._state = tf.nest.map_structure(lambda values: values[ones][back], self._state)
+            confidence = confidence[ones][back]
+        return confidence
+
+    def _rendered(self) -> np.ndarray:
+        images = np.empty_like(self._state["x"])
+        for index in self._batches(np.arange(len(self._rows))):
+            seen = self._loop.render(tf.convert_to_tensor(self._state["x"][index]), self._rows.tensors(index))
+            images[index[: self._real]] = seen.numpy()[: self._real]
+        return images
+
+    def _active(self) -> np.ndarray:
+        return np.flatnonzero(~self._state["done"])
+
+    def _batches(self, index: np.ndarray) -> Iterator[np.ndarray]:
+        """Cut row numbers into batches; the last is filled up to a power of two with its own first row."""
+        for start in range(0, len(index), self._batch_size):
+            batch = index[start : start + self._batch_size]
+            least = LEAST if self._rows.originals[0].size <= SMALL else 1
+            size = max(least, 1 << (len(batch) - 1).bit_length())
+            self._real = len(batch)
+            yield np.concatenate([batch, np.full(size - len(batch), batch[0])])
+
+    def _gather(self, index: np.ndarray) -> dict[str, Any]:
+        return tf.nest.map_structure(lambda values: tf.convert_to_tensor(values[index]), self._state)
+
+    def _put(self, index: np.ndarray, state: dict[str, Any]) -> None:
+        real = self._real
+
+        def put(values: np.ndarray, new: Any) -> None:
+            values[index[:real]] = new.numpy()[:real]
+
+        tf.nest.map_structure(put, self._state, state)
+
+    def _record(
+        self, traced: np.ndarray, index: np.ndarray, taken: int, before: np.ndarray, confidence: np.ndarray
+    ) -> None:
+        """Write the confidences [stretch, B] of the steps that each row took."""
+        for column, row in enumerate(index[: self._real]):
+            count = self._state["steps"][row] - before[column]
+            traced[row, taken + 1 : taken + 1 + count] = confidence[:count, column]
