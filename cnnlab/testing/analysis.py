@@ -1,0 +1,193 @@
+"""The contract of an analysis: what its users, its host and its neighbours rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from cnnlab.errors import UsageError
+from cnnlab.plugins import registry
+from cnnlab.plugins.declarations import Analysis
+from cnnlab.plugins.params import Field, fields_of
+from cnnlab.testing.bounds import invalid_values
+from cnnlab.testing.contract import Contract, assert_same, frameworks_imported_by, run_python
+
+if TYPE_CHECKING:
+    from cnnlab.analysis import Result
+    from cnnlab.testing.models import TinyModels
+
+
+class AnalysisContract(Contract):
+    """Derive from it, name the analysis, and pytest holds it to every promise.
+
+    Attributes:
+        analysis: The name of the analysis.
+        params: Parameters that keep the tests quick; the defaults otherwise.
+        undelivered: Declared arrays and metrics that appear only with other parameters, so that their absence here is
+            no broken promise.
+    """
+
+    analysis: ClassVar[str]
+    params: ClassVar[Mapping[str, Any]] = {}
+    undelivered: ClassVar[tuple[str, ...]] = ()
+
+    @cached_property
+    def declaration(self) -> Analysis:
+        """The analysis, as its plugin declares it."""
+        return registry.find_analysis(self.analysis)
+
+    def run(self, classifier: Any, images: Any, labels: Any = None, seed: int = 0) -> Result:
+        """Run the analysis as a library user would."""
+        from cnnlab.analysis import analyze
+
+        if self.declaration.inputs == "none":
+            images = labels = None
+        return analyze(self.analysis, classifier, images, labels, seed=seed, **self.params)
+
+    def test_the_plugin_imports_without_a_framework(self) -> None:
+        """Importing the plugin's declaration costs no TensorFlow, so that --help stays quick."""
+        module = registry.provider(self.declaration).module
+        assert frameworks_imported_by(f"import {module}") == []
+
+    def test_help_works(self) -> None:
+        """``cnnlab analyze NAME --help`` names every parameter."""
+        done = run_python("from cnnlab.cli import main; main()", "analyze", self.analysis, "--help")
+        assert done.returncode == 0, done.stderr
+        assert not [field.option for field in fields_of(self.declaration.params) if field.option not in done.stdout]
+
+    def test_every_parameter_is_explained(self) -> None:
+        """Every parameter says what it means, as a sentence."""
+        unexplained = [f.name for f in fields_of(self.declaration.params) if not f.doc.rstrip().endswith(".")]
+        assert not unexplained, f"these need Doc('... .'): {unexplained}"
+
+    def test_the_defaults_are_valid(self) -> None:
+        """The defaults, where every parameter has one, are within the declared bounds."""
+        needed = {field.name for field in fields_of(self.declaration.params) if field.required}
+        if not needed:
+            self.declaration.params()
+        self.declaration.params.from_public(dict(self.params))
+
+    def test_bounds_are_refused_alike_in_python_and_on_the_command_line(self) -> None:
+        """Just outside every declared bound, both answer with the same sentence."""
+        for field in fields_of(self.declaration.params):
+            for value in invalid_values(field):
+                assert _python_refusal(self.declaration, field, value) == _command_refusal(
+                    self.declaration, field, value
+                )
+
+    def test_the_same_seed_gives_the_same_arrays(self, tiny_models: TinyModels) -> None:
+        """Running twice with one seed gives the same bits."""
+        images, labels = tiny_models.images((8, 8, 1), 3)
+        first, second = (self.run(tiny_models.convolutional((8, 8, 1)), images, labels, seed=7) for _ in range(2))
+        assert set(first.arrays) == set(second.arrays)
+        for name in first.arrays:
+            assert_same(first.arrays[name], second.arrays[name], name)
+
+    @pytest.mark.parametrize("count", [1, 5])
+    @pytest.mark.parametrize("shape", [(8, 8, 1), (7, 9, 1), (9, 6, 3)], ids=str)
+    def test_any_number_of_images_of_any_shape(
+        self, tiny_models: TinyModels, shape: tuple[int, int, int], count: int
+    ) -> None:
+        """One image or several, odd and non-square, grey and colour."""
+        import numpy as np
+
+        result = self.run(tiny_models.convolutional(shape), *tiny_models.images(shape, count))
+        for name, array in result.arrays.items():
+            assert not np.isinf(array).any() if array.dtype.kind == "f" else True, f"{name} holds infinities"
+
+    def test_images_without_labels(self, tiny_models: TinyModels) -> None:
+        """An image file comes without a label."""
+        images, _ = tiny_models.images((8, 8, 1), 2)
+        self.run(tiny_models.convolutional((8, 8, 1)), images)
+
+    def test_a_model_that_ignores_its_input(self, tiny_models: TinyModels) -> None:
+        """Nothing to find is a finding (or a clear refusal), not a crash."""
+        from cnnlab.errors import CnnlabError
+
+        try:
+            self.run(tiny_models.constant((8, 8, 1)), *tiny_models.images((8, 8, 1), 2))
+        except CnnlabError as error:
+            if error.__cause__ is not None and not isinstance(error.__cause__, CnnlabError):
+                raise
+
+    def test_the_model_and_the_images_are_left_as_they_were(self, tiny_models: TinyModels) -> None:
+        """Neither the model's weights nor the caller's images change."""
+        classifier = tiny_models.convolutional((8, 8, 1))
+        images, labels = tiny_models.images((8, 8, 1), 3)
+        before, copy = classifier.logits(images), images.copy()
+        self.run(classifier, images, labels)
+        assert_same(images, copy, "the images")
+        assert_same(classifier.logits(images), before, "the logits")
+
+    def test_the_result_survives_saving(self, tiny_models: TinyModels, tmp_path: Path) -> None:
+        """What is read back is what was found, and it says how to repeat it."""
+        from cnnlab.analysis import Result
+
+        result = self.run(tiny_models.convolutional((8, 8, 1)), *tiny_models.images((8, 8, 1), 2))
+        files = result.save(tmp_path / "out")
+        loaded = Result.load(tmp_path / "out")
+        assert set(loaded.arrays) == set(result.arrays)
+        for name in result.arrays:
+            assert_same(loaded.arrays[name], result.arrays[name], name)
+        assert dict(loaded.metrics) == dict(result.metrics)
+        assert self.declaration.params.from_public(dict(loaded.record["params"]))
+        assert all(file.stat().st_size for file in files)
+
+    def test_figures_leave_no_trace(self, tiny_models: TinyModels) -> None:
+        """Figures are drawn with matplotlib's object interface: no setting changes, and none is left open."""
+        import matplotlib
+        from matplotlib import pyplot
+        from matplotlib.figure import Figure
+
+        settings, open_before = dict(matplotlib.rcParams), pyplot.get_fignums()
+        result = self.run(tiny_models.convolutional((8, 8, 1)), *tiny_models.images((8, 8, 1), 2))
+        for name in result.figures:
+            assert isinstance(result.figure(name), Figure), name
+        assert dict(matplotlib.rcParams) == settings
+        assert pyplot.get_fignums() == open_before
+
+    def test_what_is_declared_is_delivered(self, tiny_models: TinyModels) -> None:
+        """The arrays and metrics are the declared ones; the host already refuses others."""
+        from cnnlab.analysis.declared import meaning
+
+        result = self.run(tiny_models.convolutional((8, 8, 1)), *tiny_models.images((8, 8, 1), 3))
+        for declared, delivered in (
+            (self.declaration.arrays, result.arrays),
+            (self.declaration.metrics, result.metrics),
+        ):
+            assert declared or not delivered, "declare what the arrays and metrics mean"
+            for name, text in declared.items():
+                found = any(meaning({name: text}, key) for key in delivered)
+                assert found or name in self.undelivered, f"{name} is declared and was not delivered"
+
+
+def _python_refusal(analysis: Analysis, field: Field, value: Any) -> str:
+    with pytest.raises(UsageError) as refused:
+        field.validate(value)
+    needed = {f.name: f.default for f in fields_of(analysis.params) if f.required and f is not field}
+    if not needed:
+        with pytest.raises(UsageError) as constructed:
+            analysis.params(**{field.name: value})
+        assert str(constructed.value) == str(refused.value)
+    return str(refused.value)
+
+
+def _command_refusal(analysis: Analysis, field: Field, value: Any) -> str:
+    """Parse the option as the command does, and build the parameters as the command does."""
+    import click
+
+    from cnnlab.cli.analyze import option_for
+
+    context = click.Context(click.Command("probe", params=[option_for(field)]))
+    text = repr(value) if isinstance(value, float) else str(value)
+    try:
+        context.command.parse_args(context, [f"{field.option}={text}"] if not field.flag else [])
+    except click.UsageError as error:
+        return str(error)
+    with pytest.raises(UsageError) as refused:
+        field.validate(context.params[field.name] if not field.flag else value)
+    return str(refused.value)

@@ -1,0 +1,47 @@
+"""Values that a declared parameter must refuse, made from its declaration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import annotated_types
+
+from cnnlab.plugins.params import Field
+
+
+def invalid_values(field: Field) -> list[Any]:
+    """Return values just outside each declared bound of a parameter, and values of no sensible type.
+
+    >>> from annotated_types import Ge
+    >>> field = Field(name="patch", type=int, constraints=(Ge(1),), doc="", default=4)
+    >>> invalid_values(field)
+    [0, 'no such value']
+    """
+    values = list(_outside(field))
+    if "a text" not in field.expected and "a path" not in field.expected:
+        values.append("no such value")
+    return values
+
+
+def _outside(field: Field) -> Iterator[Any]:
+    whole = "an integer" in field.expected
+    for constraint in _single(field.constraints):
+        match constraint:
+            case annotated_types.Ge(ge=bound) if isinstance(bound, (int, float)):
+                yield bound - 1 if whole else math.nextafter(bound, -math.inf)
+            case annotated_types.Gt(gt=bound) if isinstance(bound, (int, float)):
+                yield bound
+            case annotated_types.Le(le=bound) if isinstance(bound, (int, float)):
+                yield bound + 1 if whole else math.nextafter(bound, math.inf)
+            case annotated_types.Lt(lt=bound) if isinstance(bound, (int, float)):
+                yield bound
+
+
+def _single(constraints: tuple[Any, ...]) -> Iterator[Any]:
+    for constraint in constraints:
+        if isinstance(constraint, annotated_types.GroupedMetadata):
+            yield from constraint
+        else:
+            yield constraint

@@ -1,0 +1,117 @@
+"""Write the reference pages from the code: ``python docs/generate.py``; with ``--check``, only compare.
+
+docs/cli.md comes from the commands' own help, docs/plugins/gallery.md from what the built-in plugins declare.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+# The pages describe what cnnlab itself ships, whatever else is installed on the machine that writes them.
+BUILT_IN = [folder.name for folder in (Path(__file__).parent.parent / "plugins").iterdir() if folder.is_dir()]
+os.environ["CNNLAB_PLUGINS"] = ",".join(BUILT_IN)
+
+import click  # noqa: E402
+
+from cnnlab.cli import cli  # noqa: E402
+from cnnlab.plugins import registry  # noqa: E402
+from cnnlab.plugins.params import fields_of  # noqa: E402
+
+DOCS = Path(__file__).parent
+WIDTH = 100
+
+
+def cli_page() -> str:
+    """Every command's help, one section each."""
+    parts = [
+        "# Command-line reference",
+        "",
+        "Generated from the commands themselves by `make docs`; a test compares the two.",
+        "",
+        "Exit status: 0 done; 1 it could not be done; 2 the command line is wrong; 3 a gate set with",
+        "`--fail-under` was not met; 130 interrupted. `CNNLAB_DEBUG=1` shows tracebacks.",
+        "",
+    ]
+    for path, help_text in _helps(cli, "cnnlab", None):
+        parts += [f"## `{path}`", "", "```text", help_text, "```", ""]
+    return "\n".join(parts)
+
+
+def _helps(command: click.Command, name: str, parent: click.Context | None) -> Iterator[tuple[str, str]]:
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH)
+    text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+    yield context.command_path, text
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            assert found is not None
+            yield from _helps(found, child, context)
+
+
+def gallery_page() -> str:
+    """Every built-in analysis: what it asks, its parameters, arrays and metrics, and its figure where there is one."""
+    parts = [
+        "# The built-in analyses",
+        "",
+        "Generated from their declarations by `make docs`; a test compares the two. Each is a plugin folder under",
+        "`plugins/`, with its mathematics, measurements and sources in its README.",
+        "",
+    ]
+    for name, analysis in sorted(registry.analyses().items()):
+        parts += [
+            f"## {name}",
+            "",
+            analysis.summary,
+            "",
+            f"[More about {name}](../../plugins/{name}/README.md)",
+            "",
+        ]
+        picture = DOCS / "pictures" / f"{name}.png"
+        if picture.exists():
+            parts += [f"![The figure of {name}](../pictures/{picture.name})", ""]
+        rows = [
+            (
+                f"`{field.option}`",
+                field.doc,
+                field.expected,
+                f"`{field.default_text}`" if field.default_text else "",
+            )
+            for field in fields_of(analysis.params)
+        ]
+        parts += _table(("option", "meaning", "values", "default"), rows)
+        parts += _table(("array", "meaning"), [(f"`{key}`", text) for key, text in analysis.arrays.items()])
+        parts += _table(("metric", "meaning"), [(f"`{key}`", text) for key, text in analysis.metrics.items()])
+    return "\n".join(parts)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    if not rows:
+        return []
+    lines = [head, tuple("---" for _ in head), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines] + [""]
+
+
+PAGES = {"cli.md": cli_page, "plugins/gallery.md": gallery_page}
+
+
+def main() -> int:
+    """Write the pages, or with ``--check`` say which differ from the code."""
+    stale = []
+    for name, page in PAGES.items():
+        path, text = DOCS / name, page()
+        if "--check" in sys.argv:
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                stale.append(name)
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        print(f"docs/{', docs/'.join(stale)} differ from the code: run `make docs`.", file=sys.stderr)
+    return bool(stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

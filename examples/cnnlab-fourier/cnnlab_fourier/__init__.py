@@ -1,0 +1,42 @@
+"""Which spatial frequencies a model relies on, as a cnnlab analysis."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Gt
+
+from cnnlab.analysis import Analysis, Doc, Params, hookimpl
+
+
+@dataclass(frozen=True, kw_only=True)
+class FourierParams(Params):
+    """How strong the noise is."""
+
+    norm: Annotated[
+        float, Gt(0), Doc("L2 norm of the noise added to each channel, in units of the model's value range.")
+    ] = 4.0
+
+
+@hookimpl
+def cnnlab_analyses() -> Iterable[Analysis]:
+    """Tell cnnlab what this package provides."""
+    return [
+        Analysis(
+            name="fourier",
+            summary="Map the error rate under noise of each spatial frequency.",
+            params=FourierParams,
+            run="cnnlab_fourier.run:run",
+            arrays={
+                "error_rate": "share of the images misread with noise of each frequency, [H, W], frequency 0 at the "
+                "centre: row H // 2 + i, column W // 2 + j is i cycles down and j cycles across the image",
+            },
+            metrics={
+                "clean_error": "share of the images misread without noise",
+                "mean_error": "mean of the map",
+                "worst_error": "largest value of the map",
+                "low_frequency_error": "mean of the map below half the highest frequency of the shorter side",
+                "high_frequency_error": "mean of the map from there on",
+            },
+        )
+    ]

@@ -1,0 +1,73 @@
+"""Fourier-basis noise, after D. Yin et al., "A Fourier Perspective on Model Robustness in Computer Vision", 2019."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cnnlab.analysis import Context, Inputs, Result
+from cnnlab.classifier import Classifier
+from cnnlab.errors import UsageError
+from cnnlab.figures import Picture, tiles
+from cnnlab_fourier import FourierParams
+
+
+def run(classifier: Classifier, inputs: Inputs, params: FourierParams, context: Context) -> Result:
+    """Add noise of one frequency at a time, its sign drawn for each image and channel, and count the errors."""
+    labels = known_labels(inputs)
+    height, width, channels = inputs.images.shape[1:]
+    signs = context.rng.choice(np.float32([-1, 1]), (len(inputs), 1, 1, channels))
+    low, high = classifier.bounds
+    errors = np.zeros((height, width))
+    for i, j in context.track(half_plane(height, width), "frequencies"):
+        noise = params.norm * (high - low) * basis(i, j, height, width)
+        noisy = np.clip(inputs.images + signs * noise[..., np.newaxis], low, high).astype(np.float32)
+        # A frequency and its opposite are the same real noise.
+        errors[i, j] = errors[-i % height, -j % width] = np.mean(classifier.predict(noisy) != labels)
+    error_rate = np.fft.fftshift(errors)
+    picture = Picture(values=error_rate, title="error rate", scale="sequential", limits=(0.0, 1.0))
+    return Result(
+        arrays={"error_rate": error_rate},
+        metrics={
+            "clean_error": float(np.mean(classifier.predict(inputs.images) != labels)),
+            "mean_error": float(errors.mean()),
+            "worst_error": float(errors.max()),
+            **by_frequency(errors),
+        },
+        figures={"": lambda: tiles([picture], title=f"Error rate under Fourier noise of L2 norm {params.norm:g}")},
+        pictures=[picture],
+    )
+
+
+def known_labels(inputs: Inputs) -> np.ndarray:
+    """Return the labels, all of which must be known: an error rate needs the truth."""
+    if (inputs.labels < 0).any():
+        raise UsageError(
+            "fourier counts errors and needs the true labels: use --dataset, or give --label with --image."
+        )
+    return inputs.labels
+
+
+def basis(i: int, j: int, height: int, width: int) -> np.ndarray:
+    """Return the real image [H, W] of L2 norm 1 whose Fourier transform is zero but at (i, j) and (-i, -j)."""
+    spectrum = np.zeros((height, width), np.complex128)
+    # The phase makes the noise a sum of sine and cosine, so that no frequency falls on the zeros of one of them.
+    spectrum[i, j] += 1 + 1j
+    spectrum[-i % height, -j % width] += 1 - 1j
+    image = np.fft.ifft2(spectrum).real
+    return image / np.linalg.norm(image)
+
+
+def half_plane(height: int, width: int) -> list[tuple[int, int]]:
+    """Return one of each pair of opposite frequencies."""
+    return [(i, j) for i in range(height) for j in range(width) if (i, j) <= (-i % height, -j % width)]
+
+
+def by_frequency(errors: np.ndarray) -> dict[str, float]:
+    """Mean error below and from half the highest frequency of the shorter side."""
+    height, width = errors.shape
+    distance = np.hypot(np.fft.fftfreq(height)[:, np.newaxis], np.fft.fftfreq(width))
+    is_low = distance < 0.25
+    return {
+        "low_frequency_error": float(errors[is_low].mean()),
+        "high_frequency_error": float(errors[~is_low].mean()),
+    }

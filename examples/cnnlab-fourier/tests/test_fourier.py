@@ -1,0 +1,66 @@
+"""The contract that cnnlab promises its users, and the mathematics."""
+
+import numpy as np
+import pytest
+
+from cnnlab.testing import AnalysisContract
+from cnnlab_fourier.run import basis, by_frequency, half_plane
+
+
+class TestContract(AnalysisContract):
+    analysis = "fourier"
+    expected_failures = {"test_images_without_labels": "an error rate needs the true labels"}  # noqa: RUF012
+
+
+SHAPES = [(8, 8), (7, 9), (6, 5)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_each_noise_has_norm_one_and_one_frequency(shape):
+    for i, j in half_plane(*shape):
+        image = basis(i, j, *shape)
+        assert np.linalg.norm(image) == pytest.approx(1)
+        spectrum = np.abs(np.fft.fft2(image))
+        spectrum[i, j] = spectrum[-i % shape[0], -j % shape[1]] = 0
+        assert spectrum.max() < 1e-9
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_half_the_plane_and_its_mirror_are_the_whole(shape):
+    half = half_plane(*shape)
+    mirrored = {(-i % shape[0], -j % shape[1]) for i, j in half}
+    assert set(half) | mirrored == {(i, j) for i in range(shape[0]) for j in range(shape[1])}
+    assert len(set(half)) == len(half)
+
+
+class Stripes:
+    """Calls an image 1 when its highest horizontal frequency is strong: it relies on that frequency alone."""
+
+    bounds = (0.0, 1.0)
+
+    def predict(self, images):
+        strength = np.abs(np.fft.fft2(images[..., 0], axes=(1, 2))[:, 0, 4])
+        return (strength > 1).astype(np.int64)
+
+
+def test_the_one_frequency_that_a_model_reads_is_the_one_that_errs():
+    from cnnlab.analysis import Context, Inputs
+    from cnnlab_fourier import FourierParams
+    from cnnlab_fourier.run import run
+
+    images = np.full((5, 8, 8, 1), 0.5, np.float32)
+    inputs = Inputs(lambda indices: images[indices], np.zeros(5, np.int64), list("abcde"))
+    result = run(Stripes(), inputs, FourierParams(norm=1.0), Context(0))
+    expected = np.zeros((8, 8))
+    expected[0, 4] = 1
+    np.testing.assert_array_equal(result.arrays["error_rate"], np.fft.fftshift(expected))
+    assert result.metrics["clean_error"] == 0
+    assert result.metrics["worst_error"] == 1
+
+
+def test_low_and_high_frequencies_are_told_apart():
+    errors = np.zeros((8, 8))
+    errors[0, 0] = errors[0, 1] = errors[7, 0] = 1
+    found = by_frequency(errors)
+    assert found["high_frequency_error"] == 0
+    assert found["low_frequency_error"] > 0

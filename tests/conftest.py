@@ -1,0 +1,136 @@
+"""What the tests share: one small model, trained once; a few digits; plugins installed as real distributions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory):
+    """The classic network, trained for two epochs on the first 6,000 digits: about 96% right."""
+    import cnnlab
+
+    out = tmp_path_factory.mktemp("runs") / "small"
+    return cnnlab.train("mnist", epochs=2, limit=6000, seed=0, out=out)
+
+
+@pytest.fixture(scope="session")
+def classifier(trained_run):
+    """The small run, opened."""
+    import cnnlab
+
+    return cnnlab.load(trained_run.path)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The first 64 test digits: images [64, 28, 28, 1] in [0, 1] and their labels."""
+    import cnnlab
+
+    split = cnnlab.datasets.load("mnist").test
+    return split.batch(range(64)), split.labels[:64]
+
+
+@pytest.fixture
+def cnnlab_command() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``cnnlab`` in a process of its own: ``cnnlab_command("plugins", "list", env={...}, cwd=...)``."""
+
+    def run(*words: object, env: dict[str, str] | None = None, **options) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "cnnlab", *map(str, words)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "COLUMNS": "200", **(env or {})},
+            timeout=300,
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture
+def install_plugin(tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """Install a distribution with a plugin, as an installer lays it down, in a folder of its own.
+
+    Returns the environment that has that folder on the path. Call it several times to install several.
+    """
+    site = tmp_path / "site-packages"
+
+    def install(
+        distribution: str, source: str, *, version: str = "1.0", entry: str | None = None, metadata: str = ""
+    ) -> dict[str, str]:
+        module = distribution.replace("-", "_")
+        info = site / f"{module}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (site / f"{module}.py").write_text(textwrap.dedent(source))
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n{metadata}")
+        entry = entry or distribution.removeprefix("cnnlab-")
+        (info / "entry_points.txt").write_text(f"[cnnlab]\n{entry} = {module}\n")
+        return {"PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
+
+    return install
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The distribution, built as it would be uploaded."""
+    out = tmp_path_factory.mktemp("dist")
+    words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, ROOT]
+    subprocess.run(words, check=True, capture_output=True, timeout=300)
+    (found,) = out.glob("cnnlab-*.whl")
+    return found
+
+
+class Environment:
+    """A virtual environment with the built wheel, which sees the libraries of this one and not its source."""
+
+    def __init__(self, folder: Path, wheel: Path) -> None:
+        self.folder = folder
+        self.python = folder / "venv" / "bin" / "python"
+        subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, timeout=120)
+        where = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+        site = Path(subprocess.run([self.python, "-c", where], capture_output=True, text=True).stdout.strip())
+        # A folder named in a .pth file is searched, and .pth files within it are not read: an editable install there
+        # brings its libraries along and not itself.
+        libraries = [path for path in sys.path if "site-packages" in path]
+        (site / "libraries.pth").write_text("\n".join(libraries) + "\n")
+        self.run("-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", wheel)
+
+    def run(self, *words: object, cwd: Path | None = None, status: int = 0) -> str:
+        """Run its Python with these words; return what was printed."""
+        done = subprocess.run(
+            [self.python, *map(str, words)],
+            cwd=cwd or self.folder,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"COLUMNS": "160"},
+        )
+        assert done.returncode == status, f"{words}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    def cnnlab(self, *words: object, **options: Any) -> str:
+        """Run its ``cnnlab``."""
+        return self.run("-m", "cnnlab", *words, **options)
+
+    def install(self, folder: Path) -> None:
+        """Install a package's folder, editable."""
+        self.run("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", folder)
+
+
+@pytest.fixture
+def environment(tmp_path: Path, wheel: Path) -> Environment:
+    """An environment of its own for one test, with the built wheel in it."""
+    return Environment(tmp_path, wheel)

@@ -1,0 +1,245 @@
+"""``cnnlab analyze``: what it writes, what it prints where, what it refuses, and with which status."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cnnlab
+from cnnlab import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+SEVEN = ROOT / "examples" / "7.png"
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Run the whole command line in this process, in an empty folder: ``run("analyze", ...) -> (status, out, err)``."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def main(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["cnnlab", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(stop.value.code or 0), printed.out, printed.err
+
+    return main
+
+
+QUICK = ("--patch", "8", "--stride", "6")
+
+
+def test_it_writes_the_promised_files_and_names_them(run, trained_run):
+    status, out, _ = run("analyze", "occlusion", "--model", trained_run.path, "--image", SEVEN, "--out", "out", *QUICK)
+    assert status == 0
+    record = json.loads(Path("out/result.json").read_text())
+    assert record["schema"] == 1
+    assert record["params"]["patch"] == 8
+    assert record["model"]["path"] == str(trained_run.path)
+    assert record["inputs"][0]["source"] == str(SEVEN)
+    assert record["inputs"][0]["label"] is None
+    with np.load("out/arrays.npz") as arrays:
+        assert {name: list(arrays[name].shape) for name in arrays} == {
+            name: facts["shape"] for name, facts in record["arrays"].items()
+        }
+    assert record["figures"]
+    for name in ["result.json", "arrays.npz", *record["figures"]]:
+        assert (Path("out") / name).stat().st_size
+        assert f"out/{name}" in out
+
+
+def test_the_command_and_the_library_give_the_same(run, trained_run):
+    run(
+        "analyze",
+        "occlusion",
+        "--model",
+        trained_run.path,
+        "--dataset",
+        "mnist",
+        "--index",
+        "0:3",
+        "--out",
+        "o",
+        *QUICK,
+    )
+    split = cnnlab.datasets.load("mnist").test
+    result = cnnlab.analyze("occlusion", trained_run.path, split.batch(range(3)), split.labels[:3], patch=8, stride=6)
+    saved = cnnlab.Result.load("o")
+    assert dict(saved.metrics) == dict(result.metrics)
+    for name, array in result.arrays.items():
+        np.testing.assert_array_equal(saved.arrays[name], array)
+
+
+def test_json_is_all_there_is_on_stdout(run, trained_run):
+    status, out, _ = run("analyze", "occlusion", "--model", trained_run.path, "--image", SEVEN, "--json", *QUICK)
+    assert status == 0
+    assert json.loads(out)["analysis"] == "occlusion"
+
+
+def test_without_model_the_newest_run_is_taken_and_results_go_into_it(run, trained_run, tmp_path):
+    shutil.copytree(trained_run.path, tmp_path / "runs" / "mine")
+    for name in ("occlusion", "occlusion-2"):
+        status, _, _ = run("analyze", "occlusion", "--image", SEVEN, *QUICK)
+        assert status == 0
+        assert (tmp_path / "runs" / "mine" / "analyses" / name / "result.json").exists()
+
+
+def test_a_gate(run, trained_run):
+    words = ["analyze", "occlusion", "--model", trained_run.path, "--image", SEVEN, "--out", "out", *QUICK]
+    metric, value = next(
+        (name, value)
+        for name, value in cnnlab.analyze("occlusion", trained_run.path, SEVEN, patch=8, stride=6).metrics.items()
+        if value is not None
+    )
+    status, _, _ = run(*words, "--fail-under", f"{metric}={value - 0.001}")
+    assert status == 0
+    status, _, err = run(*words, "--fail-under", f"{metric}={value + 0.001}")
+    assert status == 3
+    assert f"{metric} is" in err
+    assert Path("out/result.json").exists()
+
+
+@pytest.mark.parametrize("gate", ["accuracy", "=1", "largest=high", "nothing_like_this=1"])
+def test_a_gate_that_makes_no_sense_is_refused_before_anything_runs(run, trained_run, gate):
+    status, _, err = run("analyze", "occlusion", "--model", trained_run.path, "--image", SEVEN, "--fail-under", gate)
+    assert status == 2
+    assert "--fail-under" in err
+
+
+def images_with_nan(folder: Path) -> str:
+    np.save(folder / "nan.npy", np.full((28, 28), np.nan, np.float32))
+    return "nan.npy"
+
+
+def text_as_image(folder: Path) -> str:
+    (folder / "text.png").write_text("no image")
+    return "text.png"
+
+
+def no_model(folder: Path) -> str:
+    (folder / "empty").mkdir()
+    return "empty"
+
+
+def pickled(folder: Path) -> str:
+    objects = np.array([{}], dtype=object)
+    np.savez(folder / "objects.npz", x_train=objects, y_train=objects, x_test=objects, y_test=objects)
+    return "objects.npz"
+
+
+def empty(folder: Path) -> str:
+    none = np.zeros((0, 28, 28), np.uint8)
+    labels = np.zeros(0, np.int64)
+    np.savez(folder / "none.npz", x_train=none, y_train=labels, x_test=none, y_test=labels)
+    return "none.npz"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["--image", "nowhere.png"], 1, "nowhere.png"),
+        (["--image", text_as_image], 1, "text.png"),
+        (["--image", images_with_nan], 1, "nan"),
+        (["--image", SEVEN, "--model", "nowhere"], 1, "nowhere"),
+        (["--image", SEVEN, "--model", no_model], 1, "empty"),
+        (["--image", SEVEN, "--patch", "0"], 2, "patch must be an integer of at least 1; received 0"),
+        (["--image", SEVEN, "--patch", "x"], 2, "patch must be an integer of at least 1; received x"),
+        (["--image", SEVEN, "--fill", "most"], 2, "fill must be"),
+        (["--image", SEVEN, "--class", "10"], 2, "10"),
+        (["--image", SEVEN, "--label", "11"], 2, "label 11"),
+        (["--image", SEVEN, "--label", "1", "--label", "2"], 2, "once for each --image"),
+        (["--image", SEVEN, "--dataset", "mnist"], 2, "exclude each other"),
+        (["--image", SEVEN, "--device", "tpu"], 2, "auto, cpu or gpu:0"),
+        (["--image", SEVEN, "--device", "gpu:7"], 1, "gpu:7"),
+        ([], 2, "needs images"),
+        (["--dataset", "minst", "--limit", "1"], 2, "Did you mean 'mnist'"),
+        (["--dataset", "mnist", "--index", "10000"], 2, "no image 10000 in mnist/test"),
+        (["--dataset", "mnist", "--index", "x"], 2, "--index must be"),
+        (["--dataset", "mnist", "--index", "5:5"], 2, "--index must be"),
+        (["--dataset", pickled, "--limit", "1"], 1, "pickle"),
+        (["--dataset", empty, "--limit", "1"], 1, "empty"),
+    ],
+    ids=lambda value: " ".join(getattr(v, "__name__", str(v)) for v in value) if isinstance(value, list) else None,
+)
+def test_bad_input_gets_one_sentence_and_leaves_nothing(run, trained_run, tmp_path, words, status, message):
+    made = [word(tmp_path) if callable(word) else word for word in words]
+    before = sorted(tmp_path.rglob("*"))
+    model = [] if "--model" in words else ["--model", trained_run.path]
+    code, out, err = run("analyze", "occlusion", *model, *made, "--out", "out")
+    assert (code, out) == (status, ""), err
+    assert message.lower() in err.lower()
+    assert "Traceback" not in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_without_any_run_it_says_how_to_make_one(run):
+    status, _, err = run("analyze", "occlusion", "--image", SEVEN)
+    assert status == 1
+    assert "cnnlab train" in err
+
+
+def test_an_image_of_another_size_and_colour_is_converted_with_a_note(run, trained_run, tmp_path):
+    from PIL import Image
+
+    Image.open(SEVEN).convert("RGB").resize((40, 30)).save(tmp_path / "large.png")
+    words = ["analyze", "occlusion", "--model", trained_run.path, "--image", "large.png", "--out", "out", *QUICK]
+    status, _, err = run(*words)
+    assert status == 0
+    assert "40" in err
+    assert "30" in err
+    assert "grey" in err
+    assert len(json.loads(Path("out/result.json").read_text())["warnings"]) >= 2
+    status, _, err = run(*words[:-6], "--strict")
+    assert status in (1, 2)
+    assert "large.png" in err
+
+
+def test_dark_digits_on_a_light_ground_are_noticed_and_inverted_on_request(run, trained_run, tmp_path):
+    from PIL import Image, ImageOps
+
+    ImageOps.invert(Image.open(SEVEN).convert("L")).save(tmp_path / "dark.png")
+    words = ["analyze", "occlusion", "--model", trained_run.path, *QUICK]
+    status, _, err = run(*words, "--image", "dark.png", "--out", "plain")
+    assert status == 0
+    assert "--invert" in err
+    status, _, err = run(*words, "--image", "dark.png", "--invert", "--out", "inverted")
+    assert status == 0
+    assert "--invert" not in err
+    run(*words, "--image", SEVEN, "--out", "original")
+    inverted, original = cnnlab.Result.load("inverted"), cnnlab.Result.load("original")
+    np.testing.assert_array_equal(inverted.arrays["baseline"], original.arrays["baseline"])
+
+
+def test_a_full_disk_leaves_nothing_half_written(run, trained_run, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    status, _, err = run("analyze", "occlusion", "--model", trained_run.path, "--image", SEVEN, "--out", "out", *QUICK)
+    assert status == 1
+    assert "No space left on device" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_the_traceback(run, monkeypatch):
+    monkeypatch.setenv("CNNLAB_DEBUG", "1")
+    monkeypatch.setattr("sys.argv", ["cnnlab", "analyze", "occlusion", "--image", str(SEVEN)])
+    with pytest.raises(cnnlab.CnnlabError):
+        cli.main()
+
+
+def test_ctrl_c_exits_with_130(run, trained_run, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cnnlab.analysis.host.resolve", lambda reference: interrupted)
+    status, _, err = run("analyze", "occlusion", "--model", trained_run.path, "--image", SEVEN, "--out", "out")
+    assert status == 130
+    assert "Interrupted" in err
+    assert not Path("out").exists()

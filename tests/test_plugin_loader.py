@@ -1,0 +1,222 @@
+"""The guarded loader: nobody's mistake breaks anybody else's command. Each case is a real installed distribution."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+GOOD = """
+from dataclasses import dataclass
+from cnnlab.analysis import Analysis, Params, hookimpl
+
+@dataclass(frozen=True, kw_only=True)
+class P(Params):
+    size: int = 1
+
+@hookimpl
+def cnnlab_analyses():
+    return [Analysis(name="NAME", summary="Say something.", params=P, run="nowhere:run")]
+"""
+
+MISTAKES = {
+    "raises at import": ("raise RuntimeError('no such luck')", "broken", "RuntimeError: no such luck"),
+    "leaves the process": ("import sys; sys.exit('bye')", "broken", "SystemExit: bye"),
+    "imports what is not there": ("import nothing_like_this", "broken", "nothing_like_this"),
+    "raises in its hook": (
+        "from cnnlab.analysis import hookimpl\n@hookimpl\ndef cnnlab_analyses():\n    raise KeyError('lost')",
+        "broken",
+        "KeyError: 'lost'",
+    ),
+    "raises late in a generator": (
+        GOOD.replace("return [", "yield ").replace(")]\n", ")\n    raise ValueError('late')\n"),
+        "broken",
+        "ValueError: late",
+    ),
+    "returns the wrong type": (
+        "from cnnlab.analysis import hookimpl\n@hookimpl\ndef cnnlab_analyses():\n    return 7",
+        "broken",
+        "must return a list of Analysis, not int",
+    ),
+    "gives the wrong objects": (
+        "from cnnlab.analysis import hookimpl\n@hookimpl\ndef cnnlab_datasets():\n    return ['mnist']",
+        "broken",
+        "must give DatasetSource objects, not str",
+    ),
+    "misspells a hook": (
+        GOOD.replace("def cnnlab_analyses", "def cnnlab_analysis"),
+        "broken",
+        "Did you mean 'cnnlab_analyses'",
+    ),
+    "implements no hook": ("x = 1", "broken", "implements none of the hooks"),
+    "has a name nobody can type": (GOOD.replace("NAME", "My Analysis"), "broken", "'My Analysis'"),
+    "takes a host option": (
+        GOOD.replace("size: int", "seed: int"),
+        "broken",
+        "parameter 'seed' would redefine the host's option --seed",
+    ),
+    "is of a later interface": (
+        GOOD.replace("run=", "api=2, run="),
+        "incompatible",
+        "version 2 of the plugin interface and this cnnlab speaks version 1: upgrade cnnlab",
+    ),
+    "is of an earlier interface": (GOOD.replace("run=", "api=0, run="), "incompatible", "upgrade the plugin"),
+    "takes a built-in's name": (
+        GOOD.replace("NAME", "occlusion"),
+        "clashing",
+        "'occlusion' is taken by plugin 'occlusion' (cnnlab ",
+    ),
+}
+
+
+def rows(command, env, *, cwd=None):
+    done = command("plugins", "list", "--json", env=env, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return {row["name"]: row for row in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_broken_plugin_is_shown_and_harms_nobody(mistake, cnnlab_command, install_plugin):
+    source, state, error = MISTAKES[mistake]
+    install_plugin("cnnlab-good", GOOD.replace("NAME", "good"))
+    env = install_plugin("cnnlab-odd", source)
+
+    found = rows(cnnlab_command, env)
+    assert found["odd"]["state"] == state
+    assert error in found["odd"]["error"]
+    assert "cnnlab-odd 1.0" in found["odd"]["error"]
+    assert found["good"]["state"] == found["occlusion"]["state"] == "active"
+
+    shown = cnnlab_command("analyze", "--help", env=env)
+    assert shown.returncode == 0
+    assert "Not available" in shown.stdout
+    assert "odd" in shown.stdout
+    assert "good" in shown.stdout
+
+    strict = cnnlab_command("plugins", "list", env=env | {"CNNLAB_STRICT": "1"})
+    assert strict.returncode == 1
+    assert error in strict.stderr
+    assert "Traceback" not in strict.stderr
+
+
+def test_what_a_plugin_prints_stays_out_of_json(cnnlab_command, install_plugin):
+    env = install_plugin("cnnlab-loud", "print('HELLO')\n" + GOOD.replace("NAME", "loud"))
+    done = cnnlab_command("plugins", "list", "--json", env=env)
+    assert "HELLO" in done.stderr
+    assert {row["name"]: row["state"] for row in json.loads(done.stdout)}["loud"] == "active"
+
+
+def test_a_clash_between_two_distributions_names_both(cnnlab_command, install_plugin):
+    install_plugin("cnnlab-alpha", GOOD.replace("NAME", "same"))
+    env = install_plugin("cnnlab-beta", GOOD.replace("NAME", "same"))
+    found = rows(cnnlab_command, env)
+    assert found["alpha"]["state"] == "active"
+    assert found["beta"]["state"] == "clashing"
+    assert "cnnlab-alpha 1.0" in found["beta"]["error"]
+    assert "cnnlab-beta 1.0" in found["beta"]["error"]
+
+
+def test_two_distributions_with_one_entry_point_name(cnnlab_command, install_plugin):
+    install_plugin("cnnlab-alpha", GOOD.replace("NAME", "one"), entry="shared")
+    env = install_plugin("cnnlab-beta", GOOD.replace("NAME", "two"), entry="shared")
+    done = cnnlab_command("plugins", "list", "--json", env=env)
+    shared = [row for row in json.loads(done.stdout) if row["name"] == "shared"]
+    assert [row["state"] for row in shared] == ["active", "clashing"]
+    assert "cnnlab-alpha" in shared[1]["error"]
+
+
+@pytest.mark.parametrize(
+    "selection", [{"CNNLAB_DISABLE": "loud"}, {"CNNLAB_PLUGINS": "mnist,occlusion"}, {"CNNLAB_PLUGINS": ""}]
+)
+def test_a_disabled_plugin_is_listed_and_never_imported(selection, cnnlab_command, install_plugin, tmp_path):
+    trace = tmp_path / "imported"
+    env = install_plugin("cnnlab-loud", f"open({str(trace)!r}, 'w')\n" + GOOD.replace("NAME", "loud"))
+    found = rows(cnnlab_command, env | selection)
+    assert found["loud"]["state"] == "disabled"
+    assert next(iter(selection)) in found["loud"]["error"]
+    assert not trace.exists()
+
+    asked = cnnlab_command("analyze", "loud", env=env | selection)
+    assert asked.returncode == 2
+    assert next(iter(selection)) in asked.stderr
+
+
+def test_an_unknown_analysis_is_answered_with_the_nearest(cnnlab_command):
+    done = cnnlab_command("analyze", "oclusion")
+    assert done.returncode == 2
+    assert "there is no analysis 'oclusion'. Did you mean 'occlusion'?" in done.stderr
+
+
+def test_asking_for_a_broken_analysis_tells_why(cnnlab_command, install_plugin):
+    env = install_plugin("cnnlab-odd", "raise RuntimeError('no such luck')")
+    done = cnnlab_command("analyze", "odd", env=env)
+    assert done.returncode == 2
+    assert "RuntimeError: no such luck" in done.stderr
+
+
+def test_an_implementation_that_takes_fewer_arguments_keeps_working():
+    """How hooks grow: an argument added to a specification does not reach implementations that do not name it."""
+    import pluggy
+
+    hookspec, hookimpl = pluggy.HookspecMarker("cnnlab"), pluggy.HookimplMarker("cnnlab")
+
+    class Tomorrow:
+        @hookspec
+        def cnnlab_analyses(self, locale):
+            """The same hook, one version later, with an argument more."""
+
+    class Today:
+        @hookimpl
+        def cnnlab_analyses(self):
+            return ["old"]
+
+    manager = pluggy.PluginManager("cnnlab")
+    manager.add_hookspecs(Tomorrow)
+    manager.register(Today())
+    manager.check_pending()
+    assert manager.hook.cnnlab_analyses(locale="en") == [["old"]]
+
+
+def test_every_field_added_to_a_declaration_must_have_a_default():
+    """How declarations grow: what the first version of the interface asked for is all that may be required."""
+    import dataclasses
+
+    from cnnlab.plugins.declarations import Analysis, Architecture, DatasetSource
+
+    required = {
+        Analysis: {"name", "summary", "params", "run"},
+        Architecture: {"name", "summary", "build"},
+        DatasetSource: {
+            *("name", "summary", "load", "shape", "class_names"),
+            *("train_size", "test_size", "provenance", "licence"),
+        },
+    }
+    for kind, names in required.items():
+        missing = dataclasses.MISSING
+        asked = {
+            field.name
+            for field in dataclasses.fields(kind)
+            if field.default is missing and field.default_factory is missing
+        }
+        assert asked == names, kind.__name__
+
+
+RUNS = """
+def run(classifier, inputs, params, context):
+    raise ZeroDivisionError("no luck")
+"""
+
+
+def test_a_plugin_that_fails_while_running_is_named_with_its_version(cnnlab_command, install_plugin, trained_run):
+    source = GOOD.replace("NAME", "unlucky").replace("nowhere:run", "cnnlab_unlucky:run") + RUNS
+    source = source.replace("run=", 'inputs="none", run=')
+    url = "Project-URL: Issues, https://example.org/unlucky/issues\n"
+    env = install_plugin("cnnlab-unlucky", source, version="2.5", metadata=url)
+    done = cnnlab_command("analyze", "unlucky", "--model", trained_run.path, env=env)
+    assert done.returncode == 1
+    assert "cnnlab-unlucky 2.5 failed: ZeroDivisionError: no luck." in done.stderr
+    assert "https://example.org/unlucky/issues" in done.stderr
+    assert "Traceback" not in done.stderr
+    debug = cnnlab_command("analyze", "unlucky", "--model", trained_run.path, env=env | {"CNNLAB_DEBUG": "1"})
+    assert "Traceback" in debug.stderr
+    assert "ZeroDivisionError" in debug.stderr
