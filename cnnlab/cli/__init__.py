@@ -75,8 +75,8 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        _say("Interrupted.")
+    except (click.Abort, KeyboardInterrupt) as interrupt:
+        _say(_how_to_go_on(interrupt) or "Interrupted.")
         sys.exit(130)
     except CnnlabError as error:
         if debug:
@@ -93,6 +93,12 @@ def main() -> NoReturn:
         _say(f"Error: {_unexpected(error)}")
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _how_to_go_on(interrupt: BaseException) -> str:
+    """The words of a KeyboardInterrupt that has any, which click wraps in its own exception."""
+    cause = interrupt.__cause__ if isinstance(interrupt, click.Abort) else interrupt
+    return str(cause) if isinstance(cause, KeyboardInterrupt) else ""
 
 
 def _unexpected(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from cnnlab.errors import UsageError
 from cnnlab.plugins import registry
 from cnnlab.plugins.declarations import Analysis
 from cnnlab.plugins.params import Field, fields_of
+
+Completer = Callable[[click.Context, click.Parameter, str], list[click.shell_completion.CompletionItem]]
 
 
 class Analyses(click.Group):
@@ -91,8 +94,13 @@ def _metavar(field: Field) -> str:
     return words or "VALUE"
 
 
-def option_for(field: Field) -> click.Option:
-    """Make the command-line option of a declared parameter."""
+def option_for(field: Field, shell_complete: Completer | None = None) -> click.Option:
+    """Make the command-line option of a declared parameter.
+
+    Args:
+        field: The parameter.
+        shell_complete: What completes its values, where its type alone does not say.
+    """
     details = [] if field.flag else [field.expected]
     if field.default_text and not field.flag:
         details.append(f"default: {field.default_text}")
@@ -108,6 +116,7 @@ def option_for(field: Field) -> click.Option:
         required=field.required,
         metavar=_metavar(field),
         help=help_text,
+        shell_complete=shell_complete,
     )
 
 

@@ -1,4 +1,4 @@
-"""The run folder that training leaves: where it is, what is in it, and how files get there whole.
+"""The run folder that training leaves: where it is and what is in it.
 
 =================  =====================================================================================
 ``run.json``       configuration, seed, versions, dataset, metrics; written last: a run that has it is done
@@ -16,7 +16,6 @@ Nothing here imports more than the standard library.
 from cnnlab.runs.folder import DEFAULT_ROOT, Run, find, list_runs, new_folder
 from cnnlab.runs.history import COLUMNS, read_history, write_history
 from cnnlab.runs.lock import RunLock
-from cnnlab.runs.writing import remove_leftovers, write_beside, write_json
 
 __all__ = [
     "COLUMNS",
@@ -27,8 +26,5 @@ __all__ = [
     "list_runs",
     "new_folder",
     "read_history",
-    "remove_leftovers",
-    "write_beside",
     "write_history",
-    "write_json",
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.errors import CnnlabError
-from cnnlab.runs.writing import write_beside
+from cnnlab.files import write_beside
 
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
 """Loss and accuracy on the training images are the means over the epoch's batches, each taken before the step that it

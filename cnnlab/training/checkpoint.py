@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cnnlab.errors import CnnlabError
-from cnnlab.runs import write_beside
+from cnnlab.files import write_beside
 
 
 @dataclass

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from cnnlab.figures import training as figures
-from cnnlab.runs import Run, remove_leftovers, write_beside, write_history, write_json
+from cnnlab.files import remove_leftovers, write_beside, write_json
+from cnnlab.runs import Run, write_history
 from cnnlab.training import export, record
 from cnnlab.training.data import held_out, make_feed
 from cnnlab.training.evaluation import Evaluation, Evaluator

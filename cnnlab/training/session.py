@@ -13,7 +13,8 @@ import numpy as np
 
 from cnnlab.classifier.device import use_device
 from cnnlab.errors import CnnlabError
-from cnnlab.runs import Run, RunLock, remove_leftovers, write_history, write_json
+from cnnlab.files import remove_leftovers, write_json
+from cnnlab.runs import Run, RunLock, write_history
 from cnnlab.runs.folder import SETTINGS, STATE, is_run
 from cnnlab.training import checkpoint, finish, record
 from cnnlab.training.checkpoint import Position
