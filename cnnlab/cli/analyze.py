@@ -94,6 +94,10 @@ def _metavar(field: Field) -> str:
     return words or "VALUE"
 
 
+def _is_choice(field: Field) -> bool:
+    return bool(field.choices) and _metavar(field).endswith("]")
+
+
 def option_for(field: Field, shell_complete: Completer | None = None) -> click.Option:
     """Make the command-line option of a declared parameter.
 
@@ -101,7 +105,9 @@ def option_for(field: Field, shell_complete: Completer | None = None) -> click.O
         field: The parameter.
         shell_complete: What completes its values, where its type alone does not say.
     """
-    details = [] if field.flag else [field.expected]
+    # Where the metavar says it all, words would say it twice.
+    told = field.flag or field.expected in ("a text", "a path") or _is_choice(field)
+    details = [] if told else [field.expected]
     if field.default_text and not field.flag:
         details.append(f"default: {field.default_text}")
     help_text = f"{field.doc}  [{'; '.join(details)}]" if details else field.doc
