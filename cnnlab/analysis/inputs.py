@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnnlab.datasets import images as image_files
 from cnnlab.errors import CnnlabError, UsageError
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
     from cnnlab.datasets import Dataset, Split
+
+DARK, LIGHT = 0.25, 0.75
+"""Where the ground of an image counts as dark, and where as light, black being 0 and white 1."""
 
 UNKNOWN = -1
 """The label of an image whose class nobody told."""
@@ -163,6 +168,69 @@ def _labels(labels: Any, count: int, classes: int) -> np.ndarray:
     if wrong.size:
         raise UsageError(f"the label {wrong[0]} is none of the model's {classes} classes, 0 to {classes - 1}.")
     return array
+
+
+def from_files(
+    classifier: Classifier,
+    paths: Sequence[str | os.PathLike[str]],
+    labels: Any = None,
+    *,
+    dataset: Dataset | None = None,
+    fit: image_files.Fit = "stretch",
+    invert: bool = False,
+    strict: bool = False,
+) -> Inputs:
+    """Read image files, and bring them to the model's shape and value range; what was done to them becomes a note.
+
+    Args:
+        classifier: The model they are for.
+        paths: Image files, or folders of them.
+        labels: As for :func:`from_arrays`.
+        dataset: The dataset that the model was trained on: whether its images are light on dark or dark on light is
+            what these are compared with.
+        fit: How to bring an image of another aspect ratio to the model's: ``stretch``, ``crop`` or ``pad``.
+        invert: Exchange black and white.
+        strict: Refuse an image of another size or number of channels.
+
+    Raises:
+        CnnlabError: A file cannot be read, or does not fit.
+        UsageError: A label does not fit the model, or the model's sides are open and the images differ in size.
+    """
+    files = image_files.expand(paths)
+    read = [
+        image_files.read_image(file, classifier.input_shape, fit=fit, invert=invert, strict=strict) for file in files
+    ]
+    notes = [note for image in read for note in image.notes]
+    light = [str(file) for file, image in zip(files, read, strict=True) if _looks_inverted(image.pixels, dataset)]
+    if light:
+        notes.append(
+            f"{', '.join(light)}: dark on a light ground, while this model was trained on light on dark; --invert "
+            "exchanges them."
+        )
+    shapes = {image.pixels.shape for image in read}
+    if len(shapes) > 1:
+        raise UsageError(
+            f"the images have different sizes ({', '.join(f'{s[1]}x{s[0]}' for s in sorted(shapes))}), and the model "
+            "takes any: analyse them one at a time, or resize them first."
+        )
+    pixels = np.stack([image.pixels for image in read])
+    return from_arrays(
+        classifier,
+        _rescale(pixels, (0.0, 1.0), classifier.bounds),
+        labels,
+        sources=[str(file) for file in files],
+        dataset=dataset,
+        notes=notes,
+    )
+
+
+def _looks_inverted(pixels: np.ndarray, dataset: Dataset | None, sample: int = 64) -> bool:
+    """Whether a grey image has a light ground where the images that the model learned have a dark one."""
+    if dataset is None or pixels.shape[-1] != 1 or image_files.ground(pixels) < LIGHT:
+        return False
+    split = dataset.test if len(dataset.test) else dataset.train
+    learned = _rescale(split.batch(range(min(sample, len(split)))), dataset.value_range, (0.0, 1.0))
+    return bool(np.median([image_files.ground(image) for image in learned]) < DARK)
 
 
 def from_split(

@@ -4,9 +4,10 @@
 ``session`` puts them together, saving a ``checkpoint`` after every epoch; ``finish`` writes the run folder.
 """
 
+from cnnlab.plugins.declarations import Architecture
 from cnnlab.training.api import build, train
 from cnnlab.training.interrupt import Interrupted
 from cnnlab.training.reporter import Progress, Reporter
 from cnnlab.training.settings import Settings
 
-__all__ = ["Interrupted", "Progress", "Reporter", "Settings", "build", "train"]
+__all__ = ["Architecture", "Interrupted", "Progress", "Reporter", "Settings", "build", "train"]

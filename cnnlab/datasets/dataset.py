@@ -1,0 +1,161 @@
+"""What a dataset is: two splits of labelled images, with names, a value range and a digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from cnnlab.errors import CnnlabError
+
+BLOCK = 4096
+"""Images that are converted or digested at a time, so that no second copy of a large split lies in memory."""
+
+
+class Pixels(Protocol):
+    """Stored images: an array, or something that reads them from a disk when they are asked for by index."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[N, H, W, C], or [N, H, W] for grey ones."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """uint8 or uint16, for which the largest integer is white, or a float type."""
+
+    def __getitem__(self, indices: Any, /) -> Any:
+        """The images at an array of indices."""
+
+
+class Split:
+    """Labelled images: the training images of a dataset, or its test images.
+
+    Args:
+        pixels: [N, H, W, C], or [N, H, W] for grey images: uint8 or uint16, which are scaled to [0, 1], or floats,
+            which are taken as they are.
+        labels: Integers [N], counted from 0.
+
+    Raises:
+        CnnlabError: They do not fit together.
+    """
+
+    def __init__(self, pixels: Pixels, labels: Sequence[int] | np.ndarray) -> None:
+        labels = np.asarray(labels)
+        if len(pixels.shape) not in (3, 4) or 0 in pixels.shape[1:]:
+            raise CnnlabError(f"images must be [N, H, W, C] or [N, H, W]; received an array {list(pixels.shape)}.")
+        if pixels.dtype.kind != "f" and pixels.dtype not in (np.uint8, np.uint16):
+            raise CnnlabError(f"images must be uint8, uint16 or floats; received {pixels.dtype}.")
+        if labels.shape != (pixels.shape[0],) or (labels.size and labels.dtype.kind not in "iu"):
+            raise CnnlabError(
+                f"labels must be one integer for each of the {pixels.shape[0]} images; received {labels.dtype} "
+                f"{list(labels.shape)}."
+            )
+        if labels.size and labels.min() < 0:
+            raise CnnlabError(f"labels are counted from 0; received {labels.min()}.")
+        self._pixels = pixels
+        self.labels: np.ndarray = labels.astype(np.int64)
+        self.labels.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of one image."""
+        height, width, *channels = self._pixels.shape[1:]
+        return (int(height), int(width), int(channels[0]) if channels else 1)
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the images take as float32."""
+        return 4 * len(self) * int(np.prod(self.shape))
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """All images, float32 [N, H, W, C], read-only; four times the memory of 8-bit ones (see :meth:`batch`)."""
+        images = np.empty((len(self), *self.shape), np.float32)
+        for start in range(0, len(self), BLOCK):
+            images[start : start + BLOCK] = self.batch(range(start, min(start + BLOCK, len(self))))
+        images.flags.writeable = False
+        return images
+
+    def batch(self, indices: Sequence[int] | range | np.ndarray) -> np.ndarray:
+        """Return the images at ``indices``, float32 [n, H, W, C]."""
+        chosen = np.asarray(indices, np.int64)
+        stored = np.asarray(self._pixels[chosen]).reshape(len(chosen), *self.shape)
+        if stored.dtype.kind == "f":
+            return stored.astype(np.float32)
+        return stored.astype(np.float32) / np.float32(np.iinfo(stored.dtype).max)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of shape, type, pixels and labels."""
+        state = hashlib.sha256(f"{(len(self), *self.shape)} {self._pixels.dtype.newbyteorder('<').str}".encode())
+        for start in range(0, len(self), BLOCK):
+            chosen = np.arange(start, min(start + BLOCK, len(self)))
+            state.update(np.ascontiguousarray(self._pixels[chosen]).astype(self._pixels.dtype.newbyteorder("<")).data)
+        state.update(self.labels.astype("<i8").tobytes())
+        return state.hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Named images and labels.
+
+    Attributes:
+        name: What it is called in tables, files and folder names.
+        train: The training images.
+        test: The test images; perhaps none.
+        class_names: The classes, in the order of their labels.
+        value_range: The smallest and the largest value that a pixel may have.
+        provenance: Who made it and where it is described.
+        licence: The licence of the data.
+
+    Raises:
+        CnnlabError: It holds no image at all, its splits have different shapes, or a label has no class name.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    class_names: tuple[str, ...]
+    value_range: tuple[float, float] = (0.0, 1.0)
+    provenance: str = ""
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        if not len(self.train) and not len(self.test):
+            raise CnnlabError(f"the dataset {self.name} is empty: it holds no image.")
+        if self.train.shape != self.test.shape:
+            raise CnnlabError(
+                f"the dataset {self.name} has training images of {_by(self.train.shape)} and test images of "
+                f"{_by(self.test.shape)}; they must be alike."
+            )
+        largest = max(int(split.labels.max()) for split in (self.train, self.test) if len(split))
+        if largest >= len(self.class_names):
+            raise CnnlabError(
+                f"the dataset {self.name} has the label {largest}, but {len(self.class_names)} class names; labels "
+                "are counted from 0."
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of one image."""
+        return self.train.shape
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of both splits."""
+        return hashlib.sha256(f"{self.train.digest} {self.test.digest}".encode()).hexdigest()
+
+    def split(self, name: str) -> Split:
+        """Return ``train`` or ``test`` by name."""
+        return {"train": self.train, "test": self.test}[name]
+
+
+def _by(shape: tuple[int, int, int]) -> str:
+    return "x".join(map(str, shape))

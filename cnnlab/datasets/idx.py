@@ -1,0 +1,107 @@
+"""IDX files, the format that MNIST is published in: http://yann.lecun.com/exdb/mnist (FILE FORMATS)."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from cnnlab.datasets.dataset import Dataset, Split
+from cnnlab.errors import CnnlabError
+
+_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_CODES = {np.dtype(name).newbyteorder("=").str: code for code, name in _TYPES.items()}
+
+_PREFIXES = {"train": ("train",), "test": ("t10k", "test")}
+_PARTS = {"images": ("images-idx3-ubyte", "images.idx3-ubyte", "images-idx4-ubyte", "images.idx4-ubyte"),
+          "labels": ("labels-idx1-ubyte", "labels.idx1-ubyte")}  # fmt: skip
+
+
+def is_idx_folder(folder: Path) -> bool:
+    """Whether a folder holds IDX files under the usual names."""
+    return any(_find(folder, split, part) for split in _PREFIXES for part in _PARTS)
+
+
+def read(folder: Path) -> Dataset:
+    """Read train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte.
+
+    Each may be gzipped (``.gz``). Without the t10k files there are no test images.
+
+    Raises:
+        CnnlabError: A file is missing or damaged, or images and labels do not fit together.
+    """
+    train = _read_split(folder, "train")
+    if train is None:
+        raise CnnlabError(f"{folder} has no train-images-idx3-ubyte (or .gz), which every folder of IDX files needs.")
+    images, labels = train
+    test_images, test_labels = _read_split(folder, "test") or (images[:0], labels[:0])
+    classes = int(max([-1, *labels.tolist(), *test_labels.tolist()])) + 1
+    try:
+        return Dataset(
+            name=folder.resolve().name,
+            train=Split(images, labels),
+            test=Split(test_images, test_labels),
+            class_names=tuple(map(str, range(classes))),
+            provenance=str(folder),
+        )
+    except CnnlabError as error:
+        raise CnnlabError(f"{folder}: {error}") from error
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Read one IDX file, gzipped or not.
+
+    Raises:
+        CnnlabError: It is no IDX file, or it is cut short.
+    """
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise CnnlabError(f"{path} cannot be read: {error}.") from error
+    return parse(content, path)
+
+
+def parse(content: bytes, path: Path) -> np.ndarray:
+    """Return the array that the bytes of an IDX file hold, in this machine's byte order.
+
+    Args:
+        content: The file's bytes.
+        path: What to call it in an error.
+
+    Raises:
+        CnnlabError: It is no IDX file, or it is cut short.
+    """
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
+        raise CnnlabError(f"{path} is no IDX file: it begins with {content[:4].hex() or 'nothing'}.")
+    start = 4 + 4 * content[3]
+    shape = tuple(int(side) for side in np.frombuffer(content[4:start], ">u4"))
+    kind = np.dtype(_TYPES[content[2]])
+    expected = start + kind.itemsize * math.prod(shape)
+    if len(content) < start or len(content) != expected:
+        raise CnnlabError(f"{path} is damaged: expected {expected:,} bytes for {list(shape)}, found {len(content):,}.")
+    return np.frombuffer(content, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
+
+
+def to_bytes(array: np.ndarray) -> bytes:
+    """Return an array as the bytes of an IDX file: two zeros, type, rank, sides (big-endian), values (big-endian)."""
+    header = bytes((0, 0, _CODES[array.dtype.newbyteorder("=").str], array.ndim))
+    sides = np.array(array.shape, ">u4").tobytes()
+    return header + sides + array.astype(array.dtype.newbyteorder(">")).tobytes()
+
+
+def _find(folder: Path, split: str, part: str) -> Path | None:
+    names = [f"{prefix}-{name}{end}" for prefix in _PREFIXES[split] for name in _PARTS[part] for end in ("", ".gz")]
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def _read_split(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray] | None:
+    images, labels = _find(folder, split, "images"), _find(folder, split, "labels")
+    if images is None and labels is None:
+        return None
+    if images is None or labels is None:
+        missing = "images" if images is None else "labels"
+        raise CnnlabError(f"{folder} has IDX files for {split}, but no {_PREFIXES[split][0]}-{_PARTS[missing][0]}.")
+    return read_array(images), read_array(labels).astype(np.int64)

@@ -1,0 +1,292 @@
+"""Image files: from any of the usual kinds to the pixels that a model takes, and back to a file."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from cnnlab.errors import CnnlabError
+from cnnlab.files import write_beside
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
+"""What files must be called for a folder of images to count them."""
+
+MOST_PIXELS = 64_000_000
+"""A file that unpacks to more pixels than this is refused: a small file can hold a picture that fills the memory."""
+
+Fit = Literal["stretch", "crop", "pad"]
+"""How an image of another shape is brought to the model's: stretched; its middle cut out; or black bars added."""
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+
+
+@dataclass(frozen=True)
+class ReadImage:
+    """An image as a model takes it.
+
+    Attributes:
+        pixels: float32 [H, W, C] in [0, 1], black is 0.
+        notes: What was done to make it fit, one sentence each.
+    """
+
+    pixels: np.ndarray
+    notes: tuple[str, ...]
+
+
+def read_image(
+    path: str | os.PathLike[str],
+    shape: tuple[int | None, int | None, int],
+    *,
+    fit: Fit = "stretch",
+    invert: bool = False,
+    strict: bool = False,
+) -> ReadImage:
+    """Read an image file and bring it to a model's shape.
+
+    PNG, JPEG, BMP, TIFF, WebP and GIF (its first frame), of 8 and 16 bits, with palettes, with transparency (laid on
+    white), turned as EXIF says; and ``.npy`` arrays [H, W] or [H, W, C], uint8, uint16 or floats in [0, 1]. A colour
+    image for a grey model becomes its luma (ITU-R BT.601); a grey one for a colour model is repeated. Another size is
+    resized bilinearly, over the whole area of each pixel where it gets smaller.
+
+    Args:
+        path: The file.
+        shape: Height, width and channels of the model's images; None for a side that may have any length.
+        fit: What to do with another aspect ratio.
+        invert: Exchange black and white first.
+        strict: Refuse another size or number of channels.
+
+    Raises:
+        CnnlabError: There is no such file, it is no image, too large, or (with ``strict``) does not fit.
+    """
+    path = Path(path)
+    pixels, notes = _decode(path)
+    if invert:
+        pixels = 1 - pixels
+    height, width, channels = shape
+    wanted = (height or pixels.shape[0], width or pixels.shape[1])
+    if strict and (pixels.shape[:2] != wanted or pixels.shape[2] != channels):
+        raise CnnlabError(
+            f"{path} is {_described(pixels.shape)}; the model takes {_described((*wanted, channels))}, and --strict "
+            "asks for no conversion."
+        )
+    if pixels.shape[2] != channels:
+        pixels, note = _convert_channels(path, pixels, channels)
+        notes.append(note)
+    if pixels.shape[:2] != wanted:
+        before = pixels.shape
+        pixels = _resize(pixels, wanted, fit)
+        notes.append(
+            f"{path} was resized from {before[1]}x{before[0]} to {wanted[1]}x{wanted[0]} pixels (bilinear, {fit})."
+        )
+    return ReadImage(np.ascontiguousarray(pixels, np.float32), tuple(notes))
+
+
+def write_image(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
+    """Write an image, rounded to 8 bits, in the format that the suffix names.
+
+    Args:
+        path: Where to; ``.png``, ``.bmp`` and ``.tif`` keep every value.
+        pixels: Floats in [0, 1], [H, W, C] with one or three channels.
+
+    Raises:
+        CnnlabError: The suffix names no format that can be written, or the file cannot be.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise CnnlabError(f"{path} must end in {', '.join(sorted(SUFFIXES))}, to say what kind of image to write.")
+    eight = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    image = Image.fromarray(eight[..., 0] if eight.shape[-1] == 1 else eight)
+    with write_beside(path) as beside:
+        image.save(beside)
+
+
+def decode_8bit(path: Path, channels: int) -> np.ndarray:
+    """Decode a file to uint8 [H, W, channels], with one or three channels."""
+    pixels, _ = _decode(path)
+    if pixels.shape[2] != channels:
+        pixels, _ = _convert_channels(path, pixels, channels)
+    return np.rint(pixels * 255).astype(np.uint8)
+
+
+def stored_shape(path: Path) -> tuple[int, int, int]:
+    """Return height, width and channels (1 or 3) of a file, from its header alone."""
+    with _opened(path) as image:
+        width, height = image.size
+        if image.getexif().get(0x0112, 1) >= 5:  # orientations that turn by 90 degrees
+            width, height = height, width
+        return (height, width, 1 if _is_grey(image) else 3)
+
+
+def expand(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """Replace every folder among ``paths`` by the image files in it, sorted by name.
+
+    Raises:
+        CnnlabError: A folder holds no images.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            files.append(path)
+            continue
+        within = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES | {".npy"})
+        if not within:
+            raise CnnlabError(f"the folder {path} holds no images ({', '.join(sorted(SUFFIXES))} or .npy).")
+        files += within
+    return files
+
+
+def ground(pixels: np.ndarray) -> float:
+    """Return the brightness of an image's border, in [0, 1]: the median over its outermost pixels.
+
+    Args:
+        pixels: [H, W, C] in [0, 1].
+    """
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    return float(np.median(edge))
+
+
+def _decode(path: Path) -> tuple[np.ndarray, list[str]]:
+    """Decode a file to floats [H, W, 1 or 3] in [0, 1]."""
+    if path.suffix.lower() == ".npy":
+        return _decode_npy(path), []
+    with _opened(path) as image:
+        try:
+            image.load()
+            notes = []
+            upright = ImageOps.exif_transpose(image)
+            if _has_transparency(upright):
+                upright = _on_white(upright)
+                notes.append(f"the transparent parts of {path} were laid on white.")
+            return _floats(upright), notes
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise CnnlabError(f"{path} is damaged: {error}.") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    if not path.exists():
+        raise CnnlabError(f"there is no file {path}.")
+    if path.is_dir():
+        raise CnnlabError(f"{path} is a folder, where an image file was expected.")
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own limit warns at 90 million pixels; ours is lower, and refuses.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(path)
+    except UnidentifiedImageError:
+        raise CnnlabError(
+            f"{path} is not an image that can be read; expected PNG, JPEG, BMP, TIFF, WebP, GIF or .npy."
+        ) from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise CnnlabError(f"{path} cannot be read as an image: {error}.") from error
+    with image:
+        if image.width * image.height > MOST_PIXELS:
+            raise CnnlabError(
+                f"{path} has {image.width}x{image.height} pixels, more than the {MOST_PIXELS:,} that cnnlab unpacks. "
+                "Make it smaller first."
+            )
+        yield image
+
+
+def _is_grey(image: Image.Image) -> bool:
+    if image.mode == "P":
+        palette = image.getpalette("RGB") or []
+        return palette[0::3] == palette[1::3] == palette[2::3]
+    return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
+
+
+def _has_transparency(image: Image.Image) -> bool:
+    if not image.has_transparency_data:
+        return False
+    return bool((np.asarray(image.convert("RGBA").getchannel("A")) < 255).any())
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    grey = _is_grey(image)
+    over = Image.new("RGBA", image.size, "white")
+    over.alpha_composite(image.convert("RGBA"))
+    return over.convert("L" if grey else "RGB")
+
+
+def _floats(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith("I") or image.mode == "F":
+        # Pillow has 16-bit greys in "I;16" or "I"; "F" is whatever its writer meant.
+        values = np.asarray(image, np.float32)
+        largest = 65535.0 if image.mode != "F" else 1.0
+        if values.min() < 0 or values.max() > largest:
+            raise ValueError(f"its values go from {values.min():g} to {values.max():g}; expected 0 to {largest:g}")
+        return (values / np.float32(largest))[..., np.newaxis]
+    eight = np.asarray(image.convert("L" if _is_grey(image) else "RGB"), np.float32) / np.float32(255)
+    return eight if eight.ndim == 3 else eight[..., np.newaxis]
+
+
+def _decode_npy(path: Path) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise CnnlabError(f"there is no file {path}.") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise CnnlabError(f"{path} cannot be read as an array: {error}.") from error
+    if array.ndim == 2:
+        array = array[..., np.newaxis]
+    if array.ndim != 3 or array.shape[2] not in (1, 3) or 0 in array.shape:
+        raise CnnlabError(f"{path} holds an array {list(array.shape)}; expected [H, W], [H, W, 1] or [H, W, 3].")
+    if array.dtype in (np.uint8, np.uint16):
+        return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
+    if array.dtype.kind != "f":
+        raise CnnlabError(f"{path} holds {array.dtype}; expected uint8, uint16, or floats in [0, 1].")
+    if not np.isfinite(array).all():
+        raise CnnlabError(f"{path} holds NaN or infinity; every pixel must be a finite number.")
+    if array.min() < 0 or array.max() > 1:
+        raise CnnlabError(f"{path} holds values from {array.min():g} to {array.max():g}; expected floats in [0, 1].")
+    return array.astype(np.float32)
+
+
+def _convert_channels(path: Path, pixels: np.ndarray, channels: int) -> tuple[np.ndarray, str]:
+    if channels == 1:
+        return (pixels @ _LUMA)[..., np.newaxis], f"{path} is in colour and was converted to grey (its luma)."
+    if channels == 3:
+        return np.repeat(pixels, 3, axis=2), f"{path} is grey and was repeated in three colour channels."
+    raise CnnlabError(f"{path} has {pixels.shape[2]} channels and the model takes {channels}; no conversion is known.")
+
+
+def _resize(pixels: np.ndarray, wanted: tuple[int, int], fit: Fit) -> np.ndarray:
+    height, width = wanted
+    if fit == "crop":
+        pixels = _crop_to_aspect(pixels, height / width)
+    if fit != "pad":
+        return _resample(pixels, height, width)
+    scale = min(height / pixels.shape[0], width / pixels.shape[1])
+    inner = (max(1, round(pixels.shape[0] * scale)), max(1, round(pixels.shape[1] * scale)))
+    padded = np.zeros((height, width, pixels.shape[2]), np.float32)
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    padded[top : top + inner[0], left : left + inner[1]] = _resample(pixels, *inner)
+    return padded
+
+
+def _crop_to_aspect(pixels: np.ndarray, aspect: float) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    keep = (min(height, max(1, round(width * aspect))), min(width, max(1, round(height / aspect))))
+    top, left = (height - keep[0]) // 2, (width - keep[1]) // 2
+    return pixels[top : top + keep[0], left : left + keep[1]]
+
+
+def _resample(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    planes = [
+        Image.fromarray(np.ascontiguousarray(plane)).resize((width, height), Image.Resampling.BILINEAR)
+        for plane in np.moveaxis(pixels.astype(np.float32), 2, 0)
+    ]
+    return np.clip(np.stack([np.asarray(plane) for plane in planes], axis=2), 0, 1)
+
+
+def _described(shape: Sequence[int]) -> str:
+    height, width, channels = shape
+    return f"{width}x{height} pixels in {'grey' if channels == 1 else 'colour' if channels == 3 else channels}"

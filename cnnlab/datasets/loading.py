@@ -1,0 +1,64 @@
+"""Finding a dataset by what the user called it: an installed name, a path, or ``keras:NAME``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cnnlab.datasets import folder, idx, keras_datasets, npz
+from cnnlab.datasets.dataset import Dataset
+from cnnlab.errors import CnnlabError
+from cnnlab.plugins import registry
+from cnnlab.plugins.declarations import resolve
+
+
+def load(source: str | os.PathLike[str]) -> Dataset:
+    """Load a dataset.
+
+    Args:
+        source: A name that ``cnnlab datasets`` lists; the path of an ``.npz`` file in Keras' layout (x_train, y_train,
+            x_test, y_test), of a folder of IDX files, or of a folder of images with a subfolder per class; or
+            ``keras:NAME`` for one of ``keras.datasets``.
+
+    Returns:
+        The dataset, its images as float32 in its value range.
+
+    Raises:
+        UsageError: There is no dataset of that name, and no such path.
+        CnnlabError: It cannot be read, or holds no images.
+    """
+    word = os.fspath(source)
+    if word.startswith("keras:"):
+        return keras_datasets.load(word.removeprefix("keras:"))
+    if word in registry.datasets():
+        return _checked(resolve(registry.find_dataset(word).load)(), word)
+    if registry.is_name(word) and not Path(word).exists():
+        registry.find_dataset(word)  # raises, and names the nearest
+    return read_path(Path(word))
+
+
+def read_path(path: Path) -> Dataset:
+    """Read a dataset from a file or a folder, whichever kind it is.
+
+    Raises:
+        CnnlabError: Nothing is there, or nothing that can be read.
+    """
+    if not path.exists():
+        raise CnnlabError(f"there is no file or folder {path}, where a dataset was expected.")
+    if path.is_dir():
+        return idx.read(path) if idx.is_idx_folder(path) else folder.read(path)
+    if path.suffix.lower() == ".npz":
+        return npz.read(path)
+    raise CnnlabError(
+        f"{path} is no dataset: expected an .npz file with x_train, y_train, x_test and y_test, a folder of IDX files, "
+        "or a folder of images with a subfolder for each class."
+    )
+
+
+def _checked(dataset: object, name: str) -> Dataset:
+    if not isinstance(dataset, Dataset):
+        raise CnnlabError(
+            f"the plugin that provides the dataset {name!r} returned {type(dataset).__name__} where a "
+            "cnnlab.datasets.Dataset was expected."
+        )
+    return dataset
