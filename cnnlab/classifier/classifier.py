@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,10 @@ from cnnlab.classifier.logits import Output
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 
 BATCH = 500
-"""Images in one forward pass; larger sets are streamed, so that memory does not grow with their number."""
+"""Most images in one forward pass; larger sets are streamed, so that memory does not grow with their number."""
+
+MEMORY = 1 << 30
+"""Bytes that the activations of one forward pass may take: large images go through in smaller batches."""
 
 
 class Classifier:
@@ -73,6 +77,15 @@ class Classifier:
                 return layer
         raise UsageError(f"there is no layer {name!r}. {did_you_mean(name, [layer.name for layer in self.layers])}")
 
+    @cached_property
+    def batch_size(self) -> int:
+        """How many images go through the model at once: as many as :data:`MEMORY` allows, at most :data:`BATCH`."""
+        if self._fixed_batch:
+            return self._fixed_batch
+        values = sum(math.prod(side or 1 for side in layer.output_shape) for layer in self.layers)
+        values += math.prod(side or 1 for side in self.input_shape)
+        return max(1, min(BATCH, MEMORY // (4 * values)))
+
     def graph_function(self, *tensors: Any) -> Callable[[Any], tuple[Any, ...]]:
         """Return a TensorFlow callable from images [N, H, W, C] to a tuple of tensors; differentiable.
 
@@ -84,18 +97,18 @@ class Classifier:
             self._output.logits if name == "logits" else graph.get_tensor_by_name(self.layer(name).tensor)
             for name in tensors
         ]
-        pruned = self._frozen.prune(wanted)
-        return lambda images: tuple(pruned(images))
+        return self._callable(wanted)
 
     @cached_property
     def logits_function(self) -> Callable[[Any], Any]:
         """A TensorFlow callable from images [N, H, W, C] to logits [N, K]; differentiable."""
-        pruned = self._frozen.prune([self._output.logits])
-        return lambda images: pruned(images)[0]
+        function = self._callable([self._output.logits])
+        return lambda images: function(images)[0]
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return logits float32 [N, K]."""
-        return self._streamed(self.logits_function, images, (self.num_classes,))
+        parts = self._streamed(lambda batch, _: (self.logits_function(batch),), images)
+        return np.concatenate(parts[0]) if parts else np.zeros((0, self.num_classes), np.float32)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Return the softmax of the logits, float32 [N, K]."""
@@ -116,11 +129,11 @@ class Classifier:
         """
         names = [layer.name for layer in self.layers] if layers is None else list(layers)
         function = self.graph_function(*names)
-        parts = [function(batch) for batch in self._batches(images)]
+        parts = self._streamed(lambda batch, _: function(batch), images)
         if not parts:
-            shapes = [tuple(side or 0 for side in self.layer(name).output_shape) for name in names]
+            shapes = [tuple(side or 0 for side in self._shape_of(name)) for name in names]
             return {name: np.zeros((0, *shape), np.float32) for name, shape in zip(names, shapes, strict=True)}
-        return {name: np.concatenate([part[i].numpy() for part in parts]) for i, name in enumerate(names)}
+        return {name: np.concatenate(part) for name, part in zip(names, parts, strict=True)}
 
     def input_gradient(
         self, images: np.ndarray, labels: np.ndarray, of: Literal["cross_entropy", "logit"] = "cross_entropy"
@@ -131,14 +144,21 @@ class Classifier:
             images: [N, H, W, C].
             labels: int [N].
             of: The cross-entropy of the softmax with the label, or the label's logit.
+
+        Raises:
+            UsageError: The labels are not one class for each image, or ``of`` is neither.
+            CnnlabError: Nothing differentiable leads from the image to the logits.
         """
         import tensorflow as tf
 
-        labels = np.asarray(labels, np.int64)
-        parts, start = [], 0
-        for batch in self._batches(images):
-            own = tf.constant(labels[start : start + len(batch)])
-            start += len(batch)
+        if of not in ("cross_entropy", "logit"):
+            raise UsageError(f"of must be 'cross_entropy' or 'logit'; received {of!r}.")
+        images = self._checked(images)
+        labels = self._checked_labels(labels, len(images))
+
+        def gradient(batch: Any, first: int) -> tuple[Any]:
+            own = np.zeros(len(batch), np.int64)
+            own[: len(labels) - first] = labels[first : first + len(batch)]
             with tf.GradientTape() as tape:
                 tape.watch(batch)
                 logits = self.logits_function(batch)
@@ -146,20 +166,67 @@ class Classifier:
                     value = tf.gather(logits, own, batch_dims=1)
                 else:
                     value = tf.nn.sparse_softmax_cross_entropy_with_logits(own, logits)
-            gradient = tape.gradient(value, batch)
-            if gradient is None:
+            found = tape.gradient(value, batch)
+            if found is None:
                 raise CnnlabError("this model has no differentiable path from its image to its logits.")
-            parts.append(gradient.numpy())
-        return np.concatenate(parts) if parts else np.zeros_like(images, np.float32)
+            return (found,)
 
-    def _batches(self, images: np.ndarray) -> Iterator[Any]:
+        parts = self._streamed(gradient, images)
+        return np.concatenate(parts[0]) if parts else np.zeros_like(images)
+
+    def _callable(self, tensors: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
+        """A differentiable callable that takes and gives float32, whatever the graph computes in."""
         import tensorflow as tf
 
-        images = np.asarray(images, np.float32)
-        size = self._fixed_batch or BATCH
-        for start in range(0, len(images), size):
-            yield tf.constant(images[start : start + size])
+        pruned = self._frozen.prune(tensors)
+        dtype = self._frozen.input.dtype
+        return lambda images: tuple(tf.cast(value, tf.float32) for value in pruned(tf.cast(images, dtype)))
 
-    def _streamed(self, function: Callable[[Any], Any], images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        parts = [function(batch).numpy() for batch in self._batches(images)]
-        return np.concatenate(parts) if parts else np.zeros((0, *shape), np.float32)
+    def _shape_of(self, name: str) -> tuple[int | None, ...]:
+        return (self.num_classes,) if name == "logits" else self.layer(name).output_shape
+
+    def _checked(self, images: np.ndarray) -> np.ndarray:
+        """Return the images as float32; TensorFlow's own answer to a wrong shape may be to end the process."""
+        images = np.asarray(images, np.float32)
+        sides = zip(images.shape[1:], self.input_shape, strict=False)
+        if images.ndim != 4 or any(wanted is not None and side != wanted for side, wanted in sides):
+            expected = ", ".join("any" if side is None else str(side) for side in self.input_shape)
+            raise UsageError(
+                f"this model takes images of shape [N, {expected}]; received {list(images.shape)}. Resize them, or "
+                "convert their colours; one image needs an axis N of length 1."
+            )
+        return images
+
+    def _checked_labels(self, labels: np.ndarray, count: int) -> np.ndarray:
+        labels = np.asarray(labels)
+        if labels.shape != (count,) or (count and labels.dtype.kind not in "iu"):
+            raise UsageError(
+                f"labels must be one whole number for each of {count} images; received {labels.dtype} of shape "
+                f"{list(labels.shape)}."
+            )
+        if count and not 0 <= labels.min() <= labels.max() < self.num_classes:
+            raise UsageError(
+                f"labels must be between 0 and {self.num_classes - 1}, the classes of this model; received "
+                f"{labels.min()} to {labels.max()}."
+            )
+        return labels.astype(np.int64)
+
+    def _streamed(
+        self, function: Callable[[Any, int], tuple[Any, ...]], images: np.ndarray
+    ) -> list[tuple[np.ndarray, ...]]:
+        """Call ``function`` with one batch after another and the index of its first image; gather each result's parts.
+
+        A model for a fixed number of images gets its last batch filled up with zeros, whose results are dropped.
+        """
+        import tensorflow as tf
+
+        images = self._checked(images)
+        size = self.batch_size
+        parts = []
+        for first in range(0, len(images), size):
+            batch = images[first : first + size]
+            count = len(batch)
+            if self._fixed_batch:
+                batch = np.pad(batch, [(0, size - count), (0, 0), (0, 0), (0, 0)])
+            parts.append(tuple(value.numpy()[:count] for value in function(tf.constant(batch), first)))
+        return list(zip(*parts, strict=True))

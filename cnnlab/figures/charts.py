@@ -72,8 +72,8 @@ def curves(
         axes.set_ylim(*ylim)
     dress(axes)
     if len(axes.get_legend_handles_labels()[1]) > 1:
-        crowded = len(lines) > 6
-        axes.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if crowded else {}))
+        beside: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if len(lines) > 6 else {}
+        axes.legend(frameon=False, **beside)
     return figure
 
 

@@ -33,6 +33,7 @@ class Picture:
             largest value, made symmetric for a diverging scale.
         names: The classes' names, for the scale ``classes``.
         unit: What the values are, for the colour bar.
+        under: An image [H, W], [H, W, 1] or [H, W, 3] in [0, 1] that figures show faintly below the values.
     """
 
     values: np.ndarray
@@ -41,6 +42,7 @@ class Picture:
     limits: tuple[float, float] | None = None
     names: Sequence[str] = ()
     unit: str = ""
+    under: np.ndarray | None = None
 
     @classmethod
     def of_image(cls, image: np.ndarray, bounds: tuple[float, float], title: str = "") -> Picture:

@@ -6,14 +6,14 @@ import functools
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-import matplotlib as mpl
+from matplotlib import style
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 DPI = 150
 
-SETTINGS: dict[str, Any] = {
+SETTINGS: dict[Any, Any] = {
     "font.family": ["DejaVu Sans"],  # comes with matplotlib, so figures look alike everywhere
     "font.size": 9.0,
     "axes.titlesize": 9.0,
@@ -34,14 +34,7 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(draw)
     def wrapper(*args: P.args, **options: P.kwargs) -> R:
-        with mpl.rc_context({**_defaults(), **SETTINGS}):
+        with style.context(SETTINGS, after_reset=True):
             return draw(*args, **options)
 
     return wrapper
-
-
-@functools.cache
-def _defaults() -> dict[str, Any]:
-    """matplotlib's defaults, but for those that choose a backend or warn when they are touched."""
-    kept = {name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith(("backend", "date."))}
-    return {name: value for name, value in kept.items() if name not in ("interactive", "toolbar", "timezone")}

@@ -127,7 +127,7 @@ def _resized(values: np.ndarray, height: int, width: int, *, smooth: bool) -> np
 
 
 def _rgb(color: np.ndarray) -> str:
-    return ",".join(str(int(round(255 * float(part)))) for part in np.clip(color, 0, 1))
+    return ",".join(str(round(255 * float(part))) for part in np.clip(color, 0, 1))
 
 
 def _sign(picture: Picture, value: float) -> str:
@@ -138,7 +138,7 @@ def _sign(picture: Picture, value: float) -> str:
         ramp, strength = (RAMP, value / high) if value >= 0 else (NEGATIVE, value / low)
     else:
         ramp, strength = RAMP, (value - low) / (high - low)
-    return ramp[int(round(min(max(strength, 0.0), 1.0) * (len(ramp) - 1)))]
+    return ramp[round(min(max(strength, 0.0), 1.0) * (len(ramp) - 1))]
 
 
 def _line(text: str, width: int, style: Style) -> Iterator[Segment]:

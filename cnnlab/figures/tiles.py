@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Literal
@@ -10,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from cnnlab.figures.picture import CLASS_COLORS, COLORMAPS, Picture
@@ -17,6 +19,10 @@ from cnnlab.figures.style import LINES, styled
 
 TITLE_CHARACTERS = 11
 """How many characters of a title fit over an inch of tile."""
+
+
+OVER = 0.7
+"""How opaque values are over the image below them."""
 
 
 @styled
@@ -51,8 +57,8 @@ def tiles(
     lines = max((_wrapped(picture.title, size).count("\n") + 1 for picture in pictures if picture.title), default=0)
     cell = (size * (1.28 if with_bars else 1.06), size * min(max(aspect, 0.3), 3.0) + 0.16 * lines + 0.08)
     height = rows * cell[1] + (0.4 if title else 0.08)
-    figure = Figure(figsize=(max(columns * cell[0], 2.4) + (0.5 if row_titles else 0), height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.02)  # type: ignore[union-attr]
+    layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.02)
+    figure = Figure(figsize=(max(columns * cell[0], 2.4) + (0.5 if row_titles else 0), height), layout=layout)
     if title:
         figure.suptitle(title)
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -84,12 +90,18 @@ def draw(axes: Axes, picture: Picture, *, bar: bool = True, title: str | None = 
         return
     low, high = picture.ends
     cmap = COLORMAPS[picture.scale]
-    shades = axes.imshow(picture.plane, cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
+    alpha = 1.0
+    if picture.under is not None:
+        axes.imshow(
+            Picture(picture.under.mean(axis=-1) if picture.under.ndim == 3 else picture.under).plane, cmap="gray"
+        )
+        alpha = OVER
+    shades = axes.imshow(picture.plane, cmap=cmap, vmin=low, vmax=high, interpolation="nearest", alpha=alpha)
     if bar and picture.scale != "grey":
         colorbar = axes.figure.colorbar(shades, ax=axes, fraction=0.05, pad=0.03, label=picture.unit)
         colorbar.ax.yaxis.set_major_locator(MaxNLocator(nbins=5))
         colorbar.ax.tick_params(labelsize=7, length=2)
-        colorbar.outline.set_visible(False)  # type: ignore[operator]
+        colorbar.outline.set_visible(False)
 
 
 def _draw_classes(axes: Axes, picture: Picture, bar: bool) -> None:
@@ -104,12 +116,12 @@ def _draw_classes(axes: Axes, picture: Picture, bar: bool) -> None:
     if norm is None:
         shades.set_clim(present[0] - 0.5, present[0] + 0.5)
     colorbar = axes.figure.colorbar(shades, ax=axes, fraction=0.05, pad=0.03, label=picture.unit, spacing="uniform")
-    middles = [(low + high) / 2 for low, high in zip(edges, edges[1:], strict=False)]
+    middles = [(low + high) / 2 for low, high in itertools.pairwise(edges)]
     names = [picture.names[label] if label < len(picture.names) else str(label) for label in present]
     colorbar.set_ticks(middles, labels=[name if len(name) <= 12 else f"{name[:11]}…" for name in names])
     colorbar.ax.tick_params(labelsize=7, length=0)
     colorbar.ax.minorticks_off()
-    colorbar.outline.set_visible(False)  # type: ignore[operator]
+    colorbar.outline.set_visible(False)
 
 
 def class_color(label: int) -> str:

@@ -19,7 +19,7 @@ def cnnlab_datasets() -> Iterable[DatasetSource]:
             class_names=tuple("0123456789"),
             train_size=60_000,
             test_size=10_000,
-            provenance="LeCun, Cortes and Burges, from NIST's Special Databases 1 and 3 (LeCun et al., 1998)",
+            provenance="LeCun, Cortes and Burges, 1998",
             licence="CC BY-SA 3.0",
         )
     ]

@@ -37,7 +37,7 @@ def load() -> Dataset:
         train=Split(_Images("train-images-idx3-ubyte", 60_000), read("train-labels-idx1-ubyte")),
         test=Split(_Images("t10k-images-idx3-ubyte", 10_000), read("t10k-labels-idx1-ubyte")),
         class_names=tuple("0123456789"),
-        provenance="LeCun, Cortes and Burges, from NIST's Special Databases 1 and 3 (LeCun et al., 1998)",
+        provenance="LeCun, Cortes and Burges, 1998",
         licence="CC BY-SA 3.0",
     )
 
