@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from cnnlab import __version__
+from cnnlab.cli.quiet import quieten_tensorflow
 from cnnlab.errors import CnnlabError, did_you_mean
 
 # In the order that --help shows them: a command, the module and attribute that hold it.
@@ -66,7 +67,7 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 could not be done, 2 wrong usage, 3 gate not met, 130 interrupted."""
-    _quieten_tensorflow()
+    quieten_tensorflow()
     debug = os.environ.get("CNNLAB_DEBUG") == "1"
     try:
         status = cli(prog_name="cnnlab", standalone_mode=False)
@@ -114,10 +115,3 @@ def _unexpected(error: Exception) -> str:
 
 def _say(message: str) -> None:
     click.echo(message, err=True)
-
-
-def _quieten_tensorflow() -> None:
-    """Keep TensorFlow's start-up remarks about this machine out of the user's terminal."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "3")
