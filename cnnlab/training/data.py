@@ -52,21 +52,23 @@ class MemoryBatches:
 
     Attributes:
         feed: Where the images are.
+        order: The positions of all images in their order, int64.
         batch_size: Images in a batch.
     """
 
     def __init__(self, feed: MemoryFeed, order: tf.Tensor, batch_size: int, first: int) -> None:
-        self.feed, self.batch_size = feed, batch_size
-        self._order, self._next = order, first
+        self.feed, self.order, self.batch_size = feed, order, batch_size
+        self._next = first
 
-    def positions(self, count: int) -> tf.Tensor:
-        """Return the positions of the images of the next ``count`` batches, int64, and move past them."""
+    def take(self, count: int) -> tuple[int, int]:
+        """Return where in the order the next ``count`` batches begin and end, and move past them."""
         start = self._next * self.batch_size
         self._next += count
-        return self._order[start : self._next * self.batch_size]
+        return start, min(self._next * self.batch_size, len(self.order))
 
     def __next__(self) -> tuple[tf.Tensor, tf.Tensor]:
-        positions = self.positions(1)
+        start, stop = self.take(1)
+        positions = self.order[start:stop]
         return tf.gather(self.feed.images, positions), tf.gather(self.feed.labels, positions)
 
 

@@ -63,8 +63,9 @@ class TrainingLoop:
     def run(self, batches: Batches, count: int) -> None:
         """Train on the next ``count`` batches."""
         if isinstance(batches, MemoryBatches):
-            feed, size = batches.feed, tf.constant(batches.batch_size, tf.int64)
-            self._run_gathered(self._scale, feed.images, feed.labels, batches.positions(count), size)
+            # Tensors whose shapes are the same in every call: another one would compile the loop anew.
+            bounds = tf.constant([*batches.take(count), batches.batch_size], tf.int64)
+            self._run_gathered(self._scale, batches.feed.images, batches.feed.labels, batches.order, bounds)
         else:
             self._run_streamed(self._scale, batches.iterator, tf.constant(count, tf.int64))
 
@@ -91,11 +92,11 @@ class TrainingLoop:
 
     @tf.function
     def _run_gathered(
-        self, scale: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, batch_size: tf.Tensor
+        self, scale: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, bounds: tf.Tensor
     ) -> None:
-        length = tf.shape(order, tf.int64)[0]
-        for start in tf.range(0, length, batch_size):
-            chosen = order[start : start + batch_size]
+        first, last, batch_size = tf.unstack(bounds)
+        for start in tf.range(first, last, batch_size):
+            chosen = order[start : tf.minimum(start + batch_size, last)]
             self._distribute(to_float(tf.gather(images, chosen), scale), tf.gather(labels, chosen))
 
     @tf.function
