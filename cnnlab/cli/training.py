@@ -159,9 +159,10 @@ def summarize(run: Run) -> None:
     """Print what a run came to: losses and accuracies, the classes, and where the files are."""
     stdout = Console()
     record = run.config
+    epochs = f"{record['epochs']} epoch{'s' if record['epochs'] > 1 else ''}"
     stdout.print(
-        f"[bold]{escape(record['architecture'])}[/] on {escape(record['dataset']['name'])}: {record['epochs']} epochs "
-        f"in {duration(record['seconds'])}",
+        f"[bold]{escape(record['architecture'])}[/] on {escape(record['dataset']['name'])}: {epochs} in "
+        f"{duration(record['seconds'])}",
         highlight=False,
     )
     stdout.print(_results(record))

@@ -1,0 +1,358 @@
+"""``cnnlab train``, ``runs`` and ``compare``: what they print where, how they end, and what a killed process leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from cnnlab import cli
+from cnnlab.cli.runs import labels
+from cnnlab.cli.training import RichReporter, duration
+from cnnlab.runs import Run
+from cnnlab.training import Progress
+
+WORDS = ("--dataset", "squares.npz", "--epochs", "4", "--batch-size", "4")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder with a dataset of three classes of 8x8 images."""
+    folder = tmp_path_factory.mktemp("work")
+    rng = np.random.default_rng(1)
+    arrays = {}
+    for split, count in (("train", 40), ("test", 30)):
+        labels = rng.integers(0, 3, count)
+        images = rng.integers(0, 120, (count, 8, 8)).astype(np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            row, column = 4 * (label // 2), 4 * (label % 2)
+            image[row : row + 4, column : column + 4] += 100
+        arrays |= {f"x_{split}": images, f"y_{split}": labels}
+    np.savez(folder / "squares.npz", **arrays)
+    return folder
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, place):
+    """Run the whole command line in this process: ``run("train", ...) -> (status, out, err)``."""
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def main(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["cnnlab", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(stop.value.code or 0), printed.out, printed.err
+
+    return main
+
+
+@pytest.fixture(scope="module")
+def whole(place) -> Run:
+    """A run in a process of its own, that nothing interrupted."""
+    done = subprocess.run(
+        command(*WORDS, "--out", "runs/whole"), cwd=place, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    (place / "out.txt").write_text(done.stdout)
+    (place / "err.txt").write_text(done.stderr)
+    return Run(place / "runs" / "whole")
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "cnnlab", "train", *map(str, words)]
+
+
+def state(run: Run) -> tuple[list, list[np.ndarray]]:
+    """The history without what time it took, and everything that training changed, weights first."""
+    with np.load(run.path / "checkpoint" / "state.npz") as stored:
+        arrays = [stored[name] for name in stored.files if name != "position"]
+    return [[value for column, value in row.items() if column != "seconds"] for row in run.history], arrays
+
+
+def assert_same(one: Run, other: Run) -> None:
+    (history, arrays), (others_history, others_arrays) = state(one), state(other)
+    assert history == others_history
+    for a, b in zip(arrays, others_arrays, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# A run from beginning to end
+
+
+def test_it_prints_plain_lines_and_names_the_files(place, whole):
+    out, err = (place / "out.txt").read_text(), (place / "err.txt").read_text()
+    assert "\x1b" not in out + err
+    lines = err.splitlines()
+    assert "40 training images, 30 to validate on" in lines[0]
+    assert [line.split()[0] for line in lines[1:]] == ["epoch", "1/4", "2/4", "3/4", "4/4"]
+    for row, line in zip(whole.history, lines[2:], strict=True):
+        assert f"{row['loss']:.4f}" in line
+        assert f"{row['val_accuracy']:.2%}" in line
+    metrics = whole.metrics
+    assert f"{metrics['train_loss']:.4f}" in out
+    assert f"{metrics['val_loss']:.4f}" in out
+    for entry in whole.config["classes"]:
+        assert f"{entry['accuracy']:.2%}" in out
+    for name in ("curves.png", "predictions.png", "confusion.png", "run.json", "history.csv"):
+        assert f"runs/whole/{name}" in out
+
+
+@pytest.mark.parametrize("name", ["curves.png", "predictions.png", "confusion.png"])
+def test_the_figures_are_pictures(whole, name):
+    with Image.open(whole.path / name) as image:
+        assert min(image.size) > 200
+        assert len(image.convert("L").getcolors(maxcolors=256) or []) > 5
+
+
+def test_json_is_all_that_stdout_holds_and_a_complete_run_is_left_as_it_is(run, whole):
+    before = whole.record_path.read_text()
+    status, out, err = run("train", "--out", "runs/whole", "--resume", "--json")
+    assert status == 0
+    assert json.loads(out) == json.loads(before)
+    assert whole.record_path.read_text() == before
+    assert "complete already" in err
+
+
+# Interrupted
+
+
+# The command, but that it waits after the third step of the second epoch, for the test to do something to it.
+WAITING = """
+import pathlib, sys, time
+from cnnlab import cli
+from cnnlab.cli.training import RichReporter
+from cnnlab.training import session
+
+def wait(self, progress):
+    if (progress.epoch, progress.step) == (2, 3):
+        pathlib.Path("here").touch()
+        while not pathlib.Path("go").exists():
+            time.sleep(0.01)
+
+session.CALL_SECONDS = 0.0
+RichReporter.progress = wait
+cli.main()
+"""
+
+
+@pytest.fixture
+def waiting(place):
+    """Start a run in a process of its own: ``waiting(out) -> (process, run)``, in the middle of its second epoch."""
+    flags = place / "here", place / "go"
+
+    def start(out: str) -> tuple[subprocess.Popen[str], Run]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", WAITING, "train", *WORDS, "--out", out],
+            cwd=place,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while not flags[0].exists():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        return process, Run(place / out)
+
+    yield start
+    for flag in flags:
+        flag.unlink(missing_ok=True)
+
+
+def test_ctrl_c_says_how_to_go_on_and_resuming_ends_as_if_nothing_had_happened(run, place, whole, waiting):
+    process, stopped = waiting("runs/stopped")
+    process.send_signal(signal.SIGINT)
+    (place / "go").touch()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].endswith("Go on with: cnnlab train --out runs/stopped --resume")
+    assert "1 of 4 epochs and 3 of 10 steps of the next are done" in err.splitlines()[-1]
+    assert stopped.state == "unfinished"
+    # The settings come from the run; `make demo` says no more than this.
+    assert run("train", "--out", "runs/stopped", "--resume")[0] == 0
+    assert_same(stopped, whole)
+
+
+def test_kill_9_and_resume_end_as_if_nothing_had_happened(run, whole, waiting):
+    process, killed = waiting("runs/killed")
+    assert killed.state == "training"
+    status, _, err = run("train", "--out", "runs/killed", "--resume")
+    assert status == 1
+    assert "is being trained by another process" in err
+    process.kill()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert killed.state == "unfinished"
+    (killed.path / "checkpoint" / ".partial-00000000-state.npz").write_text("half")
+    # Without --out it is the newest unfinished run; options that agree may be given again.
+    status, out, err = run("train", "--resume", "--batch-size", "4", "--json")
+    assert status == 0, err
+    assert json.loads(out)["metrics"] == whole.metrics
+    assert_same(killed, whole)
+    assert not list(killed.path.rglob(".partial-*"))
+
+
+def test_resume_begins_a_folder_that_does_not_exist_and_refuses_other_settings(run, whole):
+    words = ("--dataset", "squares.npz", "--epochs", "1", "--limit", "40")
+    status, out, err = run("train", *words, "--out", "runs/begun", "--resume")
+    assert status == 0, err
+    assert "mnist-cnn on squares: 1 epoch in" in out
+    status, _, err = run("train", "--out", "runs/begun", "--resume", "--seed", "3", "--epochs", "1")
+    assert status == 2
+    assert "seed 0 (not 3)" in err
+    assert "epochs" not in err.partition("started with")[2].partition(";")[0]
+    status, _, err = run("train", *words, "--out", "runs/begun")
+    assert status == 1
+    assert "already holds a complete run" in err
+
+
+def test_an_interrupted_evaluation_of_words_prints_no_traceback(run, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cnnlab.cli.training.run", stop)
+    assert run("train")[0::2] == (130, "\nInterrupted.\n")
+
+
+# Refused
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--epochs", "0"], "epochs must be an integer of at least 1; received 0."),
+        (["--batch-size", "0"], "batch_size must be an integer of at least 1; received 0."),
+        (["--learning-rate", "fast"], "learning_rate must be a number above 0; received fast."),
+        (["--architecture", "mnist-cn"], "Did you mean 'mnist-cnn'?"),
+        (["--dataset", "mnits"], "Did you mean 'mnist'?"),
+        (["--precision", "float64"], "received float64"),
+        (["--device", "tpu"], "device must be auto, cpu or gpu:0"),
+        (["--sede", "1"], "--seed"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_word_is_one_sentence_and_leaves_nothing(run, place, words, said):
+    before = sorted(place.rglob("*"))
+    status, out, err = run("train", "--dataset", "squares.npz", "--out", "runs/refused", *words)
+    assert status == 2
+    assert out == ""
+    assert said in err
+    assert "Traceback" not in err
+    assert sorted(place.rglob("*")) == before
+
+
+def test_nothing_to_resume_is_said(run, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = run("train", "--resume")
+    assert (status, list(tmp_path.iterdir())) == (1, []) or "no unfinished run" in err
+
+
+# On a terminal
+
+
+def test_a_terminal_sees_a_bar_and_a_row_per_epoch(whole):
+    reporter = RichReporter()
+    console = Console(force_terminal=True, width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    reporter._console = console
+    reporter.stage("Loading")
+    reporter.started(Path("runs/x"), 100, 10, 0)
+    reporter.epoch_started(1, 2, 50)
+    reporter.progress(
+        Progress(
+            epoch=1,
+            epochs=2,
+            step=25,
+            steps=50,
+            loss=0.25,
+            accuracy=0.9,
+            images_per_second=1234.0,
+            seconds_left=75.0,
+        )
+    )
+    reporter._bar.refresh()
+    shown = console.export_text(clear=False)
+    for words in ("epoch 1/2", "batch 25/50", "loss 0.2500", "accuracy 90.00%", "1,234 images/s", "1 min 15 s left"):
+        assert words in shown
+    reporter.note("look [here]")
+    reporter.epoch_finished(whole.history[0], 2)
+    reporter.finished()
+    assert "look [here]" in console.export_text(clear=False)
+    assert f"{whole.history[0]['loss']:.4f}" in console.export_text()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "0 s"), (59.6, "1 min 00 s"), (3599, "59 min 59 s"), (3601, "1 h 00 min")]
+)
+def test_times_are_said_as_people_do(seconds, said):
+    assert duration(seconds) == said
+
+
+# runs and compare
+
+
+def test_runs_lists_the_newest_first(run, place, whole):
+    rows = json.loads(run("runs", "--json")[1])
+    assert [row["created"] for row in rows] == sorted((row["created"] for row in rows), reverse=True)
+    (row,) = [row for row in rows if row["name"] == "whole"]
+    assert row["accuracy"] == whole.metrics["val_accuracy"]
+    assert row["seconds_per_epoch"] == np.median([line["seconds"] for line in whole.history])
+    (place / "runs" / "broken").mkdir()
+    (place / "runs" / "broken" / "run.json").write_text("{")
+    status, out, _ = run("runs")
+    assert status == 0
+    assert "damaged" in out
+    for words in ("whole", "complete", "squares", "mnist-cnn", f"{row['accuracy']:.2%}", f"{row['loss']:.4f}"):
+        assert words in out
+
+
+def test_no_runs_is_said(run, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run("runs")
+    assert (status, out) == (0, "")
+    assert "no run below runs yet" in err
+    assert run("runs", "--json")[1] == "[]\n"
+
+
+def test_compare_draws_all_runs_under_names_of_their_own(run, place, whole):
+    status, out, err = run("compare", "whole", place / "runs" / "whole", "--out", "both.png", "--json")
+    assert status == 0, err
+    record = json.loads(out)
+    assert [row["label"] for row in record["runs"]] == ["whole (1)", "whole (2)"]
+    assert record["runs"][0]["history"] == whole.history
+    with Image.open(place / record["figure"]) as image:
+        assert min(image.size) > 200
+    assert "both.png" in run("compare", "whole", "whole", "--out", "both.png")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["whole"], 2, "two runs or more"),
+        (["whole", "hole"], 1, "Did you mean 'whole'?"),
+        (["whole", "."], 1, "is no run folder"),
+    ],
+    ids=str,
+)
+def test_compare_refuses(run, place, whole, words, status, said):
+    found, out, err = run("compare", *words, "--out", "refused.png")
+    assert (found, out) == (status, "")
+    assert said in err
+    assert not (place / "refused.png").exists()
+
+
+def test_labels_are_as_short_as_they_can_be(tmp_path):
+    paths = [tmp_path / "a" / "run", tmp_path / "b" / "run", tmp_path / "b" / "other"]
+    assert labels([Run(path) for path in paths]) == ["a/run", "b/run", "b/other"]
+    assert labels([Run(path) for path in paths[1:]]) == ["run", "other"]
