@@ -6,9 +6,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from cnnlab.errors import GateError, UsageError
+from cnnlab.cli import gates
+from cnnlab.errors import UsageError
 from cnnlab.plugins.declarations import Analysis
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Request:
     split: str = "test"
     indices: tuple[str, ...] = ()
     limit: int | None = None
-    fit: str = "stretch"
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
     invert: bool = False
     strict: bool = False
     out: Path | None = None
@@ -51,7 +52,7 @@ def run(request: Request) -> None:
         GateError: It was done and saved, and a gate was not met.
     """
     params = request.analysis.params.from_public(dict(request.params))
-    gates = _parse_gates(request)
+    wanted = gates.parse(request.gates, request.analysis.metrics, request.analysis.name)
     _check_words(request)
     model = _find_model(request)
 
@@ -69,7 +70,7 @@ def run(request: Request) -> None:
     with status("Drawing and saving"):
         files = result.save(out)
     _show(request, result, files)
-    _judge(gates, result)
+    gates.judge(wanted, result.metrics)
 
 
 def _check_words(request: Request) -> None:
@@ -152,37 +153,6 @@ def _default_out(name: str, classifier: Classifier) -> Path:
         count += 1
         candidate = parent / f"{name}-{count}"
     return candidate
-
-
-def _parse_gates(request: Request) -> dict[str, float]:
-    from cnnlab.analysis.declared import meaning
-    from cnnlab.errors import did_you_mean
-
-    gates = {}
-    for text in request.gates:
-        metric, equals, value = text.rpartition("=")
-        try:
-            gates[metric] = float(value)
-        except ValueError:
-            equals = ""
-        if not equals or not metric:
-            raise UsageError(f"--fail-under must be METRIC=VALUE, such as accuracy=0.9; received {text}.")
-        declared = request.analysis.metrics
-        if declared and meaning(declared, metric) is None:
-            raise UsageError(
-                f"{request.analysis.name} has no metric {metric!r} for --fail-under. {did_you_mean(metric, declared)}"
-            )
-    return gates
-
-
-def _judge(gates: Mapping[str, float], result: Result) -> None:
-    for metric, least in gates.items():
-        value = result.metrics.get(metric)
-        if metric not in result.metrics:
-            raise UsageError(f"the result has no metric {metric!r}; it has {', '.join(sorted(result.metrics))}.")
-        if value is None or value < least:
-            shown = "undefined" if value is None else f"{value:g}"
-            raise GateError(f"the gate {metric}={least:g} was not met: {metric} is {shown}.")
 
 
 def _show(request: Request, result: Result, files: list[Path]) -> None:
