@@ -7,9 +7,10 @@ from the image to the logits, so that a layer with a built-in activation ends af
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,7 @@ _CONTINUES = {"BiasAdd", "AddV2", "Add", "Identity", "Shape", "StridedSlice", "P
 _ABOUT_SHAPE = {"Shape", "StridedSlice", "Pack", "Size", "Rank", "Prod", "GatherV2"}
 
 # Scopes that a framework opens inside a layer, and those of function calls around the whole model.
-_INNER = re.compile(r"(batchnorm|moments|dropout|convolution|depthwise)(_\d+)?")
+_INNER = re.compile(r"(batchnorm|moments|dropout|convolution|depthwise|Gelu|separable_conv2d|Tensordot)(_\d+)?")
 _CALLS = re.compile(r"((Stateful)?PartitionedCall|Func|serving_default)(_\d+)?")
 
 
@@ -79,6 +80,12 @@ class Layer:
         output_shape: Shape of its output without the batch.
         parameters: How many stored numbers it holds, the statistics of batch normalisation included.
         tensor: The name of its output in the graph.
+        statistics: How many of its parameters are the means and variances of a batch normalisation, which are
+            gathered in training and not learned.
+        multiply_adds: Multiplications with a kernel entry, each with its addition, for one image: of a convolution
+            outputs x kernel height x kernel width x input channels / groups, of a dense layer inputs x outputs.
+            Products with padding count; biases and everything elementwise do not. 0 where there is no kernel; None
+            where the size is open, or the layer is a function that could not be looked into.
     """
 
     name: str
@@ -89,6 +96,8 @@ class Layer:
     output_shape: tuple[int | None, ...]
     parameters: int
     tensor: str
+    statistics: int = 0
+    multiply_adds: int | None = 0
 
 
 def read_layers(frozen: Frozen, end: Any) -> tuple[Layer, ...]:
@@ -145,22 +154,33 @@ class _Reading:
                     current = f"{noun.lower()}_{counts[noun]}"
                 scope = current
             groups.setdefault(scope, []).append(operation)
-        return groups
+        # A model that computes in another precision converts the image outside all layers: that is no layer.
+        return {scope: found for scope, found in groups.items() if any(op.type != "Cast" for op in found)}
 
     def _layer(self, name: str, operations: list[Any]) -> Layer | None:
         data = [operation for operation in operations if operation.outputs]
         if not data:
             return None
-        weighted = next((op for op in data if op.type in WEIGHTED and self._kernel(op) is not None), None)
+        kernels = {op.name: self._kernel(op) for op in data if op.type in WEIGHTED}
+        weighted = next((op for op in data if kernels.get(op.name) is not None), None)
+        stored = self._stored(operations)
+        input_shape = _shape(next(tensor for tensor in data[0].inputs if tensor.op.name in self._live))
         return Layer(
             name=name,
             kind=_kind(data, weighted),
-            kernel=None if weighted is None else self._kernel(weighted),
-            bias=None if weighted is None else self._bias(weighted, data),
-            input_shape=_shape(next(tensor for tensor in data[0].inputs if tensor.op.name in self._live)),
+            kernel=None if weighted is None else kernels[weighted.name],
+            bias=next((bias for op in data if op.name in kernels and (bias := self._bias(op, data)) is not None), None),
+            input_shape=input_shape,
             output_shape=_shape(data[-1].outputs[0]),
-            parameters=self._parameters(operations),
+            parameters=sum(stored.values()),
             tensor=data[-1].outputs[0].name,
+            statistics=sum(stored[name] for name in self._statistics(operations) if name in stored),
+            multiply_adds=_sum(
+                _multiply_adds(op, kernel.shape, input_shape) if kernel is not None else None
+                for op in data
+                # A function that could not be inlined hides what it computes.
+                if (kernel := kernels.get(op.name)) is not None or op.type.endswith("PartitionedCall")
+            ),
         )
 
     def _kernel(self, operation: Any) -> np.ndarray | None:
@@ -184,28 +204,95 @@ class _Reading:
 
     def _constant(self, tensor: Any) -> np.ndarray | None:
         """The value of a tensor that does not depend on the image; None of one that does."""
+        import tensorflow as tf
+
         if tensor.op.name in self._live:
             return None
-        value: np.ndarray = self._frozen.function.prune([], tensor)().numpy()
+        while tensor.op.type == "Identity":
+            tensor = tensor.op.inputs[0]
+        value: np.ndarray | None = tf.get_static_value(tensor)
+        if value is None:  # computed from constants, as by a cast
+            value = self._frozen.function.prune([], tensor)().numpy()
         return value
 
-    def _parameters(self, operations: list[Any]) -> int:
-        """Count the stored numbers that the operations read: constants that were variables, each once."""
-        found: dict[str, int] = {}
-        waiting = [tensor.op for op in operations for tensor in op.inputs if tensor.op.name not in self._live]
+    def _stored(self, operations: list[Any]) -> dict[str, int]:
+        """Find the stored numbers that the operations read: constants that were variables, each once, and sizes."""
+        return {
+            operation.name: operation.outputs[0].shape.num_elements()
+            for operation in self._sources(tensor for op in operations for tensor in op.inputs)
+            # Shapes, axes and the like are integers; a scalar float is an epsilon.
+            if operation.type == "Const" and operation.outputs[0].dtype.is_floating and operation.outputs[0].shape.rank
+        }
+
+    def _sources(self, tensors: Iterable[Any]) -> list[Any]:
+        """List the operations, independent of the image, that the tensors come from."""
+        found: dict[str, Any] = {}
+        waiting = [tensor.op for tensor in tensors]
         while waiting:
             operation = waiting.pop()
-            # Shapes, axes and the like are integers; a scalar float is an epsilon.
-            if operation.type == "Const" and operation.outputs[0].dtype.is_floating:
-                size = operation.outputs[0].shape.num_elements()
-                if operation.outputs[0].shape.rank:
-                    found[operation.name] = size
-            waiting += [tensor.op for tensor in operation.inputs]
-        return sum(found.values())
+            if operation.name not in self._live and operation.name not in found:
+                found[operation.name] = operation
+                waiting += [tensor.op for tensor in operation.inputs]
+        return list(found.values())
+
+    def _statistics(self, operations: list[Any]) -> set[str]:
+        """Name the constants that are the mean or the variance of a batch normalisation.
+
+        It is either one operation with both as inputs, or ``x * k + (offset - mean * k)``, ``k = scale * rsqrt(variance
+        + epsilon)``: then the variance is what is under the root, and the mean what is taken away, k apart.
+        """
+        read: list[Any] = []
+        for operation in operations:
+            if operation.type.startswith("FusedBatchNorm"):
+                read += operation.inputs[3:5]
+        around = self._sources(tensor for op in operations for tensor in op.inputs)
+        roots = [operation for operation in around if operation.type == "Rsqrt"]
+        read += [tensor for operation in roots for tensor in operation.inputs]
+        for operation in around:
+            if roots and operation.type in ("Sub", "Neg"):
+                taken = operation.inputs[-1]
+                factors = taken.op.inputs if taken.op.type == "Mul" else [taken]
+                read += [tensor for tensor in factors if not self._has_root(tensor)]
+        return {operation.name for operation in self._sources(read)}
+
+    def _has_root(self, tensor: Any) -> bool:
+        return any(operation.type == "Rsqrt" for operation in self._sources([tensor]))
 
 
 def _shape(tensor: Any) -> tuple[int | None, ...]:
     return tuple(tensor.shape.as_list()[1:]) if tensor.shape.rank else ()
+
+
+def _multiply_adds(operation: Any, kernel: tuple[int, ...], input_shape: tuple[int | None, ...]) -> int | None:
+    """Count the products with kernel entries for one image: values computed x kernel entries behind each."""
+    if operation.type == "Conv2DBackpropInput":
+        # Each value of the input is multiplied with a whole kernel plane for every output channel.
+        return _times(_shape(operation.inputs[2]), kernel[0] * kernel[1] * kernel[3])
+    if operation.type == "Conv2D":
+        # The third side of a kernel is the input channels of one group.
+        return _times(_shape(_undilated(operation)), kernel[0] * kernel[1] * kernel[2])
+    if operation.type == "DepthwiseConv2dNative":
+        return _times(_shape(_undilated(operation)), kernel[0] * kernel[1])
+    # A dense layer over a map is one product of matrices, with the places of the map among its rows.
+    places = input_shape[:-1] if "Tensordot" in operation.name else ()
+    return _times((*places, kernel[-1]), kernel[0])
+
+
+def _undilated(operation: Any) -> Any:
+    """The output of a convolution; of one that is dilated by way of the batch, after the way back."""
+    output = operation.outputs[0]
+    ways_back = [consumer for consumer in output.consumers() if consumer.type == "BatchToSpaceND"]
+    return ways_back[0].outputs[0] if ways_back else output
+
+
+def _times(shape: tuple[int | None, ...], factor: int) -> int | None:
+    sides = [side for side in shape if side is not None]
+    return math.prod(sides) * factor if len(sides) == len(shape) else None
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    known = list(counts)
+    return None if None in known else sum(count for count in known if count is not None)
 
 
 def _kind(data: list[Any], weighted: Any) -> str:
@@ -246,6 +333,6 @@ def author_names(scopes: Sequence[str]) -> dict[str, str]:
         shared += 1
     short = {scope: "/".join(parts[shared:]) for scope, parts in zip(scopes, split, strict=True)}
     plain = {scope: re.sub(r"_1(?=/|$)", "", name) for scope, name in short.items()}
-    traced = all(re.search(r"_1$", name) for name in short.values())
+    traced = all(re.search(r"_1(/|$)", name) for name in short.values())
     unique = len(set(plain.values())) == len(plain)
     return plain if traced and unique else short
