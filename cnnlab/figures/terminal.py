@@ -143,5 +143,6 @@ def _sign(picture: Picture, value: float) -> str:
 
 def _line(text: str, width: int, style: Style) -> Iterator[Segment]:
     if text:
+        text = text.replace("\n", " ")
         yield Segment(text if len(text) <= width else f"{text[: width - 1]}…", style)
         yield Segment.line()

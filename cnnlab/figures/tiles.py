@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from cnnlab.figures.picture import CLASS_COLORS, COLORMAPS, Picture
 from cnnlab.figures.style import LINES, styled
@@ -100,6 +100,7 @@ def draw(axes: Axes, picture: Picture, *, bar: bool = True, title: str | None = 
     if bar and picture.scale != "grey":
         colorbar = axes.figure.colorbar(shades, ax=axes, fraction=0.05, pad=0.03, label=picture.unit)
         colorbar.ax.yaxis.set_major_locator(MaxNLocator(nbins=5))
+        colorbar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
         colorbar.ax.tick_params(labelsize=7, length=2)
         colorbar.outline.set_visible(False)
 

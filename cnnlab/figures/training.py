@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 TRAINING, VALIDATION, MISTAKE = "#2a6fbb", "#d9822b", "#c4302b"
 # Told apart by eyes of every kind (Okabe and Ito's palette, black left out).
@@ -49,7 +49,7 @@ def compare(histories: Mapping[str, History]) -> Figure:
         histories: The rows of each run, by its name.
     """
     names = len(histories)
-    figure = Figure(figsize=(9, 4.2 + 0.22 * ((names + 1) // 2)), layout="constrained")
+    figure = Figure(figsize=(9, 4.0 + 0.22 * names), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
     for number, (name, history) in enumerate(histories.items()):
         color = RUNS[number % len(RUNS)]
@@ -59,7 +59,10 @@ def compare(histories: Mapping[str, History]) -> Figure:
     _dress_loss(loss)
     _dress_accuracy(accuracy)
     columns = 2 if max(map(len, histories)) < 40 else 1
-    figure.legend(*loss.get_legend_handles_labels(), loc="outside lower center", ncols=columns, frameon=False)
+    handles, words = loss.get_legend_handles_labels()
+    if columns == 2:  # the legend is filled column by column: validation in one, training in the other
+        handles, words = handles[::2] + handles[1::2], words[::2] + words[1::2]
+    figure.legend(handles, words, loc="outside lower center", ncols=columns, frameon=False)
     return figure
 
 
@@ -69,12 +72,19 @@ def _line(axes: Axes, history: History, column: str, **style: Any) -> None:
 
 
 def _dress_loss(axes: Axes) -> None:
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
     axes.set_ylabel("cross-entropy (nats)")
     axes.set_title("Loss")
     _dress(axes)
+    if axes.dataLim.y0 <= 0:  # a loss of exactly 0 has no place on a logarithmic axis
+        return
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    # Powers of ten alone would leave an axis of less than two decades with one number or none.
+    decades = np.log10(high / low)
+    subs = (1.0, 2.0, 3.0, 5.0) if decades < 1.5 else (1.0, 3.0) if decades < 3.5 else (1.0,)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _dress_accuracy(axes: Axes) -> None:

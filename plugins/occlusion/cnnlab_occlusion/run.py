@@ -212,24 +212,26 @@ def _pictures(
     image = inputs.select([index]).images[0]
     low, high = classifier.bounds
     name = classifier.class_names[arrays["target"][index]]
-    baseline = arrays["baseline"][index]
+    score = arrays["score"][index]
+    # A map of a sure model is all but flat: on the scale from 0 to 1 nothing of it would be seen.
+    whole = params.score == "probability" and np.ptp(score) > 0.2
     return [
-        Picture.of_image(image, classifier.bounds, title=f"{inputs.sources[index]}\n{name}: {baseline:.4g}"),
+        Picture.of_image(image, classifier.bounds, title=inputs.sources[index]),
         Picture(
             arrays["heatmap"][index],
-            title="drop of the score, mean\nof the patches over each pixel",
+            title=f"mean drop of the {params.score} of {name}",
             scale="diverging",
             under=(image - low) / (high - low),
         ),
         Picture(
-            arrays["score"][index],
-            title=f"{params.score} of {name},\npatch at each position",
+            score,
+            title=f"{params.score} of {name} by patch position ({arrays['baseline'][index]:.4g} without)",
             scale="sequential",
-            limits=(0.0, 1.0) if params.score == "probability" else None,
+            limits=(0.0, 1.0) if whole else None,
         ),
         Picture(
             arrays["predicted"][index],
-            title="predicted class,\npatch at each position",
+            title="predicted class by patch position",
             scale="classes",
             names=classifier.class_names,
         ),

@@ -1,0 +1,196 @@
+"""The contract, and the mathematics against brute force, closed forms and models that read one pixel."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cnnlab
+from cnnlab.errors import UsageError
+from cnnlab.testing import AnalysisContract
+from cnnlab_occlusion import OcclusionParams
+from cnnlab_occlusion.run import fill_values, heatmap, origins
+
+
+class TestContract(AnalysisContract):
+    analysis = "occlusion"
+
+
+def occlude(classifier, image, label, patch, stride, fill, score="probability"):
+    """Every position in a plain loop, one image at a time: scores, predicted classes, baseline, heatmap."""
+    height, width, _ = image.shape
+    rows = [r for r in range(0, height, stride) if r == 0 or r - stride + patch < height]
+    cols = [c for c in range(0, width, stride) if c == 0 or c - stride + patch < width]
+    read = classifier.logits if score == "logit" else classifier.probabilities
+    baseline = read(image[None])[0, label]
+    scores, predicted = np.zeros((len(rows), len(cols))), np.zeros((len(rows), len(cols)), int)
+    total, count = np.zeros((height, width)), np.zeros((height, width))
+    for i, j in itertools.product(range(len(rows)), range(len(cols))):
+        covered = image.copy()
+        covered[rows[i] : rows[i] + patch, cols[j] : cols[j] + patch] = fill
+        scores[i, j] = read(covered[None])[0, label]
+        predicted[i, j] = classifier.predict(covered[None])[0]
+        total[rows[i] : rows[i] + patch, cols[j] : cols[j] + patch] += baseline - scores[i, j]
+        count[rows[i] : rows[i] + patch, cols[j] : cols[j] + patch] += 1
+    assert count.min() >= 1
+    return scores, predicted, baseline, total / count
+
+
+CASES = [
+    ((8, 8, 1), 4, 1, "min"),
+    ((7, 9, 1), 3, 2, "max"),
+    ((9, 6, 3), 4, 3, "mean"),
+    ((5, 5, 3), 5, 5, "0.25"),
+    ((5, 6, 1), 9, 2, "min"),
+]
+
+
+@pytest.mark.parametrize("score", ["probability", "logit"])
+@pytest.mark.parametrize(("shape", "patch", "stride", "fill"), CASES, ids=str)
+def test_it_equals_a_plain_loop(tiny_models, shape, patch, stride, fill, score):
+    classifier = tiny_models.convolutional(shape)
+    images, labels = tiny_models.images(shape, 3)
+    result = cnnlab.analyze("occlusion", classifier, images, labels, patch=patch, stride=stride, fill=fill, score=score)
+    for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+        paint = {"min": 0.0, "max": 1.0, "mean": image.mean(axis=(0, 1))}.get(fill)
+        expected = occlude(classifier, image, label, patch, stride, float(fill) if paint is None else paint, score)
+        np.testing.assert_allclose(result.arrays["score"][index], expected[0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(result.arrays["predicted"][index], expected[1])
+        np.testing.assert_allclose(result.arrays["baseline"][index], expected[2], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(result.arrays["heatmap"][index], expected[3], rtol=1e-3, atol=2e-5)
+
+
+class Reader:
+    """Stands in for a Classifier whose first logit is one pixel and whose second is nothing."""
+
+    def __init__(self, shape, pixel):
+        self.input_shape, self.pixel = shape, pixel
+        self.bounds, self.num_classes, self.class_names, self.batch_size = (0.0, 1.0), 2, ("0", "1"), 16
+
+    def logits_function(self, images):
+        import tensorflow as tf
+
+        row, col, channel = self.pixel
+        value = images[:, row, col, channel]
+        return tf.stack([value, tf.zeros_like(value)], axis=1)
+
+    def logits(self, images):
+        return self.logits_function(images).numpy()
+
+
+@st.composite
+def readers(draw):
+    shape = (draw(st.integers(1, 9)), draw(st.integers(1, 9)), draw(st.sampled_from([1, 3])))
+    pixel = tuple(draw(st.integers(0, side - 1)) for side in shape)
+    patch = draw(st.integers(1, 10))
+    return shape, pixel, patch, draw(st.integers(1, patch))
+
+
+@settings(max_examples=40, deadline=None)
+@given(readers())
+def test_a_model_that_reads_one_pixel_lights_exactly_the_patches_over_it(case):
+    from cnnlab.analysis import Context, Inputs
+    from cnnlab_occlusion.run import run
+
+    shape, (row, col, channel), patch, stride = case
+    images = np.ones((1, *shape), np.float32)
+    inputs = Inputs(lambda indices: images[indices], np.zeros(1, np.int64), ["one"])
+    params = OcclusionParams(patch=patch, stride=stride, score="logit")
+    result = run(Reader(shape, (row, col, channel)), inputs, params, Context(0))
+    rows, cols = result.arrays["rows"], result.arrays["cols"]
+    over = np.logical_and.outer((rows <= row) & (row < rows + patch), (cols <= col) & (col < cols + patch))
+    np.testing.assert_array_equal(result.arrays["score"][0], np.where(over, 0, 1))
+    assert over.any(), "every pixel is under some patch"
+    assert result.arrays["heatmap"][0, row, col] == 1
+
+
+def test_a_model_that_ignores_its_input_gives_a_map_of_zeros(tiny_models):
+    images, _ = tiny_models.images((8, 8, 1), 2)
+    result = cnnlab.analyze("occlusion", tiny_models.constant((8, 8, 1)), images)
+    assert not result.arrays["heatmap"].any()
+    assert result.metrics["flipped"] == 0
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 60))
+def test_positions_begin_at_zero_and_end_at_the_first_that_meets_the_border(side, patch, stride):
+    edges = origins(side, patch, stride)
+    assert edges[0] == 0
+    assert (np.diff(edges) == stride).all()
+    assert edges[-1] + patch >= side
+    assert len(edges) == 1 or edges[-2] + patch < side
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 8), st.data())
+def test_equal_drops_average_to_themselves(height, width, patch, data):
+    stride = data.draw(st.integers(1, patch))
+    rows, cols = origins(height, patch, stride), origins(width, patch, stride)
+    drops = np.full((1, len(rows), len(cols)), 0.5, np.float32)
+    np.testing.assert_allclose(heatmap(drops, rows, cols, patch, (height, width)), 0.5, rtol=1e-6)
+
+
+def test_the_class_is_the_one_asked_for_else_the_label_else_the_predicted_one(tiny_models):
+    classifier = tiny_models.convolutional((8, 8, 1))
+    images, _ = tiny_models.images((8, 8, 1), 3)
+    predicted = classifier.predict(images)
+    labels = np.array([-1, (predicted[1] + 1) % 4, -1])
+    ask = functools.partial(cnnlab.analyze, "occlusion", classifier, images, labels, stride=4)
+    assert ask().arrays["target"].tolist() == [predicted[0], labels[1], predicted[2]]
+    assert ask(class_=2).arrays["target"].tolist() == [2, 2, 2]
+    with pytest.raises(UsageError, match="0 to 3; received 4"):
+        ask(class_=4)
+
+
+def test_results_do_not_depend_on_how_many_images_go_together(tiny_models, monkeypatch):
+    classifier = tiny_models.convolutional((8, 8, 1))
+    images, labels = tiny_models.images((8, 8, 1), 5)
+    together = cnnlab.analyze("occlusion", classifier, images, labels)
+    monkeypatch.setitem(classifier.__dict__, "batch_size", 7)
+    monkeypatch.setattr("cnnlab_occlusion.run.IMAGES", 2)
+    apart = cnnlab.analyze("occlusion", classifier, images, labels)
+    np.testing.assert_allclose(together.arrays["heatmap"], apart.arrays["heatmap"], atol=1e-6)
+    np.testing.assert_array_equal(together.arrays["predicted"], apart.arrays["predicted"])
+
+
+def test_no_more_images_than_a_batch_are_made_at_a_time(tiny_models, monkeypatch):
+    """Positions are streamed: memory is bounded by the batch, whatever the size of the image."""
+    from cnnlab_occlusion import run as module
+
+    sizes = []
+    made = module.make_score
+
+    def watched(*arguments):
+        score = made(*arguments)
+
+        def watch(images, *rest):
+            sizes.append(len(images))
+            return score(images, *rest)
+
+        return watch
+
+    monkeypatch.setattr(module, "make_score", watched)
+    classifier = tiny_models.convolutional((8, 8, 1))
+    monkeypatch.setitem(classifier.__dict__, "batch_size", 10)
+    cnnlab.analyze("occlusion", classifier, tiny_models.images((8, 8, 1), 3)[0], patch=2)
+    assert max(sizes) == 10
+    assert sum(sizes) == 3 * (49 + 1)
+
+
+def test_large_images_go_in_smaller_batches(tiny_models):
+    assert tiny_models.convolutional((8, 8, 1)).batch_size == 500
+    assert tiny_models.convolutional((768, 1024, 3)).batch_size < 100
+
+
+@pytest.mark.parametrize("fill", ["2", "-0.1", "nan"])
+def test_a_fill_outside_the_range_is_refused(fill):
+    with pytest.raises(UsageError, match=r"0 to 1; received"):
+        fill_values(np.zeros((1, 2, 2, 1), np.float32), fill, (0.0, 1.0))
+
+
+def test_a_stride_that_leaves_gaps_is_refused():
+    with pytest.raises(UsageError, match="stride must be at most the patch's side"):
+        OcclusionParams.from_public({"patch": 2, "stride": 3})
