@@ -50,9 +50,8 @@ def _list(as_json: bool) -> None:
     Console().print(table)
 
 
-def _classes(names: tuple[str, ...], most: int = 12) -> str:
-    shown = " ".join(names[:most]) if all(len(name) == 1 for name in names) else ", ".join(names[:most])
-    return f"{len(names)}: {shown}{' ...' if len(names) > most else ''}"
+def _classes(names: tuple[str, ...]) -> str:
+    return f"{len(names)} ({names[0]} ... {names[-1]})" if len(names) > 3 else f"{len(names)} ({', '.join(names)})"
 
 
 def _record(name: str) -> dict[str, object]:

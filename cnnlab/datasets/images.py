@@ -181,16 +181,18 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             # Pillow's own limit warns at 90 million pixels; ours is lower, and refuses.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(path)
+    except Image.DecompressionBombError as error:
+        raise CnnlabError(f"{path} has more than the {MOST_PIXELS:,} pixels that cnnlab unpacks: {error}") from error
     except UnidentifiedImageError:
         raise CnnlabError(
             f"{path} is not an image that can be read; expected PNG, JPEG, BMP, TIFF, WebP, GIF or .npy."
         ) from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
         raise CnnlabError(f"{path} cannot be read as an image: {error}.") from error
     with image:
         if image.width * image.height > MOST_PIXELS:
             raise CnnlabError(
-                f"{path} has {image.width}x{image.height} pixels, more than the {MOST_PIXELS:,} that cnnlab unpacks. "
+                f"{path} has {image.width}x{image.height}, more than the {MOST_PIXELS:,} pixels that cnnlab unpacks. "
                 "Make it smaller first."
             )
         yield image
@@ -252,7 +254,10 @@ def _decode_npy(path: Path) -> np.ndarray:
 
 def _convert_channels(path: Path, pixels: np.ndarray, channels: int) -> tuple[np.ndarray, str]:
     if channels == 1:
-        return (pixels @ _LUMA)[..., np.newaxis], f"{path} is in colour and was converted to grey (its luma)."
+        # Where the three are alike, their weighted sum is one of them but for rounding.
+        alike = (pixels == pixels[..., :1]).all()
+        grey = pixels[..., :1] if alike else (pixels @ _LUMA)[..., np.newaxis]
+        return grey, f"{path} is stored in colour and was converted to grey (its luma)."
     if channels == 3:
         return np.repeat(pixels, 3, axis=2), f"{path} is grey and was repeated in three colour channels."
     raise CnnlabError(f"{path} has {pixels.shape[2]} channels and the model takes {channels}; no conversion is known.")

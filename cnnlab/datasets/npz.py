@@ -40,6 +40,8 @@ def read(path: Path) -> Dataset:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     wanted = ("x_train", "y_train", "x_test", "y_test", "class_names")
+    if not zipfile.is_zipfile(path):
+        raise CnnlabError(f"{path} cannot be read as an .npz file: it is no zip archive, or it is damaged.")
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files if name in wanted} or dict.fromkeys(

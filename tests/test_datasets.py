@@ -1,0 +1,348 @@
+"""Datasets: MNIST byte for byte, every kind of file, and what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnnlab import datasets
+from cnnlab.datasets import Dataset, Split, idx
+from cnnlab.errors import CnnlabError, UsageError
+
+# Of the files that MNIST is published as, uncompressed.
+PUBLISHED = {
+    ("train", "images"): "6bbc9ace898e44ae57da46a324031adb",
+    ("train", "labels"): "a25bea736e30d166cdddb491f175f624",
+    ("test", "images"): "2646ac647ad5339dbf082846283269ea",
+    ("test", "labels"): "27ae3e4e09519cfbb04c329615203637",
+}
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return datasets.load("mnist")
+
+
+@pytest.mark.parametrize(("split", "part"), PUBLISHED)
+def test_mnist_is_what_was_published_byte_for_byte(mnist, split, part):
+    """Built here from the floats that users get, not from the files in the package."""
+    found = mnist.split(split)
+    if part == "labels":
+        array = found.labels.astype(np.uint8)
+    else:
+        blocks = [found.batch(range(i, min(i + 5000, len(found)))) for i in range(0, len(found), 5000)]
+        array = np.concatenate([np.rint(block[..., 0] * 255).astype(np.uint8) for block in blocks])
+    header = np.array([0x0800 + array.ndim, *array.shape], ">u4").tobytes()
+    assert hashlib.md5(header + array.tobytes()).hexdigest() == PUBLISHED[split, part]
+
+
+def test_mnist_needs_no_pixels_until_somebody_looks(monkeypatch):
+    read = []
+    from cnnlab_mnist import data
+
+    original = data.read
+    monkeypatch.setattr(data, "read", lambda name: read.append(name) or original(name))
+    mnist = datasets.load("mnist")
+    assert mnist.shape == (28, 28, 1)
+    assert (len(mnist.train), len(mnist.test)) == (60_000, 10_000)
+    assert not [name for name in read if "images" in name]
+    mnist.test.batch([0])
+    assert [name for name in read if "images" in name] == ["t10k-images-idx3-ubyte"]
+
+
+@pytest.mark.parametrize("harm", [lambda data: data[:-1], lambda data: b"nothing", None])
+def test_a_damaged_package_is_noticed(monkeypatch, tmp_path, harm):
+    import lzma
+
+    from cnnlab_mnist import data
+
+    name = "t10k-labels-idx1-ubyte"
+    content = (data.FOLDER / f"{name}.xz").read_bytes()
+    other = lzma.compress(bytes(reversed(lzma.decompress(content))))
+    (tmp_path / f"{name}.xz").write_bytes(harm(content) if harm else other)
+    monkeypatch.setattr(data, "FOLDER", tmp_path)
+    with pytest.raises(CnnlabError, match="Install cnnlab again"):
+        data.read(name)
+
+
+def test_a_split_gives_floats_in_range_and_any_shape():
+    grey = Split(np.array([[[0, 51, 255]]], np.uint8), [0])
+    assert grey.shape == (1, 3, 1)
+    np.testing.assert_array_equal(grey.batch([0])[0, 0, :, 0], np.float32([0, 0.2, 1]))
+    colour = Split(np.full((2, 4, 5, 3), 65535, np.uint16), [0, 1])
+    assert colour.images.shape == (2, 4, 5, 3)
+    assert colour.images.dtype == np.float32
+    assert colour.images.min() == 1
+    assert colour.nbytes == colour.images.nbytes
+    assert colour.batch([]).shape == (0, 4, 5, 3)
+
+
+def test_the_digest_tells_data_apart():
+    pixels = np.arange(2 * 4 * 4, dtype=np.uint8).reshape(2, 4, 4)
+    digest = Split(pixels, [0, 1]).digest
+    assert Split(pixels.copy(), np.array([0, 1], np.uint8)).digest == digest
+    assert Split(pixels, [1, 0]).digest != digest
+    assert Split(pixels[::-1], [0, 1]).digest != digest
+    assert Split(pixels.reshape(2, 2, 8), [0, 1]).digest != digest
+
+
+@pytest.mark.parametrize(
+    ("pixels", "labels", "message"),
+    [
+        (np.zeros((2, 4), np.uint8), [0, 1], "[N, H, W, C]"),
+        (np.zeros((2, 4, 4), np.int32), [0, 1], "uint8, uint16 or floats"),
+        (np.zeros((2, 4, 4), np.uint8), [0], "one integer for each of the 2 images"),
+        (np.zeros((2, 4, 4), np.uint8), [0.0, 1.0], "one integer for each"),
+        (np.zeros((2, 4, 4), np.uint8), [0, -1], "counted from 0; received -1"),
+    ],
+)
+def test_a_split_that_does_not_fit_together_is_refused(pixels, labels, message):
+    with pytest.raises(CnnlabError) as refusal:
+        Split(pixels, labels)
+    assert message in str(refusal.value)
+
+
+def test_a_dataset_that_does_not_fit_together_is_refused():
+    small, large = Split(np.zeros((1, 4, 4), np.uint8), [0]), Split(np.zeros((1, 5, 4), np.uint8), [2])
+    with pytest.raises(CnnlabError, match="4x4x1 and test images of 5x4x1"):
+        Dataset(name="two", train=small, test=large, class_names=("a", "b", "c"))
+    with pytest.raises(CnnlabError, match="label 2, but 2 class names"):
+        Dataset(name="two", train=large, test=large, class_names=("a", "b"))
+
+
+COLOUR = np.random.default_rng(0).integers(0, 256, (12, 6, 9, 3), dtype=np.uint8)
+GREY = COLOUR[..., 0]
+LABELS = np.arange(12) % 3
+
+
+def save_npz(path: Path, images: np.ndarray, **more: np.ndarray) -> Path:
+    arrays = {"x_train": images[:8], "y_train": LABELS[:8], "x_test": images[8:], "y_test": LABELS[8:]} | more
+    np.savez(path, **arrays)
+    return path
+
+
+def save_idx(folder: Path, images: np.ndarray, zipped: bool) -> Path:
+    folder.mkdir()
+    rank = images.ndim
+    for name, array in {
+        f"train-images-idx{rank}-ubyte": images[:8],
+        "train-labels-idx1-ubyte": LABELS[:8].astype(np.uint8),
+        f"t10k-images-idx{rank}-ubyte": images[8:],
+        "t10k-labels-idx1-ubyte": LABELS[8:].astype(np.uint8),
+    }.items():
+        content = idx.to_bytes(array)
+        (folder / f"{name}{'.gz' * zipped}").write_bytes(gzip.compress(content) if zipped else content)
+    return folder
+
+
+def save_folder(folder: Path, images: np.ndarray, parts: bool) -> Path:
+    for index, (image, label) in enumerate(zip(images, LABELS, strict=True)):
+        inner = folder / ("train" if index < 8 else "test") if parts else folder
+        (inner / "abc"[label]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(inner / "abc"[label] / f"{index:02}.png")
+    return folder
+
+
+@pytest.mark.parametrize("images", [GREY, COLOUR], ids=["grey", "colour"])
+@pytest.mark.parametrize("kind", ["npz", "idx", "idx.gz", "folder"])
+def test_every_kind_of_file_gives_the_same_images(tmp_path, images, kind):
+    match kind:
+        case "npz":
+            path = save_npz(tmp_path / "some.npz", images)
+        case "folder":
+            path = save_folder(tmp_path / "some", images, parts=True)
+        case _:
+            path = save_idx(tmp_path / "some", images, zipped=kind == "idx.gz")
+    data = datasets.load(str(path))
+    assert data.name == "some"
+    assert data.shape == (6, 9, 3 if images.ndim == 4 else 1)
+    for split, expected, labels in ((data.train, images[:8], LABELS[:8]), (data.test, images[8:], LABELS[8:])):
+        order = np.arange(len(labels)) if kind != "folder" else np.argsort(labels, kind="stable")
+        np.testing.assert_array_equal(split.labels, labels[order])
+        pixels = expected[order].reshape(len(labels), *data.shape).astype(np.float32) / np.float32(255)
+        np.testing.assert_array_equal(split.batch(range(len(split))), pixels)
+    assert data.class_names == (("a", "b", "c") if kind == "folder" else ("0", "1", "2"))
+
+
+def test_a_folder_without_parts_is_all_training_images(tmp_path):
+    data = datasets.load(save_folder(tmp_path / "plain", GREY, parts=False))
+    assert (len(data.train), len(data.test)) == (12, 0)
+
+
+def test_class_folders_that_are_numbers_are_sorted_as_numbers(tmp_path):
+    for name in ("10", "9", "0"):
+        (tmp_path / "n" / name).mkdir(parents=True)
+        Image.fromarray(GREY[0]).save(tmp_path / "n" / name / "x.png")
+    assert datasets.load(tmp_path / "n").class_names == ("0", "9", "10")
+
+
+def test_npz_takes_what_keras_stores(tmp_path):
+    floats = (GREY / 255).astype(np.float64)
+    path = save_npz(tmp_path / "d.npz", floats, y_train=LABELS[:8, None], class_names=np.array(["x", "y", "z"]))
+    data = datasets.load(path)
+    assert data.class_names == ("x", "y", "z")
+    np.testing.assert_array_equal(data.train.batch([0])[0, ..., 0], floats[0].astype(np.float32))
+
+
+def objects(path: Path) -> Path:
+    wrapped = np.array([{}], dtype=object)
+    np.savez(path / "o.npz", x_train=wrapped, y_train=wrapped, x_test=wrapped, y_test=wrapped)
+    return path / "o.npz"
+
+
+def cut_idx(path: Path) -> Path:
+    folder = save_idx(path / "cut", GREY, zipped=False)
+    file = folder / "train-images-idx3-ubyte"
+    file.write_bytes(file.read_bytes()[:-5])
+    return folder
+
+
+def no_labels(path: Path) -> Path:
+    folder = save_idx(path / "half", GREY, zipped=False)
+    (folder / "t10k-labels-idx1-ubyte").unlink()
+    return folder
+
+
+def other_size(path: Path) -> Path:
+    folder = save_folder(path / "mixed", GREY, parts=False)
+    Image.fromarray(COLOUR[0, :3]).save(folder / "a" / "small.png")
+    return folder
+
+
+def unknown_class(path: Path) -> Path:
+    folder = save_folder(path / "extra", GREY, parts=True)
+    (folder / "test" / "d").mkdir()
+    Image.fromarray(GREY[0]).save(folder / "test" / "d" / "x.png")
+    return folder
+
+
+def written(name: str, content: bytes):
+    def make(path: Path) -> Path:
+        (path / name).write_bytes(content)
+        return path / name
+
+    return make
+
+
+BAD = [
+    (objects, "pickled"),
+    (lambda path: save_npz(path / "n.npz", GREY / np.nan), "NaN or infinity"),
+    (lambda path: save_npz(path / "n.npz", GREY.astype(np.float32)), "must lie in [0, 1]; received"),
+    (lambda path: save_npz(path / "n.npz", GREY, y_train=LABELS[:7]), "8 images"),
+    (lambda path: save_npz(path / "n.npz", GREY, y_train=LABELS[:8] - 1), "counted from 0"),
+    (lambda path: save_npz(path / "n.npz", GREY, class_names=np.array(["x"])), "label 2, but 1 class names"),
+    (lambda path: save_npz(path / "n.npz", GREY[:0], y_train=LABELS[:0], y_test=LABELS[:0]), "empty"),
+    (written("x.npz", b"no zip"), "cannot be read"),
+    (written("x.npz", b""), "cannot be read"),
+    (written("x.txt", b"text"), "is no dataset"),
+    (cut_idx, "is damaged: expected"),
+    (no_labels, "no t10k-labels"),
+    (other_size, "of one size"),
+    (unknown_class, "class without training images"),
+    (lambda path: path / "nowhere.npz", "no file or folder"),
+    (lambda path: path, "is empty, or no dataset"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), BAD, ids=[message for _, message in BAD])
+def test_bad_data_gets_one_sentence(tmp_path, make, message):
+    with pytest.raises(CnnlabError) as refusal:
+        datasets.load(make(tmp_path))
+    assert message in str(refusal.value)
+
+
+def test_opening_pickled_objects_runs_none_of_their_code(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "sprung",))
+
+    np.savez(tmp_path / "trap.npz", x_train=np.array([Trap()], dtype=object), y_train=np.zeros(1, int))
+    with pytest.raises(CnnlabError, match="pickled"):
+        datasets.load(tmp_path / "trap.npz")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_an_unknown_name_gets_the_nearest():
+    with pytest.raises(UsageError, match="'mnist'"):
+        datasets.load("mnits")
+    with pytest.raises(UsageError, match="fashion_mnist"):
+        datasets.load("keras:fashion_mnsit")
+
+
+def test_a_dataset_that_keras_cannot_fetch_says_so(monkeypatch, tmp_path):
+    import keras.datasets.fashion_mnist as module
+
+    def unreachable():
+        raise Exception("URL fetch failure on train-labels: None -- no route to host")
+
+    monkeypatch.setattr(module, "load_data", unreachable)
+    with pytest.raises(CnnlabError, match=r"keras:fashion_mnist could not be fetched: URL fetch failure.*network"):
+        datasets.load("keras:fashion_mnist")
+
+
+@pytest.mark.parametrize(("name", "shape"), [("fashion_mnist", (28, 28)), ("cifar10", (32, 32, 3))])
+def test_keras_datasets_are_taken_as_keras_gives_them(monkeypatch, capsys, name, shape):
+    import importlib
+
+    module = importlib.import_module(f"keras.datasets.{name}")
+    images = np.zeros((4, *shape), np.uint8)
+
+    def fetched():
+        print("Downloading data")
+        return (images, np.array([[0], [9], [1], [2]])), (images[:1], np.array([[3]]))
+
+    monkeypatch.setattr(module, "load_data", fetched)
+    data = datasets.load(f"keras:{name}")
+    assert data.train.labels.tolist() == [0, 9, 1, 2]
+    assert data.shape[:2] == shape[:2]
+    assert len(data.class_names) == 10
+    assert capsys.readouterr().out == "", "stdout is for results"
+
+
+@pytest.mark.parametrize("kind", ["<u1", "<i2", "<i4", "<f4", "<f8"])
+def test_idx_bytes_and_back(tmp_path, kind):
+    array = np.arange(24).reshape(2, 3, 4).astype(kind)
+    (tmp_path / "a").write_bytes(idx.to_bytes(array))
+    back = idx.read_array(tmp_path / "a")
+    assert back.dtype == array.dtype
+    np.testing.assert_array_equal(back, array)
+
+
+def test_the_command_lists_what_is_installed(cnnlab_command):
+    done = cnnlab_command("datasets")
+    assert done.returncode == 0
+    for words in ("mnist", "60,000", "10,000", "28x28x1", "LeCun", "CC BY-SA 3.0"):
+        assert words in done.stdout
+    (record,) = [r for r in json.loads(cnnlab_command("datasets", "--json").stdout) if r["name"] == "mnist"]
+    assert record["class_names"] == list("0123456789")
+
+
+def test_an_exported_image_is_the_image(cnnlab_command, tmp_path, mnist):
+    done = cnnlab_command("datasets", "export", "mnist", "--index", "test:0", "7.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "7.png" in done.stdout
+    expected = np.rint(mnist.test.batch([0])[0, ..., 0] * 255)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "7.png")), expected)
+    np.testing.assert_array_equal(np.asarray(Image.open(Path(__file__).parent.parent / "examples/7.png")), expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["mnist", "--index", "test:10000", "7.png"], 2, "0 to 9999"),
+        (["mnist", "--index", "5", "7.png"], 2, "SPLIT:I"),
+        (["mnist", "--index", "test:0", "7.xyz"], 1, "must end in"),
+        (["minst", "--index", "test:0", "7.png"], 2, "'mnist'"),
+    ],
+)
+def test_a_bad_export_is_refused(cnnlab_command, tmp_path, words, status, message):
+    done = cnnlab_command("datasets", "export", *words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert message in done.stderr
+    assert not list(tmp_path.iterdir())
