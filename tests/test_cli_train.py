@@ -259,12 +259,27 @@ def test_nothing_to_resume_is_said(run, monkeypatch, tmp_path):
     assert (status, list(tmp_path.iterdir())) == (1, []) or "no unfinished run" in err
 
 
+@pytest.mark.parametrize("ending", ["", "raise ImportError('no such library')"])
+def test_what_tensorflow_says_while_it_loads_is_shown_only_when_that_fails(place, tmp_path, ending):
+    (tmp_path / "tensorflow.py").write_text(f"import os\nos.write(2, b'remark')\n{ending}\n")
+    code = (
+        "from cnnlab.cli.quiet import quieten_tensorflow; quieten_tensorflow()\n"
+        "import os, tensorflow; os.write(2, b'after'); assert tensorflow.os is os"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env={**os.environ}, timeout=60
+    )
+    assert (done.returncode == 0) == (not ending)
+    assert done.stderr == "after" if not ending else done.stderr.startswith("remark")
+
+
 # On a terminal
 
 
-def test_a_terminal_sees_a_bar_and_a_row_per_epoch(whole):
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_terminal_sees_a_bar_and_a_row_per_epoch(whole, width):
     reporter = RichReporter()
-    console = Console(force_terminal=True, width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console = Console(force_terminal=True, width=width, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
     reporter._console = console
     reporter.stage("Loading")
     reporter.started(Path("runs/x"), 100, 10, 0)
@@ -283,8 +298,9 @@ def test_a_terminal_sees_a_bar_and_a_row_per_epoch(whole):
     )
     reporter._bar.refresh()
     shown = console.export_text(clear=False)
-    for words in ("epoch 1/2", "batch 25/50", "loss 0.2500", "accuracy 90.00%", "1,234 images/s", "1 min 15 s left"):
+    for words in ("epoch 1/2", "batch 25/50", "loss 0.2500", "accuracy 90.00%", "1,234 img/s", "1:15 left"):
         assert words in shown
+    assert ("━" in shown) == (width == 120)
     reporter.note("look [here]")
     reporter.epoch_finished(whole.history[0], 2)
     reporter.finished()
@@ -302,7 +318,7 @@ def test_times_are_said_as_people_do(seconds, said):
 # runs and compare
 
 
-def test_runs_lists_the_newest_first(run, place, whole):
+def test_runs_lists_the_newest_first(run, place, whole, monkeypatch):
     rows = json.loads(run("runs", "--json")[1])
     assert [row["created"] for row in rows] == sorted((row["created"] for row in rows), reverse=True)
     (row,) = [row for row in rows if row["name"] == "whole"]
@@ -313,8 +329,15 @@ def test_runs_lists_the_newest_first(run, place, whole):
     status, out, _ = run("runs")
     assert status == 0
     assert "damaged" in out
-    for words in ("whole", "complete", "squares", "mnist-cnn", f"{row['accuracy']:.2%}", f"{row['loss']:.4f}"):
-        assert words in out
+    seconds = f"{row['seconds_per_epoch']:.1f}"
+    wanted = ["whole", "complete", "squares", "mnist-cnn", f"{row['accuracy']:.2%}", f"{row['loss']:.4f}", seconds]
+    for word in [*wanted, row["created"][:10]]:
+        assert word in out
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run("runs")[1].splitlines()
+    assert max(map(len, lines)) <= 80
+    (line,) = [line for line in lines if line.startswith("whole")]
+    assert all(word in line.split() for word in wanted)
 
 
 def test_no_runs_is_said(run, monkeypatch, tmp_path):
@@ -334,6 +357,16 @@ def test_compare_draws_all_runs_under_names_of_their_own(run, place, whole):
     with Image.open(place / record["figure"]) as image:
         assert min(image.size) > 200
     assert "both.png" in run("compare", "whole", "whole", "--out", "both.png")[1]
+
+
+def test_compare_says_where_runs_were_validated_on_other_images(run, place, whole):
+    other = place / "elsewhere"
+    other.mkdir()
+    record = {**whole.config, "validated_on": "held-out training images"}
+    (other / "run.json").write_text(json.dumps(record))
+    (other / "history.csv").write_bytes(whole.history_path.read_bytes())
+    assert "not validated on the same images" in run("compare", "whole", other)[2]
+    assert run("compare", "whole", "whole")[2] == ""
 
 
 @pytest.mark.parametrize(

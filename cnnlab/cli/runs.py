@@ -22,7 +22,10 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 @click.command()
 @as_json_option
 def runs(as_json: bool) -> None:
-    """List the runs below runs/, newest first."""
+    """List the runs below runs/, newest first.
+
+    Accuracy and loss are those on the validation images after the last epoch.
+    """
     rows = [described(run) for run in list_runs()]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
@@ -30,7 +33,9 @@ def runs(as_json: bool) -> None:
     if not rows:
         click.echo(f"There is no run below {DEFAULT_ROOT} yet. Train one with `cnnlab train`.", err=True)
         return
-    _print_table(rows, ("name", "state", "dataset", "architecture", "epochs", *NUMBERS, "created"))
+    _print_table(
+        rows, ("name", "state", "dataset", "architecture", "epochs", "accuracy", "loss", "seconds_per_epoch", "created")
+    )
 
 
 @click.command()
@@ -63,16 +68,25 @@ def compare(names: Sequence[str], out: Path, as_json: bool) -> None:
         click.echo(json.dumps({"runs": rows, "figure": str(out)}, indent=2))
         return
     _print_table(rows, ("label", "dataset", "architecture", "epochs", *NUMBERS))
+    if len({(row["dataset"], row["validated_on"]) for row in rows}) > 1:
+        click.echo(
+            "Note: these runs were not validated on the same images, so their numbers differ by that too.", err=True
+        )
     click.echo(f"  {out}")
 
 
 NUMBERS = {
-    "accuracy": ("val. accuracy", "{:.2%}"),
-    "loss": ("val. loss", "{:.4f}"),
+    "accuracy": ("accuracy", "{:.2%}"),
+    "loss": ("loss", "{:.4f}"),
     "train_loss": ("train loss", "{:.4f}"),
     "seconds_per_epoch": ("s/epoch", "{:.1f}"),
 }
-"""The numbers that are listed: their column's heading, and how they are written."""
+"""The numbers that are listed: their column's heading, and how they are written. Accuracy and loss are validation's."""
+
+ROOM_FOR_TIME = 100
+"""Columns that a terminal must have for the time at which a run was created."""
+
+HEADINGS = {"name": "run", "label": "run", "architecture": "network"}
 
 
 def described(run: Run) -> dict[str, Any]:
@@ -87,6 +101,7 @@ def described(run: Run) -> dict[str, Any]:
         "architecture": (config["architecture"] + (" +bn" if config.get("batch_norm") else "")) if config else None,
         "epochs": config.get("epochs"),
         "epochs_done": len(history),
+        "validated_on": config.get("validated_on"),
         "accuracy": metrics.get("val_accuracy"),
         "loss": metrics.get("val_loss"),
         "train_loss": metrics.get("train_loss", metrics.get("loss")),
@@ -137,14 +152,20 @@ def _print_table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    console = Console()
+    # The order tells which is newer, so the time is what narrow terminals can do without.
+    columns = [column for column in columns if column != "created" or console.width >= ROOM_FOR_TIME]
     for column in columns:
         numeric = column in NUMBERS or column == "epochs"
-        heading = NUMBERS[column][0] if column in NUMBERS else "run" if column in ("name", "label") else column
-        table.add_column(heading, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
+        heading = NUMBERS[column][0] if column in NUMBERS else HEADINGS.get(column, column)
+        # Only the names of runs may be broken within a word; anything else at its spaces.
+        words = [heading, *(word for row in rows for word in _cell(row, column).split())]
+        narrowest = 8 if column in ("name", "label") else min(20, max(map(len, words)))
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold", min_width=narrowest)
     for row in rows:
         table.add_row(*(_styled(column, escape(_cell(row, column))) for column in columns))
-    Console().print(table)
+    console.print(table)
 
 
 def _cell(row: dict[str, Any], column: str) -> str:

@@ -25,6 +25,9 @@ from cnnlab.training import Progress, Reporter, Settings, place, train
 FILES = ("curves.png", "predictions.png", "confusion.png", "run.json", "history.csv")
 """What is named at the end, in this order."""
 
+ROOM_FOR_BAR = 96
+"""Columns that a terminal must have for a bar beside the numbers."""
+
 MOST_CLASSES = 20
 """With more classes than this, the table shows those with the lowest accuracy."""
 
@@ -88,8 +91,9 @@ class RichReporter(Reporter):
         self._last = time.monotonic()
         if not self._console.is_terminal:
             return
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[state]}"))
-        self._bar = Bar(*columns, console=self._console, transient=True, expand=True)
+        bar = [BarColumn(bar_width=None)] if self._console.width >= ROOM_FOR_BAR else []
+        columns = (TextColumn("{task.description}"), *bar, TextColumn("{task.fields[state]}"))
+        self._bar = Bar(*columns, console=self._console, transient=True, expand=bool(bar))
         self._bar.add_task(f"epoch {epoch}/{epochs}", total=steps, state="")
         self._live = self._bar
         self._bar.start()
@@ -137,8 +141,14 @@ def _row(row: Mapping[str, Any], epochs: int) -> str:
 def _state(progress: Progress) -> str:
     return (
         f"batch {progress.step:,}/{progress.steps:,}, loss {progress.loss:.4f}, accuracy {progress.accuracy:.2%}, "
-        f"{progress.images_per_second:,.0f} images/s, {duration(progress.seconds_left)} left"
+        f"{progress.images_per_second:,.0f} img/s, {_clock(progress.seconds_left)} left"
     )
+
+
+def _clock(seconds: float) -> str:
+    """Write a time as a clock does, ``1:05`` or ``1:00:05``: short, and without jumping about."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 def duration(seconds: float) -> str:
