@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -111,7 +111,7 @@ class Attack:
             step_size: Length of a step, where :attr:`step_size` is not to hold for all.
             beta: Factor of the :class:`~cnnlab.attacks.SquaredDistance` penalty.
             references: The images [N, H, W, C] that the penalties measure the distance to; by default the originals.
-            starts: Where to begin, [N, H, W, C] or [E, N, H, W, C], instead of :attr:`start`.
+            starts: Where to begin, [N, H, W, C] or [E, N, H, W, C], instead of :attr:`start`; restarts begin there.
             keys: What each image's random stream belongs to; by default its contents, so that an image gets the same
                 noise wherever it occurs. Give keys where images are alike but their noise shall not be.
             seed: Seeds the random streams.
@@ -173,6 +173,7 @@ class Attack:
         """Check the per-row numbers and broadcast them against one another."""
         if images.ndim != 4:
             raise UsageError(f"the images have shape {list(images.shape)}; expected [N, H, W, C].")
+        _check_range(images, model.bounds)
         radius = self._epsilon(model, images.shape, epsilon)
         given = step_size if step_size is not None else self.step_size
         default = radius * min(1.0, 2.5 / max(self.steps, 1))
@@ -182,6 +183,9 @@ class Attack:
             "size": np.asarray(default if given is None else given, np.float64),
             "beta": np.asarray(beta, np.float64),
         }
+        size = numbers["size"]
+        if not np.all((size >= 0) & np.isfinite(size)):
+            raise UsageError(f"step_size must be a number from 0 on; received {np.asarray(given).tolist()}.")
         wrong = numbers["label"][(numbers["label"] < 0) | (numbers["label"] >= model.num_classes)]
         if wrong.size:
             raise UsageError(
@@ -240,7 +244,7 @@ class Attack:
             rows.radius = rows.epsilon.astype(np.float32)
         else:
             rows.radius = shrunk(rows.epsilon, self.norm, shape, plan.bounds)
-        if starts is not None:
+        if starts is not None and not attempt:
             wide = np.broadcast_to(starts, (*numbers["label"].shape, *shape))
             return wide.reshape(-1, len(images), *shape)[rows.strength, rows.image].astype(np.float32)
         if isinstance(self.start, AtImage):
@@ -263,6 +267,8 @@ class Outcome:
         reached: bool [*rows], whether it reached its goal.
         steps: int [*rows], the steps taken to it.
         logits: float32 [*rows, K] of ``adversarial``, as the loop computed them.
+        flat: bool [*rows], whether the gradient of what is climbed was exactly zero where the row began: then not
+            having reached the goal says nothing about the network.
         confidence: float32 [*rows, steps + 1], the softmax probability of each row's class at the start and after every
             step, NaN after the row has stopped; None unless ``trace`` was asked for.
     """
@@ -271,6 +277,7 @@ class Outcome:
     reached: np.ndarray
     steps: np.ndarray
     logits: np.ndarray
+    flat: np.ndarray
     confidence: np.ndarray | None
 
     @classmethod
@@ -281,6 +288,7 @@ class Outcome:
             reached=np.zeros(rows, bool),
             steps=np.zeros(rows, np.int64),
             logits=np.zeros((*rows, classes), np.float32),
+            flat=np.zeros(rows, bool),
             confidence=None if traced is None else np.full((*rows, traced + 1), np.nan, np.float32),
         )
 
@@ -301,6 +309,47 @@ class Outcome:
         if self.confidence is not None and confidence is not None:
             self.confidence[where] = confidence[taken]
 
+    def carried(self) -> Outcome:
+        """Give each row that did not reach its goal what the next smaller strength found for that image.
+
+        It lies in the larger ball as well, so that what is left standing never rises with epsilon.
+
+        Returns:
+            An outcome of rows [E, N], where the strengths were given in ascending order.
+        """
+        carried = self.or_else(self)
+        for strength in range(1, len(self.reached)):
+            taken = carried.reached[strength - 1] & ~carried.reached[strength]
+            for one in fields(self):
+                values = getattr(carried, one.name)
+                if values is not None:
+                    values[strength, taken] = values[strength - 1, taken]
+        return carried
+
+    def or_else(self, other: Outcome) -> Outcome:
+        """Give each row that did not reach its goal what another attack found for it, if that did.
+
+        Args:
+            other: An outcome of as many rows, at the same strengths or smaller ones. The traced confidence is kept if
+                both have it, for as many steps.
+        """
+        taken = ~self.reached & other.reached
+
+        def pick(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+            return np.where(taken.reshape(taken.shape + (1,) * (mine.ndim - taken.ndim)), theirs, mine)
+
+        confidence = None
+        if self.confidence is not None and other.confidence is not None:
+            confidence = pick(self.confidence, other.confidence)
+        return Outcome(
+            adversarial=pick(self.adversarial, other.adversarial),
+            reached=self.reached | other.reached,
+            steps=pick(self.steps, other.steps),
+            logits=pick(self.logits, other.logits),
+            flat=pick(self.flat, other.flat),
+            confidence=confidence,
+        )
+
     @property
     def predicted(self) -> np.ndarray:
         """The class that each adversarial image is read as, int64 [*rows]."""
@@ -311,6 +360,17 @@ class Outcome:
         """The softmax of the logits, float32 [*rows, K]."""
         powers = np.exp(self.logits - self.logits.max(axis=-1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def _check_range(images: np.ndarray, bounds: tuple[float, float]) -> None:
+    """Refuse images that are no images of the model's; those that reach out by rounding or resizing will do."""
+    low, high = bounds
+    hair = 1e-3 * (high - low)
+    if images.size and not (images.min() >= low - hair and images.max() <= high + hair):
+        raise UsageError(
+            f"the images hold values from {images.min():g} to {images.max():g}; expected the model's value range, "
+            f"{low:g} to {high:g}. Scale them into it."
+        )
 
 
 def largest_epsilon(bounds: tuple[float, float], shape: tuple[int, ...], norm: Norm) -> float:

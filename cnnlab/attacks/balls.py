@@ -20,7 +20,8 @@ LEVELS = 255
 
 def norms(difference: np.ndarray, norm: Norm) -> np.ndarray:
     """Measure perturbations [..., H, W, C] in float64: the largest absolute entry, or the Euclidean length."""
-    flat = np.asarray(difference, np.float64).reshape(*difference.shape[:-3], -1)
+    leading, size = difference.shape[:-3], int(np.prod(difference.shape[-3:]))
+    flat = np.asarray(difference, np.float64).reshape(*leading, size)
     if norm == "linf":
         return np.asarray(np.abs(flat).max(axis=-1, initial=0.0))
     return np.asarray(np.sqrt(np.einsum("...i,...i->...", flat, flat)))

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from cnnlab.attacks.balls import LEVELS, Norm, grid
+from cnnlab.attacks.balls import LEVELS, Norm, grid, tolerance
 from cnnlab.attacks.goals import Goal
 from cnnlab.attacks.objectives import Objective, Penalty, of_class
 from cnnlab.attacks.steps import Step
@@ -61,15 +61,16 @@ class Loop:
     Rows come as a dictionary of tensors: ``original`` and ``reference`` [B, H, W, C], ``label`` int64 [B], and
     ``radius``, ``size`` (of a step) and ``beta``, each float32 [B]. State is a dictionary too: ``x`` [B, H, W, C]
     where the row is, ``gradient`` there, ``logits`` [B, K], ``slots`` of the step rule, ``reached`` bool [B] (the goal,
-    there), ``done`` bool [B] (no further steps), ``steps`` int32 [B] taken, and with ``then="closest"`` the nearest
-    image that reached the goal: ``best``, ``best_distance`` (squared) and ``best_logits``.
+    there), ``done`` bool [B] (no further steps), ``steps`` int32 [B] taken, ``flat`` bool [B] (no gradient at the
+    start), and with ``then="closest"`` the nearest image that reached the goal: ``best``, ``best_distance`` (squared)
+    and ``best_logits``.
     """
 
     def __init__(
         self, logits_function: Callable[[Any], Any], plan: Plan, shape: tuple[int, int, int], classes: int
     ) -> None:
         self.plan = plan
-        self._logits_function = logits_function
+        self._logits_function, self._classes = logits_function, classes
         self._levels = tf.constant(grid(plan.bounds))
         image, row = tf.TensorSpec([None, *shape]), tf.TensorSpec([None])
         rows = {"original": image, "reference": image, "radius": row, "size": row, "beta": row}
@@ -82,6 +83,7 @@ class Loop:
             "reached": tf.TensorSpec([None], tf.bool),
             "done": tf.TensorSpec([None], tf.bool),
             "steps": tf.TensorSpec([None], tf.int32),
+            "flat": tf.TensorSpec([None], tf.bool),
         }
         if plan.then == "closest":
             state |= {"best": image, "best_distance": row, "best_logits": tf.TensorSpec([None, classes])}
@@ -110,6 +112,7 @@ class Loop:
             "reached": tf.zeros([count], tf.bool),
             "done": tf.zeros([count], tf.bool),
             "steps": tf.zeros([count], tf.int32),
+            "flat": tf.reduce_all(gradient == 0, axis=[1, 2, 3]),
         }
         if self.plan.then == "closest":
             nowhere = tf.fill([count], tf.float32.max)
@@ -146,7 +149,7 @@ class Loop:
         limits = self._limits(rows)
         x, slots = self._move(state, limits, rows, taken)
         seen = self._candidate(x, limits, rows)
-        moved = {**state, "x": x, "slots": slots, "logits": self._logits_function(seen)}
+        moved = {**state, "x": x, "slots": slots, "logits": self._logits(seen)}
         state = self._judge(_unless_done(state, moved), seen, rows)
         return state, self._confidence(state, rows)
 
@@ -154,11 +157,15 @@ class Loop:
         """Return the images that were looked at where the rows are: 8-bit ones, if the plan says so."""
         return self._candidate(x, self._limits(rows), rows)
 
+    def _logits(self, seen: Any) -> Any:
+        """Networks of half precision give their logits in it; goals and objectives want float32."""
+        return tf.ensure_shape(tf.cast(self._logits_function(seen), tf.float32), [None, self._classes])
+
     def _evaluate(self, seen: Any, rows: Tensors) -> tuple[Any, Any]:
         """Return the logits, and the gradient of what is climbed."""
         with tf.GradientTape() as tape:
             tape.watch(seen)
-            logits = self._logits_function(seen)
+            logits = self._logits(seen)
             value = climbed(self.plan.objective, self.plan.penalties, logits, seen, rows)
         return logits, finite_gradient(tape, value, seen)
 
@@ -206,7 +213,7 @@ class Loop:
         level = (tf.cast(rows["original"], tf.float64) - low) / per_level
         reach = tf.cast(_rowwise(rows["radius"]), tf.float64) / per_level
         # 8/255 is no float32 number: a reach that is whole but for rounding counts as whole.
-        hair = 2e-5
+        hair = 0.75 * tolerance("linf", (1, 1, 1), self.plan.bounds) / per_level
         lowest = tf.clip_by_value(tf.math.ceil(level - reach - hair), 0, LEVELS)
         highest = tf.clip_by_value(tf.math.floor(level + reach + hair), 0, LEVELS)
         there = lowest <= highest
@@ -264,7 +271,7 @@ def finite_gradient(tape: Any, value: Any, of: Any) -> Any:
             "this model has no differentiable path from its input to its logits, so that no gradient attack can be "
             "made on it. Occlusion needs no gradients."
         )
-    return tf.where(tf.math.is_finite(gradient), gradient, 0.0)
+    return tf.ensure_shape(tf.where(tf.math.is_finite(gradient), gradient, 0.0), of.shape)
 
 
 def _unless_done(before: Tensors, after: Tensors) -> Tensors:

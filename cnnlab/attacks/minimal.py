@@ -12,6 +12,9 @@ from cnnlab.attacks.attack import Attack, Model
 from cnnlab.attacks.balls import distances
 from cnnlab.errors import UsageError
 
+MOST_ROUNDS = 24
+"""The bracket is then narrower than float32 can tell."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Smallest:
@@ -68,6 +71,7 @@ def smallest_epsilon(
         raise UsageError("bisection needs an attack in a ball and a tolerance above 0.")
     images = np.ascontiguousarray(images, np.float32)
     labels = np.broadcast_to(np.asarray(labels, np.int64), len(images))
+    report = advance or (lambda images: None)
     common: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
     best = images.copy()
     reached = np.zeros(len(images), bool)
@@ -81,25 +85,22 @@ def smallest_epsilon(
         reached[missing] = first.reached
     high = np.where(reached, distances(images, best, attack.norm), np.inf)
     low = np.minimum(np.broadcast_to(np.asarray(least, np.float64), len(images)), high).copy()
-    open_, settled = _open(low, high, tolerance), 0
-    while True:
-        if advance is not None:
-            advance(len(images) - len(open_) - settled)
+    settled = 0
+    # Halving comes to an end at the tolerance, and at the spacing of float32 numbers in any case.
+    for _ in range(MOST_ROUNDS):
+        open_ = np.flatnonzero(np.isfinite(high) & (high - low > tolerance))
+        report(len(images) - len(open_) - settled)
         settled = len(images) - len(open_)
         if not len(open_):
-            return Smallest(epsilon=high, adversarial=best, reached=reached)
+            break
         middle = (low[open_] + high[open_]) / 2
         drawn = (middle / high[open_])[:, None, None, None]
         starts = images[open_] + drawn * (best[open_] - images[open_])
         tried = attack.run(model, images[open_], labels[open_], epsilon=middle, starts=starts, **common)
         nearer = open_[tried.reached]
         best[nearer] = tried.adversarial[tried.reached]
-        high[nearer] = distances(images[nearer], best[nearer], attack.norm)
+        high[nearer] = np.minimum(high[nearer], distances(images[nearer], best[nearer], attack.norm))
         low[open_[~tried.reached]] = middle[~tried.reached]
         low = np.minimum(low, high)
-        open_ = _open(low, high, tolerance)
-
-
-def _open(low: np.ndarray, high: np.ndarray, tolerance: float) -> np.ndarray:
-    """The images whose bracket is still too wide."""
-    return np.flatnonzero(np.isfinite(high) & (high - low > tolerance))
+    report(len(images) - settled)
+    return Smallest(epsilon=high, adversarial=best, reached=reached)

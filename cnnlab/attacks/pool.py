@@ -169,7 +169,7 @@ class Pool:
         return traced
 
     def result(self) -> dict[str, np.ndarray]:
-        """The images found and how: ``adversarial``, ``reached``, ``steps`` and ``logits``, each [R, ...]."""
+        """The images found and how: ``adversarial``, ``reached``, ``steps``, ``logits`` and ``flat``, each [R, ...]."""
         state = self._state
         images, logits = state["x"], state["logits"]
         if self._loop.plan.eight_bit:
@@ -178,7 +178,7 @@ class Pool:
             reached = state["reached"]
             images = np.where(reached[:, None, None, None], state["best"], images)
             logits = np.where(reached[:, None], state["best_logits"], logits)
-        return {"adversarial": images, "reached": state["reached"], "steps": state["steps"], "logits": logits}
+        return {"adversarial": images, "logits": logits, **{name: state[name] for name in ("reached", "steps", "flat")}}
 
     def _start(self, begin: np.ndarray | None) -> np.ndarray:
         """Evaluate where the rows begin; return the confidence [R] in their classes."""
