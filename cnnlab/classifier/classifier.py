@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cnnlab.classifier.freeze import Frozen
+from cnnlab.classifier.freeze import Frozen, digest
 from cnnlab.classifier.graph import Layer, read_layers
 from cnnlab.classifier.logits import Output
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
@@ -32,6 +32,7 @@ class Classifier:
         kind: ``run``, ``savedmodel``, ``keras``, ``h5`` or ``live``.
         digest: SHA-256 of the frozen graph with its weights.
         input_shape: (H, W, C) of one image; None where a side is open.
+        fixed_batch: How many images the model takes at once, where it takes no other number; None for most models.
         num_classes: How many classes there are.
         bounds: The value range (low, high) of the images.
         class_names: The classes, in the order of their labels.
@@ -54,7 +55,7 @@ class Classifier:
         self._frozen, self._output, self._keep = frozen, output, keep
         self.path, self.kind, self.digest = path, kind, digest
         shape = frozen.input.shape.as_list()
-        self._fixed_batch: int | None = shape[0]
+        self.fixed_batch: int | None = shape[0]
         self.input_shape: tuple[int | None, int | None, int] = (shape[1], shape[2], shape[3])
         self.num_classes = int(output.logits.shape[-1])
         self.bounds = bounds
@@ -80,8 +81,8 @@ class Classifier:
     @cached_property
     def batch_size(self) -> int:
         """How many images go through the model at once: as many as :data:`MEMORY` allows, at most :data:`BATCH`."""
-        if self._fixed_batch:
-            return self._fixed_batch
+        if self.fixed_batch:
+            return self.fixed_batch
         values = sum(math.prod(side or 1 for side in layer.output_shape) for layer in self.layers)
         values += math.prod(side or 1 for side in self.input_shape)
         return max(1, min(BATCH, MEMORY // (4 * values)))
@@ -98,6 +99,55 @@ class Classifier:
             for name in tensors
         ]
         return self._callable(wanted)
+
+    def head_function(self, layer: str) -> Callable[[Any, Any], Any]:
+        """Return a TensorFlow callable from images [N, H, W, C] and a layer's output to logits [N, K]; differentiable.
+
+        The layer's output [N, h, w, c] or [N, units] is taken as given; what goes around the layer, as a residual
+        connection does, is computed from the images.
+
+        Raises:
+            UsageError: The layer is unknown.
+        """
+        import tensorflow as tf
+
+        tensor = self._frozen.graph.get_tensor_by_name(self.layer(layer).tensor)
+        pruned = self._frozen.prune_from(tensor, [self._output.logits])
+        image = self._frozen.input.dtype
+        return lambda images, output: tf.cast(
+            pruned(tf.cast(images, image), tf.cast(output, tensor.dtype))[0], tf.float32
+        )
+
+    def randomized(self, layers: Sequence[str], seed: int) -> Classifier:
+        """Return this model without what some of its layers have learned.
+
+        Each array of their parameters is shuffled within itself: its values, so also its scale, stay; their places do
+        not. The same seed shuffles a layer alike, whichever others are shuffled with it.
+
+        Args:
+            layers: The names of the layers.
+            seed: Of the shuffle, at least 0.
+
+        Raises:
+            UsageError: A layer is unknown.
+        """
+        shuffled = {}
+        for constant in [constant for name in layers for constant in self.layer(name).constants]:
+            value = self._frozen.constant(constant)
+            rng = np.random.default_rng([seed, *constant.encode()])
+            shuffled[constant] = rng.permutation(value.ravel()).reshape(value.shape)
+        frozen = self._frozen.replaced(shuffled)
+        return Classifier(
+            frozen,
+            Output(frozen.graph.get_tensor_by_name(self._output.logits.name), self._output.kind),
+            path=self.path,
+            kind=self.kind,
+            digest=digest(frozen.definition),
+            bounds=self.bounds,
+            class_names=self.class_names,
+            dataset_name=self.dataset_name,
+            keep=self._keep,
+        )
 
     @cached_property
     def logits_function(self) -> Callable[[Any], Any]:
@@ -226,7 +276,7 @@ class Classifier:
         for first in range(0, len(images), size):
             batch = images[first : first + size]
             count = len(batch)
-            if self._fixed_batch:
+            if self.fixed_batch:
                 batch = np.pad(batch, [(0, size - count), (0, 0), (0, 0), (0, 0)])
             parts.append(tuple(value.numpy()[:count] for value in function(tf.constant(batch), first)))
         return list(zip(*parts, strict=True))

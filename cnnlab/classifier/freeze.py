@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,32 @@ class Frozen:
         """Return a callable from the image tensor to a list of ``tensors``; differentiable, usable in a tf.function."""
         return self.function.prune(self.input, list(tensors))
 
+    def prune_from(self, tensor: Any, tensors: Sequence[Any]) -> Any:
+        """Return a callable from the image tensor and another one to ``tensors``, as if that one had been computed.
+
+        What does not pass through that tensor (a connection around its layer, the size of the batch) is computed from
+        the images.
+        """
+        return self.function.prune([self.input, tensor], list(tensors))
+
+    def constant(self, name: str) -> np.ndarray:
+        """Return the value of the constant operation ``name``."""
+        import tensorflow as tf
+
+        value: np.ndarray = tf.make_ndarray(self.graph.get_operation_by_name(name).get_attr("value"))
+        return value
+
+    def replaced(self, constants: Mapping[str, np.ndarray]) -> Frozen:
+        """Return the same graph with other values of some constants, by the name of their operation."""
+        import tensorflow as tf
+
+        definition = type(self.definition)()
+        definition.CopyFrom(self.definition)
+        for node in definition.node:
+            if node.name in constants:
+                node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(constants[node.name]))
+        return _imported(definition, self.input.name, [tensor.name for tensor in self.outputs])
+
 
 def freeze(concrete: Any) -> Frozen:
     """Freeze and inline a concrete function of one image tensor.
@@ -39,7 +69,6 @@ def freeze(concrete: Any) -> Frozen:
     Custom gradients (``tf.custom_gradient``, as in swish) name Python functions that the frozen graph no longer has;
     their mark is taken off, so that the graph is differentiated operation by operation.
     """
-    import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
@@ -47,12 +76,18 @@ def freeze(concrete: Any) -> Frozen:
     for node in _nodes(definition):
         if "_gradient_op_type" in node.attr:
             del node.attr["_gradient_op_type"]
+    return _imported(definition, frozen.inputs[0].name, [tensor.name for tensor in frozen.outputs])
+
+
+def _imported(definition: Any, image: str, outputs: Sequence[str]) -> Frozen:
+    import tensorflow as tf
+
     function = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(definition, name=""), [])
     graph = function.graph
     return Frozen(
         function=function,
-        input=graph.get_tensor_by_name(frozen.inputs[0].name),
-        outputs=tuple(graph.get_tensor_by_name(tensor.name) for tensor in frozen.outputs),
+        input=graph.get_tensor_by_name(image),
+        outputs=tuple(graph.get_tensor_by_name(name) for name in outputs),
         definition=definition,
     )
 
@@ -60,3 +95,11 @@ def freeze(concrete: Any) -> Frozen:
 def _nodes(definition: Any) -> list[Any]:
     inner = [node for function in definition.library.function for node in function.node_def]
     return [*definition.node, *inner]
+
+
+def digest(definition: Any) -> str:
+    """Return the SHA-256 of a frozen graph: of its operations and weights, whatever file they came from."""
+    hashed = hashlib.sha256()
+    for node in sorted(definition.node, key=lambda node: node.name):
+        hashed.update(node.SerializeToString(deterministic=True))
+    return hashed.hexdigest()

@@ -86,6 +86,7 @@ class Layer:
             outputs x kernel height x kernel width x input channels / groups, of a dense layer inputs x outputs.
             Products with padding count; biases and everything elementwise do not. 0 where there is no kernel; None
             where the size is open, or the layer is a function that could not be looked into.
+        constants: The names in the graph of the constants that hold its parameters.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Layer:
     tensor: str
     statistics: int = 0
     multiply_adds: int | None = 0
+    constants: tuple[str, ...] = ()
 
 
 def read_layers(frozen: Frozen, end: Any) -> tuple[Layer, ...]:
@@ -181,6 +183,7 @@ class _Reading:
                 # A function that could not be inlined hides what it computes.
                 if (kernel := kernels.get(op.name)) is not None or op.type.endswith("PartitionedCall")
             ),
+            constants=tuple(stored),
         )
 
     def _kernel(self, operation: Any) -> np.ndarray | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shlex
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.classifier.classifier import Classifier
-from cnnlab.classifier.freeze import freeze
+from cnnlab.classifier.freeze import digest, freeze
 from cnnlab.classifier.logits import find_output, written
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.runs.folder import is_run
@@ -191,11 +190,3 @@ def _first_line(error: Exception) -> str:
     if not lines:
         return type(error).__name__
     return lines[0].rstrip(".") if len(lines[0]) <= _LONGEST else f"{lines[0][:_LONGEST]} ..."
-
-
-def digest(definition: Any) -> str:
-    """Return the SHA-256 of a frozen graph: of its operations and weights, whatever file they came from."""
-    hashed = hashlib.sha256()
-    for node in sorted(definition.node, key=lambda node: node.name):
-        hashed.update(node.SerializeToString(deterministic=True))
-    return hashed.hexdigest()
