@@ -9,6 +9,11 @@ from keras import layers
 
 Shape = tuple[int, int, int]
 
+MOMENTUM = 0.9
+"""How much of the running mean and variance stays at each step. Keras' 0.99 still remembers the initial values after a
+few hundred steps: trained for two epochs on 6,000 digits, the network is then right on 11% of the test images, and with
+0.9 on 98%, its weights being the same."""
+
 
 def build(input_shape: Shape, classes: int, batch_norm: bool = False) -> keras.Model:
     """Build conv 32, pool, conv 32, pool, dense 500, dense ``classes``.
@@ -39,7 +44,7 @@ def build(input_shape: Shape, classes: int, batch_norm: bool = False) -> keras.M
         if not batch_norm:
             return layer(*size, activation="relu", name=name, **options)(x)
         x = layer(*size, name=name, **options)(x)
-        x = layers.BatchNormalization(name=f"bn{number}")(x)
+        x = layers.BatchNormalization(momentum=MOMENTUM, name=f"bn{number}")(x)
         return layers.ReLU(name=f"relu{number}")(x)
 
     images = keras.Input(input_shape, name="images")
