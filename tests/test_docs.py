@@ -55,8 +55,11 @@ def quick(words: list[str]) -> list[str]:
     return words
 
 
-def run_page(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, shorten: bool) -> None:
+def run_page(page: Path, folder: Path, trained_run, monkeypatch: pytest.MonkeyPatch, shorten: bool) -> None:
+    """Run a page's commands one after the other, in a folder with the examples and, where it trains none, a run."""
     shutil.copytree(ROOT / "examples", folder / "examples")
+    if not any(line.startswith("cnnlab train") for line in commands_in(page)):
+        shutil.copytree(trained_run.path, folder / "runs" / "classic")
     monkeypatch.chdir(folder)
     for line in commands_in(page):
         words = shlex.split(line, comments=True)
@@ -69,14 +72,14 @@ def run_page(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, shorten:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_commands_of_a_page_run(page, tmp_path, monkeypatch):
-    run_page(page, tmp_path, monkeypatch, shorten=True)
+def test_the_commands_of_a_page_run(page, tmp_path, trained_run, monkeypatch):
+    run_page(page, tmp_path, trained_run, monkeypatch, shorten=True)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_commands_of_a_page_run_as_written(page, tmp_path, monkeypatch):
-    run_page(page, tmp_path, monkeypatch, shorten=False)
+def test_the_commands_of_a_page_run_as_written(page, tmp_path, trained_run, monkeypatch):
+    run_page(page, tmp_path, trained_run, monkeypatch, shorten=False)
 
 
 def test_the_generated_pages_are_those_of_the_code():

@@ -79,7 +79,7 @@ def rows(command, env, *, cwd=None):
 def test_a_broken_plugin_is_shown_and_harms_nobody(mistake, cnnlab_command, install_plugin):
     source, state, error = MISTAKES[mistake]
     install_plugin("cnnlab-good", GOOD.replace("NAME", "good"))
-    env = install_plugin("cnnlab-odd", source)
+    env = install_plugin("cnnlab-odd", source.replace("NAME", "odd"))
 
     found = rows(cnnlab_command, env)
     assert found["odd"]["state"] == state

@@ -65,7 +65,6 @@ def main(name: str) -> int:
             path = Path(folder) / "test_contract.py"
             path.write_text(test_source(declaration), encoding="utf-8")
             options = [
-                "-q",
                 "-p",
                 "no:terminal",
                 "-p",
