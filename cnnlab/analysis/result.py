@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
+from cnnlab.analysis.adversarial import Claims
 from cnnlab.errors import CnnlabError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ ARRAYS = "arrays.npz"
 class Result:
     """Arrays, metrics and figures, with everything needed to repeat them.
 
-    An analysis fills the first five; the host adds the :attr:`record`.
+    An analysis fills the first six; the host adds the :attr:`record`.
 
     Attributes:
         arrays: Named arrays. Their meaning is declared in :attr:`cnnlab.analysis.Analysis.arrays`.
@@ -41,6 +42,7 @@ class Result:
             ``figure-<name>.png``, and ``figure.png`` for the name ``""``.
         rows: One flat record per image, where there is something to say of each.
         pictures: What the terminal shows.
+        claims: What an attack promises of its images, where there are any (arrays ``original`` and ``adversarial``).
         record: What ``result.json`` holds beyond the arrays themselves: parameters, model, inputs, seed, versions.
     """
 
@@ -49,6 +51,7 @@ class Result:
     figures: Mapping[str, Drawing] = field(default_factory=dict)
     rows: Sequence[Mapping[str, Any]] = ()
     pictures: Sequence[Picture] = ()
+    claims: Claims | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
 
     @property
