@@ -1,0 +1,88 @@
+"""What kernels are made of: constant, first-order and higher-order energy, and how alike they are."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+PARTS = ("constant", "edge", "higher")
+
+
+def basis(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return orthonormal bases of the constant and of the first-order kernels on a grid.
+
+    First-order are the two linear ramps, down and across. On a full grid they are orthogonal to the constant and to
+    each other once their means are taken off; a grid of one row or one column has one ramp less.
+
+    Returns:
+        float64 [1, height * width] and [R, height * width], R the number of sides longer than 1.
+    """
+    rows, cols = np.mgrid[:height, :width].astype(np.float64).reshape(2, -1)
+    ramps = [ramp - ramp.mean() for ramp in (rows, cols) if ramp.any()]
+    constant = np.full((1, height * width), 1 / math.sqrt(height * width))
+    first = np.array([ramp / np.linalg.norm(ramp) for ramp in ramps]).reshape(len(ramps), height * width)
+    return constant, first
+
+
+def shares(kernel: np.ndarray) -> np.ndarray:
+    """Split the energy of each kernel slice: constant, first-order (edge-like), higher-order.
+
+    The slice is projected onto the constant, then onto the two ramps; the bases are orthonormal, so that the squares
+    of the coefficients and of the rest sum to its energy.
+
+    Args:
+        kernel: [h, w, in, out].
+
+    Returns:
+        float64 [3, in, out] in [0, 1], summing to 1 over the first axis; NaN for a slice of zeros.
+    """
+    height, width, *slices = kernel.shape
+    flat = kernel.reshape(height * width, -1).astype(np.float64)
+    # Scaled first, so that the squares of very small weights do not vanish.
+    largest = np.abs(flat).max(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        flat = flat / largest
+        constant, first = (np.square(part @ flat).sum(axis=0) for part in basis(height, width))
+        total = np.square(flat).sum(axis=0)
+        found = np.stack([constant, first, np.maximum(total - constant - first, 0.0)]) / total
+    return found.reshape(3, *slices)
+
+
+def chance_shares(height: int, width: int) -> tuple[float, float, float]:
+    """Return the expected shares of a kernel of independent normal weights: each dimension has an equal part."""
+    constant, first = (len(part) / (height * width) for part in basis(height, width))
+    return constant, first, 1 - constant - first
+
+
+def cosines(vectors: np.ndarray) -> np.ndarray:
+    """Return the cosine of every pair of rows of ``vectors`` [n, d]: float64 [n, n]; NaN where a row is zero."""
+    vectors = vectors.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        vectors = vectors / np.abs(vectors).max(axis=1, keepdims=True)
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.clip(unit @ unit.T, -1.0, 1.0)
+
+
+def mean_alikeness(cosine: np.ndarray) -> float:
+    """Return the mean |cosine| over the pairs [n, n] that are two different vectors; NaN without such a pair."""
+    pairs = np.abs(cosine[np.triu_indices(len(cosine), 1)])
+    pairs = pairs[np.isfinite(pairs)]
+    return float(pairs.mean()) if pairs.size else math.nan
+
+
+def slice_alikeness(kernel: np.ndarray) -> float:
+    """Return the mean |cosine| of the slices of two filters that read the same input channel.
+
+    Args:
+        kernel: [h, w, in, out].
+    """
+    by_channel = kernel.transpose(2, 3, 0, 1).reshape(kernel.shape[2], kernel.shape[3], -1)
+    found = np.array([mean_alikeness(cosines(slices)) for slices in by_channel])
+    found = found[np.isfinite(found)]
+    return float(found.mean()) if found.size else math.nan
+
+
+def chance_alikeness(dimensions: int) -> float:
+    """Return the expected |cosine| of two independent normal vectors, Γ(d/2) / (√π Γ((d+1)/2))."""
+    return math.exp(math.lgamma(dimensions / 2) - math.lgamma((dimensions + 1) / 2)) / math.sqrt(math.pi)
