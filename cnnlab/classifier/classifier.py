@@ -33,8 +33,6 @@ class Classifier:
         digest: SHA-256 of the frozen graph with its weights.
         input_shape: (H, W, C) of one image; None where a side is open.
         fixed_batch: How many images the model takes at once, where it takes no other number; None for most models.
-        fixed_batch: How many images the model's graph takes at once, where that is fixed; else None. The methods here
-            fill batches up; the callables that take tensors need exactly so many.
         num_classes: How many classes there are.
         bounds: The value range (low, high) of the images.
         class_names: The classes, in the order of their labels.
