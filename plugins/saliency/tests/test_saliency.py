@@ -500,3 +500,16 @@ def test_bounds_that_the_types_do_not_say():
     with pytest.raises(UsageError, match="blur"):
         SaliencyParams.from_public({"blur": 0.0})
     assert SaliencyParams.from_public({"method": "scorecam", "layer": "conv"}).layer == "conv"
+
+
+def test_gradcam_equals_that_of_tf_keras_vis(model, classifier):
+    """It runs on the Keras model itself, cut before the softmax; the enlarging, which differs, is left out."""
+    from tf_keras_vis.gradcam import Gradcam
+    from tf_keras_vis.utils.scores import CategoricalScore
+
+    peer = Gradcam(keras.Model(model.inputs, model.get_layer("scores").output))(
+        CategoricalScore(TARGETS.tolist()), IMAGES, expand_cam=False, normalize_cam=False
+    )
+    found = analyze(classifier, IMAGES, TARGETS, method="gradcam").arrays["map"]
+    expected = [enlarged(np.asarray(plane), (10, 8)) for plane in peer]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
