@@ -1,0 +1,201 @@
+"""The contract, and maps, zeros and correlations against Keras and plain loops."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import cnnlab
+from cnnlab.errors import UsageError
+from cnnlab.testing import AnalysisContract
+from cnnlab_activations.run import area_average, correlations, overlaps
+from cnnlab_activations.sheets import row_by_row
+
+
+class TestContract(AnalysisContract):
+    analysis = "activations"
+
+
+class TestContractByMap(AnalysisContract):
+    analysis = "activations"
+    params = {"scale": "map", "keep": 1, "most": 2, "layer": "conv1"}  # noqa: RUF012
+
+
+SHAPE = (10, 9, 3)
+NAMES = ("first", "norm", "shrink", "wise", "flat", "scores")
+
+
+@pytest.fixture(scope="module")
+def net():
+    keras.utils.set_random_seed(4)
+    net = keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            keras.layers.Conv2D(6, 3, padding="same", activation="relu", name="first"),
+            keras.layers.BatchNormalization(name="norm"),
+            keras.layers.AveragePooling2D(2, name="shrink"),
+            keras.layers.DepthwiseConv2D(2, activation="tanh", name="wise"),
+            keras.layers.Flatten(name="flat"),
+            keras.layers.Dense(5, name="scores"),
+        ]
+    )
+    kernel, bias = net.get_layer("first").get_weights()
+    bias[2] = -100  # a filter that no image wakes
+    net.get_layer("first").set_weights([kernel, bias])
+    return net
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(3).random((7, *SHAPE), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def keras_says(net, images):
+    values = keras.Model(net.inputs, [net.get_layer(name).output for name in NAMES])([images])
+    return {name: value.numpy() for name, value in zip(NAMES, values, strict=True)}
+
+
+def test_activations_are_those_of_keras_intermediate_model(net, images, keras_says):
+    result = cnnlab.analyze("activations", net, images)
+    found = {name.partition("/")[2] for name in result.arrays if name.startswith("activation/")}
+    assert found == set(NAMES)
+    for name, value in keras_says.items():
+        np.testing.assert_allclose(result.arrays[f"activation/{name}"], value, rtol=1e-4, atol=1e-5)
+
+
+def test_zeros_and_dead_maps_are_counted_as_in_plain_numpy(net, images, keras_says):
+    result = cnnlab.analyze("activations", net, images)
+    value = keras_says["first"]
+    assert result.metrics["zeros/first"] == pytest.approx(np.mean(value == 0))
+    np.testing.assert_allclose(result.arrays["zeros/first"], (value == 0).mean(axis=(0, 1, 2)), rtol=1e-6)
+    assert 0.1 < result.metrics["zeros/first"] < 1
+    assert result.metrics["dead/first"] == 1
+    assert result.metrics["dead/scores"] == 0
+    assert any("first: 1 of 6 filters give zero everywhere in all 7 images" in text for text in result.warnings)
+
+
+def test_correlations_are_those_of_corrcoef(net, images, keras_says):
+    result = cnnlab.analyze("activations", net, images)
+    grey = images.mean(axis=3, dtype=np.float64)
+    for name in ("first", "shrink"):
+        value = keras_says[name]
+        expected = np.full((7, 6), np.nan)
+        for image in range(7):
+            seen = slow_average(grey[image], value.shape[1:3])
+            for channel in range(6):
+                if np.ptp(value[image, :, :, channel]) > 0:
+                    expected[image, channel] = np.corrcoef(seen.ravel(), value[image, :, :, channel].ravel())[0, 1]
+        np.testing.assert_allclose(result.arrays[f"correlation/{name}"], expected, atol=1e-4)
+        strongest = np.nanmax(np.abs(expected), axis=1)
+        assert result.metrics[f"correlation/{name}"] == pytest.approx(strongest.mean(), abs=1e-4)
+        assert result.metrics[f"typical_correlation/{name}"] == pytest.approx(np.nanmean(np.abs(expected)), abs=1e-4)
+        if name == "first":
+            assert np.isnan(expected[:, 2]).all()
+            assert result.rows[3]["first_correlation"] == pytest.approx(strongest[3], abs=1e-4)
+
+
+def slow_average(image, size):
+    """Blow each pixel up so that both grids divide it, then take means of whole blocks."""
+    for axis, new in enumerate(size):
+        image = image.repeat(new, axis=axis)
+    height, width = image.shape[0] // size[0], image.shape[1] // size[1]
+    return image.reshape(size[0], height, size[1], width).mean(axis=(1, 3))
+
+
+SIDES = st.integers(1, 9)
+
+
+@given(SIDES, SIDES, SIDES, SIDES, st.integers(0, 99))
+def test_area_averages_are_those_of_blown_up_images(height, width, high, wide, seed):
+    image = np.random.default_rng(seed).random((height, width))
+    np.testing.assert_allclose(
+        area_average(image[None], (high, wide))[0], slow_average(image, (high, wide)), atol=1e-12
+    )
+
+
+@given(SIDES, SIDES)
+def test_overlaps_cover_everything_once(old, new):
+    parts = overlaps(old, new)
+    np.testing.assert_allclose(parts.sum(axis=1), 1)
+    np.testing.assert_allclose(parts.sum(axis=0), new / old)
+
+
+def test_a_map_that_is_the_image_correlates_fully_and_a_constant_one_not_at_all():
+    images = np.random.default_rng(0).random((2, 6, 8, 1))
+    small = area_average(images[..., 0], (3, 4))
+    maps = np.stack([small, -2 * small + 5, np.full_like(small, 0.1)], axis=-1)
+    found = correlations(images, maps)
+    np.testing.assert_allclose(found[:, :2], [[1, -1], [1, -1]], atol=1e-12)
+    assert np.isnan(found[:, 2]).all()
+    assert np.isnan(correlations(np.full((1, 6, 8, 1), 0.3), maps[:1])).all()
+
+
+def test_batches_make_no_difference(net, images, monkeypatch):
+    classifier = cnnlab.load(net)
+    whole = cnnlab.analyze("activations", classifier, images)
+    monkeypatch.setitem(classifier.__dict__, "batch_size", 2)
+    parts = cnnlab.analyze("activations", classifier, images, keep=3)
+    for name, array in whole.arrays.items():
+        expected = array[:3] if name.startswith("activation/") else array
+        np.testing.assert_allclose(parts.arrays[name], expected, atol=1e-5)
+    for name, value in whole.metrics.items():
+        assert parts.metrics[name] == pytest.approx(value, abs=1e-5)
+
+
+def test_only_the_layers_asked_for_each_once(net, images):
+    result = cnnlab.analyze("activations", net, images[:1], layer=["scores", "first", "first"])
+    assert [name for name in result.arrays if name.startswith("activation/")] == [
+        "activation/scores",
+        "activation/first",
+    ]
+    assert set(result.figures) == {"scores", "first"}
+
+
+def test_an_unknown_layer_is_refused_with_the_nearest(net, images):
+    with pytest.raises(UsageError, match=r"no layer 'frist'.*first"):
+        cnnlab.analyze("activations", net, images, layer="frist")
+
+
+def test_more_than_memory_holds_is_refused_with_what_fits(net, images, monkeypatch):
+    monkeypatch.setattr("cnnlab_activations.run.MEMORY", 12000)
+    with pytest.raises(UsageError, match=r"--keep 2, or choose"):
+        cnnlab.analyze("activations", net, images)
+    assert len(cnnlab.analyze("activations", net, images, keep=2).arrays["activation/first"]) == 2
+    assert cnnlab.analyze("activations", net, images, layer="scores")
+
+
+def drawn(result, name):
+    return [axes.get_images()[0] for axes in result.figure(name).axes if axes.get_images()]
+
+
+def words(figure):
+    return " ".join(text.get_text() for text in figure.findobj(lambda item: hasattr(item, "get_text")))
+
+
+def test_scales_are_one_a_layer_or_one_a_map_and_said(net, images, keras_says):
+    result = cnnlab.analyze("activations", net, images[:2])
+    assert drawn(result, "first")[1].get_clim() == pytest.approx((0, keras_says["first"][:2].max()), rel=1e-4)
+    largest = np.abs(keras_says["wise"][:2]).max()
+    assert drawn(result, "wise")[1].get_clim() == pytest.approx((-largest, largest), rel=1e-4)
+    assert "6 maps, 10×9, row by row, all on one scale" in words(result.figure("first"))
+    by_map = cnnlab.analyze("activations", net, images[:2], scale="map", most=5)
+    assert "the first 5 of 6 maps, 10×9, row by row, each by its own largest value" in words(by_map.figure("first"))
+    sheet = drawn(by_map, "first")[1].get_array()
+    first = keras_says["first"][0, ..., 0]
+    np.testing.assert_allclose(sheet[:10, :9], first / first.max(), rtol=1e-3, atol=1e-5)
+
+
+def test_the_figure_says_how_many_images_it_shows(net, images):
+    assert "the first 4 of 7 images" in words(cnnlab.analyze("activations", net, images).figure("scores"))
+
+
+@given(st.integers(1, 300))
+def test_units_are_written_row_by_row(count):
+    laid = row_by_row(np.arange(count, dtype=float))
+    assert laid.ravel()[:count].tolist() == list(range(count))
+    assert np.isnan(laid.ravel()[count:]).all()
+    assert laid.size - count < laid.shape[1]
