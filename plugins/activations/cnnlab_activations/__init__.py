@@ -42,7 +42,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "activation/<layer>": "the layer's output, [N, h, w, c] or [N, units] (N at most --keep)",
                 "zeros/<layer>": "share of each map (or unit) that is exactly zero, over all images, [c]; 1 is dead",
                 "correlation/<layer>": "where there are maps: Pearson's correlation of each map with the image, "
-                "averaged over channels and over the area of each map pixel, [N, c]; NaN where one of the two is constant",
+                "averaged over channels and over the area of each map pixel, [N, c]; NaN where either is constant",
             },
             metrics={
                 "zeros/<layer>": "share of the layer's values that are exactly zero, over all images",
