@@ -6,6 +6,7 @@ once more before it believes a Result (:mod:`cnnlab.analysis.verify`), and ``cnn
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -44,6 +45,8 @@ class Claims:
             values = getattr(self, name)
             if values is not None:
                 object.__setattr__(self, name, tuple(float(value) for value in values))
+        if not re.fullmatch("[a-z][a-z_]*", self.axis):
+            raise UsageError(f"the axis of strengths must be called by a lower-case word; received {self.axis!r}.")
 
     def to_json(self) -> dict[str, Any]:
         """Return the claims as ``result.json`` holds them."""
@@ -122,7 +125,7 @@ def measure(
     if target is not None:
         shape = leading if np.ndim(target) > 1 else leading[-1:]
         arrays["target"] = _labels("target", target, shape)
-    arrays |= readings(classifier, original, adversarial)
+    arrays |= readings(logits_of(classifier, original, adversarial))
     arrays["linf"] = distances(original, adversarial, "linf")
     arrays["l2"] = distances(original, adversarial, "l2")
     return derive(arrays, claims, sources)
@@ -143,30 +146,35 @@ def derive(arrays: Mapping[str, np.ndarray], claims: Claims | None, sources: Seq
     return Measured(arrays=whole, metrics=dict(_metrics(whole, claims)), rows=list(_rows(whole, claims, sources or ())))
 
 
-def readings(classifier: Classifier, original: np.ndarray, adversarial: np.ndarray) -> dict[str, np.ndarray]:
-    """Read labels and confidences off a fresh forward pass: before, after, and after rounding to 8 bits.
+def logits_of(classifier: Classifier, original: np.ndarray, adversarial: np.ndarray) -> dict[str, np.ndarray]:
+    """Run the model once over everything that is judged.
 
     Args:
         classifier: The model.
         original: [N, H, W, C].
         adversarial: [N, H, W, C] or [E, N, H, W, C].
+
+    Returns:
+        Logits ``before`` [N, K], ``after`` and, of the images rounded to 8 bits, ``after_8bit`` [(E,)N, K].
     """
     from cnnlab.attacks.balls import round_8bit
 
-    found: dict[str, np.ndarray] = {}
-    found["label_before"], found["confidence_before"] = reading(classifier.logits(original))
     groups = adversarial if adversarial.ndim > original.ndim else adversarial[None]
-    for kind, change in (("", lambda images: images), ("_8bit", lambda images: round_8bit(images, classifier.bounds))):
-        read = [reading(classifier.logits(change(images))) for images in groups]
-        for name, values in zip(("label_after", "confidence_after"), zip(*read, strict=True), strict=True):
-            found[name + kind] = np.stack(values) if adversarial.ndim > original.ndim else values[0]
+    after = np.stack([classifier.logits(images) for images in groups])
+    rounded = np.stack([classifier.logits(round_8bit(images, classifier.bounds)) for images in groups])
+    if adversarial.ndim == original.ndim:
+        after, rounded = after[0], rounded[0]
+    return {"before": classifier.logits(original), "after": after, "after_8bit": rounded}
+
+
+def readings(logits: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Read ``label_*`` int64 and the softmax probabilities ``confidence_*`` float32 of those labels off logits."""
+    found: dict[str, np.ndarray] = {}
+    for name, values in logits.items():
+        shifted = values.astype(np.float64) - values.max(axis=-1, keepdims=True)
+        found[f"label_{name}"] = values.argmax(axis=-1).astype(np.int64)
+        found[f"confidence_{name}"] = (1 / np.exp(shifted).sum(axis=-1)).astype(np.float32)
     return found
-
-
-def reading(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Read labels int64 [N] and the softmax probabilities of those labels float32 [N] off logits [N, K]."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    return logits.argmax(axis=1).astype(np.int64), (1 / np.exp(shifted).sum(axis=1)).astype(np.float32)
 
 
 def known_label(arrays: Mapping[str, np.ndarray]) -> np.ndarray:

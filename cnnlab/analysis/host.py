@@ -128,11 +128,17 @@ def run(
     context = Context(seed, progress)
     for note in inputs.notes:
         context.warn(note)
+    preflight = _preflight(analysis, classifier, inputs, context)
     started = time.perf_counter()
     result = _guarded(analysis, classifier, inputs, params, context)
     seconds = time.perf_counter() - started
     _check_declared(analysis, result)
-    record = _record(analysis, classifier, inputs, params, context, result, seconds)
+    result, attacked = _check_adversarial(analysis, classifier, inputs, context, result)
+    record = {
+        **_record(analysis, classifier, inputs, params, context, result, seconds),
+        **attacked,
+        "preflight": preflight,
+    }
     return replace(result, metrics=record["metrics"], record=record)
 
 
@@ -142,6 +148,18 @@ def _check_requirements(analysis: Analysis, classifier: Classifier) -> None:
     ):
         kinds = ", ".join(f"{layer.name} ({layer.kind})" for layer in classifier.layers) or "no layers"
         raise CnnlabError(f"{analysis.name} needs a model with convolutional layers; this one has {kinds}.")
+
+
+def _preflight(analysis: Analysis, classifier: Classifier, inputs: Inputs, context: Context) -> dict[str, Any] | None:
+    """Look at the gradients before an analysis uses them; None where it does not, or there are no images."""
+    if "gradients" not in analysis.requires or not len(inputs):
+        return None
+    from cnnlab.classifier.preflight import preflight
+
+    found = preflight(classifier, inputs.batches(classifier.batch_size))
+    if found.warning:
+        context.warn(found.warning)
+    return found.to_json()
 
 
 def _guarded(analysis: Analysis, classifier: Classifier, inputs: Inputs, params: Params, context: Context) -> Result:
@@ -194,6 +212,24 @@ def _check_declared(analysis: Analysis, result: Result) -> None:
         for name in delivered:
             if declared and meaning(declared, name) is None:
                 raise _blame(analysis, f"returned the {noun} {name!r}, which it does not declare")
+
+
+def _check_adversarial(
+    analysis: Analysis, classifier: Classifier, inputs: Inputs, context: Context, result: Result
+) -> tuple[Result, dict[str, Any]]:
+    """Verify adversarial images before anybody reads of them; return what the record says of them."""
+    from cnnlab.analysis import verify
+
+    if not verify.is_adversarial(result.arrays):
+        return replace(result, claims=None), {"claims": None, "images": []}
+    result, found, record = verify.verified(classifier, result, inputs)
+    if found.failed:
+        first = found.failed[0]
+        raise _blame(analysis, f"gave adversarial images that do not verify ({first.claim}): {first.says}")
+    for finding in found.findings:
+        if finding.state == "note":
+            context.warn(finding.says)
+    return result, record
 
 
 def _record(

@@ -27,6 +27,7 @@ Drawing = Union["Figure", "Callable[[], Figure]"]
 SCHEMA = 1
 RECORD = "result.json"
 ARRAYS = "arrays.npz"
+IMAGES = "images"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,23 +76,25 @@ class Result:
     def save(self, directory: str | os.PathLike[str]) -> list[Path]:
         """Write ``result.json``, ``arrays.npz`` and ``figure*.png`` into ``directory``, and return their paths.
 
-        Everything is written beside its place and moved in at the end, the record last: a folder with a
-        ``result.json`` is a whole result. An earlier result there is replaced; other files are left alone.
+        The first adversarial images, where there are any, go to ``images/``, rounded to 8 bits. Everything is written
+        beside its place and moved in at the end, the record last: a folder with a ``result.json`` is a whole result.
+        An earlier result there is replaced, its images too; other files are left alone.
 
         Raises:
             CnnlabError: The folder cannot be written; what was there before is still there.
         """
         target = Path(directory)
         with _staged(target) as stage:
-            names = [ARRAYS, *self._save_figures(stage)]
+            figures = self._save_figures(stage)
+            images = self._save_images(stage)
             with open(stage / ARRAYS, "wb") as file:
                 arrays: dict[str, Any] = dict(self.arrays)
                 np.savez_compressed(file, **arrays)
-            record = {**self.record, "figures": names[1:]}
+            record = {**self.record, "figures": figures}
             text = json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False)
             (stage / RECORD).write_text(text + "\n", encoding="utf-8")
-            _replace(stage, target, [*names, RECORD])
-        return [target / name for name in [RECORD, *names]]
+            _replace(stage, target, [ARRAYS, *figures, *images, RECORD])
+        return [target / name for name in [RECORD, ARRAYS, *figures, *images]]
 
     def _save_figures(self, stage: Path) -> list[str]:
         from cnnlab.figures import save
@@ -103,6 +106,15 @@ class Result:
             names.append(file)
         return names
 
+    def _save_images(self, stage: Path) -> list[str]:
+        """Write what the record lists; without the host's record nobody has verified them, and none is written."""
+        if self.claims is None or not self.record.get("images"):
+            return []
+        from cnnlab.analysis import saved_images
+
+        low, high = self.record["claims"]["bounds"]
+        return saved_images.write(stage, self.arrays["adversarial"], self.claims, (low, high))
+
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> Result:
         """Read a saved result back: arrays, metrics, rows and record. Figures stay files (``record["figures"]``).
@@ -110,23 +122,52 @@ class Result:
         Raises:
             CnnlabError: There is no result, it was written by a newer cnnlab, or a file of it is damaged.
         """
-        source = Path(directory)
-        try:
-            record = json.loads((source / RECORD).read_text(encoding="utf-8"))
-            with np.load(source / ARRAYS, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        except FileNotFoundError as error:
-            missing = error.filename or RECORD
-            raise CnnlabError(
-                f"{source} holds no result: {Path(missing).name} is missing. Name a folder that "
-                "`cnnlab analyze NAME --out DIR` wrote."
-            ) from error
-        except Exception as error:
-            raise CnnlabError(f"the result in {source} is damaged: {error}. Run the analysis again.") from error
-        if not isinstance(record, dict) or record.get("schema") != SCHEMA:
-            found = record.get("schema") if isinstance(record, dict) else None
-            raise CnnlabError(f"{source / RECORD} has schema {found!r}; this cnnlab reads schema {SCHEMA}.")
-        return cls(arrays=arrays, metrics=record["metrics"], rows=record.get("rows", ()), record=record)
+        record = read_record(directory)
+        arrays = read_arrays(directory)
+        with _reading(directory):
+            claims = Claims.from_json(record["claims"]) if record.get("claims") else None
+            metrics, rows = dict(record["metrics"]), list(record.get("rows", ()))
+        return cls(arrays=arrays, metrics=metrics, rows=rows, claims=claims, record=record)
+
+
+def read_record(directory: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read ``result.json`` alone.
+
+    Raises:
+        CnnlabError: There is none, it is damaged, or it was written by a newer cnnlab.
+    """
+    with _reading(directory) as source:
+        record = json.loads((source / RECORD).read_text(encoding="utf-8"))
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        found = record.get("schema") if isinstance(record, dict) else None
+        raise CnnlabError(f"{source / RECORD} has schema {found!r}; this cnnlab reads schema {SCHEMA}.")
+    return record
+
+
+def read_arrays(directory: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Read ``arrays.npz`` alone.
+
+    Raises:
+        CnnlabError: There is none, or it is damaged.
+    """
+    with _reading(directory) as source, np.load(source / ARRAYS, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+@contextmanager
+def _reading(directory: str | os.PathLike[str]) -> Iterator[Path]:
+    """Turn whatever goes wrong while a result is read into one sentence."""
+    source = Path(directory)
+    try:
+        yield source
+    except FileNotFoundError as error:
+        missing = error.filename or RECORD
+        raise CnnlabError(
+            f"{source} holds no result: {Path(missing).name} is missing. Name a folder that "
+            "`cnnlab analyze NAME --out DIR` wrote."
+        ) from error
+    except Exception as error:
+        raise CnnlabError(f"the result in {source} is damaged: {error}. Run the analysis again.") from error
 
 
 @contextmanager
@@ -154,18 +195,25 @@ def _discard(stage: Path | None) -> None:
 
 
 def _replace(stage: Path, target: Path, names: Sequence[str]) -> None:
-    """Move the staged files into ``target``, in order; the stale figures and record of an earlier result go first."""
+    """Move the staged files into ``target``, in order; the stale record, figures and images of an earlier result go."""
     for file in _earlier_files(target):
         file.unlink(missing_ok=True)
     for name in names:
+        (target / name).parent.mkdir(exist_ok=True)
         os.replace(stage / name, target / name)
+    images = target / IMAGES
+    if images.is_dir() and not any(images.iterdir()):
+        images.rmdir()
 
 
 def _earlier_files(target: Path) -> list[Path]:
-    """The record and the figures of the result that lies in ``target``, so that none of them outlives it."""
+    """The record, figures and images of the result that lies in ``target``, so that none of them outlives it."""
     record = target / RECORD
     try:
-        figures = json.loads(record.read_text(encoding="utf-8"))["figures"]
-        return [record, *(target / Path(name).name for name in figures)]
+        earlier = json.loads(record.read_text(encoding="utf-8"))
+        # The names alone: a record from elsewhere must not lead out of its folder.
+        figures = [target / Path(name).name for name in earlier["figures"]]
+        images = [target / IMAGES / Path(image["file"]).name for image in earlier.get("images") or ()]
     except (OSError, ValueError, KeyError, TypeError):
         return [record]
+    return [record, *figures, *images]

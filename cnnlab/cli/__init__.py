@@ -25,6 +25,7 @@ COMMANDS = {
     "runs": "cnnlab.cli.runs:runs",
     "compare": "cnnlab.cli.runs:compare",
     "analyze": "cnnlab.cli.analyze:analyze",
+    "verify": "cnnlab.cli.verify:verify",
     "datasets": "cnnlab.cli.datasets:datasets",
     "plugins": "cnnlab.cli.plugins:plugins",
     "completion": "cnnlab.cli.completion:completion",
