@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +28,11 @@ def run(classifier: Classifier, inputs: Inputs, params: OcclusionParams, context
     _check_class(classifier, params)
     height, width = _size(classifier, inputs)
     rows, cols = origins(height, params.patch, params.stride), origins(width, params.patch, params.stride)
-    score = make_score(classifier, params)
+    score = functools.partial(
+        make_score(classifier),
+        patch=tf.constant(params.patch, tf.int64),
+        as_logit=tf.constant(params.score == "logit"),
+    )
     baselines, targets, before, scores, predicted = [], [], [], [], []
     with context.progress("positions", len(inputs) * len(rows) * len(cols)) as advance:
         for images, labels in inputs.batches(IMAGES):
@@ -109,23 +114,24 @@ def heatmap(drops: np.ndarray, rows: np.ndarray, cols: np.ndarray, patch: int, s
     return (np.einsum("rh,nrc,cw->nhw", down, drops.astype(np.float64), across) / covering).astype(np.float32)
 
 
-def make_score(classifier: Classifier, params: OcclusionParams) -> Any:
-    """Compile the score of a batch of occluded images, which are painted inside the graph.
+@functools.lru_cache(maxsize=4)
+def make_score(classifier: Classifier) -> Any:
+    """Compile the score of a batch of occluded images, which are painted inside the graph; once for a model.
 
     Returns:
-        A function of images [n, H, W, C], target classes [n], fills [n, 1, 1, C] and patch origins [n, 2], giving
-        scores [n] and predicted classes [n].
+        A function of images [n, H, W, C], target classes [n], fills [n, 1, 1, C], patch origins [n, 2], the patch's
+        side, and whether logits are wanted, giving scores [n] and predicted classes [n].
     """
-    logits_of, patch, as_logit = classifier.logits_function, params.patch, params.score == "logit"
+    logits_of = classifier.logits_function
 
     @tf.function(reduce_retracing=True)
-    def score(images: Any, targets: Any, fills: Any, edges: Any) -> tuple[Any, Any]:
+    def score(images: Any, targets: Any, fills: Any, edges: Any, patch: Any, as_logit: Any) -> tuple[Any, Any]:
         shape = tf.shape(images, tf.int64)
         down, across = tf.range(shape[1])[None, :, None, None], tf.range(shape[2])[None, None, :, None]
         top, left = edges[:, 0, None, None, None], edges[:, 1, None, None, None]
         covered = (down >= top) & (down < top + patch) & (across >= left) & (across < left + patch)
         logits = tf.cast(logits_of(tf.where(covered, fills, images)), tf.float32)
-        values = logits if as_logit else tf.nn.softmax(logits)
+        values = tf.where(as_logit, logits, tf.nn.softmax(logits))
         return tf.gather(values, targets, batch_dims=1), tf.argmax(logits, axis=1)
 
     return score

@@ -166,9 +166,9 @@ def test_no_more_images_than_a_batch_are_made_at_a_time(tiny_models, monkeypatch
     def watched(*arguments):
         score = made(*arguments)
 
-        def watch(images, *rest):
+        def watch(images, *rest, **options):
             sizes.append(len(images))
-            return score(images, *rest)
+            return score(images, *rest, **options)
 
         return watch
 
