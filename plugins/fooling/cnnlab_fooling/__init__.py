@@ -1,0 +1,98 @@
+"""Fooling: images of noise that a network is sure about."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Interval
+
+from cnnlab.analysis import Analysis, Doc, Params, hookimpl
+from cnnlab.analysis.adversarial_names import ADVERSARIAL_ARRAYS
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoolingParams(Params):
+    """Which classes, how sure the network is to be, where the climb begins and how it goes."""
+
+    confidence: Annotated[
+        float, Interval(gt=0, lt=1), Doc("The climb ends when the network gives the class this probability.")
+    ] = 0.99
+    classes: Annotated[
+        tuple[Annotated[int, Ge(0)], ...], Doc("A class to make an image for; may be given several times; all if not.")
+    ] = ()
+    start: Annotated[
+        Literal["gaussian", "uniform"],
+        Doc("The noise it begins at: Gaussian about mid grey, or every grey level alike."),
+    ] = "gaussian"
+    std: Annotated[
+        float, Ge(0), Doc("Standard deviation of the Gaussian noise, as a share of the model's value range.")
+    ] = 0.2
+    seeds: Annotated[int, Ge(1), Doc("How many images to make of each class, each from noise of its own.")] = 1
+    steps: Annotated[int, Ge(0), Doc("Most steps.")] = 500
+    step_size: Annotated[float, Gt(0), Doc("Length of an Adam step, as a share of the model's value range.")] = 0.005
+    smoothness: Annotated[
+        float,
+        Ge(0),
+        Doc(
+            "Taken off the logit: this times the sum of absolute differences between neighbouring pixels, as shares "
+            "of the value range."
+        ),
+    ] = 0.0
+    darkness: Annotated[
+        float,
+        Ge(0),
+        Doc(
+            "Taken off the logit: this times the sum of squared pixel values, as shares of the value range above "
+            "its lower end."
+        ),
+    ] = 0.0
+    eight_bit: Annotated[bool, Doc("Search among 8-bit images, which are the same after saving as a PNG.")] = False
+
+
+@hookimpl
+def cnnlab_analyses() -> Iterable[Analysis]:
+    """Tell cnnlab what this package provides."""
+    return [
+        Analysis(
+            name="fooling",
+            summary="Turn noise into images that the network is sure about, and measure how little they resemble any.",
+            params=FoolingParams,
+            run="cnnlab_fooling.run:run",
+            inputs="optional",
+            arrays={
+                **ADVERSARIAL_ARRAYS,
+                "seed": "which of the class' images it is, from 0, [N]",
+                "steps": "steps taken, [N]",
+                "class_confidence_before": "probability of the class at the noise, [N]",
+                "class_confidence": "probability of the class at the image made, [N]",
+                "class_confidence_8bit": "the same, after rounding to 8 bits, [N]",
+                "confidence_by_step": "probability of the class at the start and after every step, [N, steps + 1]; NaN "
+                "after the climb ended",
+                "nearest": "index of the nearest image (least L2 distance) of the set compared with, [N]",
+                "nearest_image": "that image, [N, H, W, C]",
+                "nearest_distance": "L2 distance to it, [N]",
+                "nearest_correlation": "Pearson correlation of the pixels with its, [N]; NaN where one is constant",
+                "class_mean": "mean image of each class of the set compared with, [K, H, W, C]; NaN where it has none",
+                "mean_distance": "L2 distance to the mean image of the class, [N]",
+                "mean_correlation": "Pearson correlation of the pixels with those of the class' mean image, [N]",
+            },
+            metrics={
+                "images": "how many images were made",
+                "reached": "share of them that the network reads as their class with the wanted confidence",
+                "reached_8bit": "the same, after rounding to 8 bits",
+                "confidence": "probability of its class, of the image where that is lowest",
+                "confidence_8bit": "the same, after rounding to 8 bits",
+                "confidence_before": "probability of its class at the noise it began at, mean over the images",
+                "steps": "steps taken, mean over the images",
+                "most_steps": "steps taken, by the image that needed most",
+                "nearest_distance": "L2 distance to the nearest image compared with, mean over the images",
+                "nearest_correlation": "correlation with the nearest image compared with, mean over the images",
+                "mean_distance": "L2 distance to the class' mean image, mean over the images",
+                "mean_correlation": "correlation with the class' mean image, mean over the images",
+                "real_nearest_distance": "for scale: the same of real images, to the nearest other one",
+                "real_nearest_correlation": "for scale: the same of real images, with the nearest other one",
+                "real_mean_distance": "for scale: the same of real images, to the mean image of their class",
+                "real_mean_correlation": "for scale: the same of real images, with the mean image of their class",
+            },
+        )
+    ]
