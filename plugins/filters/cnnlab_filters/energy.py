@@ -66,9 +66,12 @@ def cosines(vectors: np.ndarray) -> np.ndarray:
 
 def mean_alikeness(cosine: np.ndarray) -> float:
     """Return the mean |cosine| over the pairs [n, n] that are two different vectors; NaN without such a pair."""
-    pairs = np.abs(cosine[np.triu_indices(len(cosine), 1)])
-    pairs = pairs[np.isfinite(pairs)]
-    return float(pairs.mean()) if pairs.size else math.nan
+    known = np.isfinite(np.diagonal(cosine))
+    count = int(known.sum())
+    if count < 2:
+        return math.nan
+    sizes = np.abs(cosine[np.ix_(known, known)] if count < len(known) else cosine)
+    return float((sizes.sum() - np.trace(sizes)) / (count * (count - 1)))
 
 
 def slice_alikeness(kernel: np.ndarray) -> float:
@@ -77,6 +80,8 @@ def slice_alikeness(kernel: np.ndarray) -> float:
     Args:
         kernel: [h, w, in, out].
     """
+    if kernel.shape[0] * kernel.shape[1] == 1:  # numbers are all alike but for their sign
+        return 1.0 if (np.count_nonzero(kernel[0, 0], axis=1) >= 2).any() else math.nan
     by_channel = kernel.transpose(2, 3, 0, 1).reshape(kernel.shape[2], kernel.shape[3], -1)
     found = np.array([mean_alikeness(cosines(slices)) for slices in by_channel])
     found = found[np.isfinite(found)]

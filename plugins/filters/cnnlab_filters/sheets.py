@@ -69,7 +69,7 @@ class Subject:
         text += f"the first {self.filters} of {outputs} filters" if self.filters < outputs else f"{outputs} filters"
         text += f", {height}×{width}"
         if self.in_colour:
-            return f"{text}; colour: the weights of red, green and blue, grey is 0"
+            return f"{text}; colour: the weights of red, green and blue, 0 is grey, the ends are ±{self.limit:.2g}"
         if inputs == 1:
             return text
         if self.picked:
@@ -130,7 +130,7 @@ def _square(subject: Subject, summary: str) -> Figure:
 def _draw(axes: Axes, subject: Subject, number: int) -> Any:
     limit = subject.limit
     if subject.in_colour:
-        return axes.imshow(0.5 + subject.kernel[..., number] / (2 * limit), interpolation="nearest")
+        return axes.imshow(np.clip(0.5 + subject.kernel[..., number] / (2 * limit), 0, 1), interpolation="nearest")
     plane = subject.kernel[:, :, subject.channels[0], number]
     return axes.imshow(plane, cmap=COLORMAP, vmin=-limit, vmax=limit, interpolation="nearest")
 
@@ -187,11 +187,10 @@ def maximized(
     for number, image in enumerate(images):
         pictures += [_filter(subject, number), Picture.of_image(image, bounds, f"{excitation[1, number]:.3g}")]
     what = "the mean of its map" if objective == "map" else "its middle unit"
+    scale = "" if subject.in_colour else f" (blue to {-subject.limit:.2g}, red to {subject.limit:.2g})"
     return tiles(
         pictures,
-        title=f"{subject.heading}\n"
-        f"Beside each filter (blue to {-subject.limit:.2g}, red to {subject.limit:.2g}) the input that excites it "
-        f"most, and how much: {what}",
+        title=f"{subject.heading}\nBeside each filter{scale} the input that excites it most, and how much: {what}",
         columns=min(8, 2 * len(images)),
         size=1.1,
         bars="none",
