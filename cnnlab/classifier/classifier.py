@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cnnlab.classifier.freeze import Frozen, digest
+from cnnlab.classifier.freeze import Frozen, digest, in_batches_of
 from cnnlab.classifier.graph import Layer, read_layers
 from cnnlab.classifier.logits import Output
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
@@ -81,8 +81,6 @@ class Classifier:
     @cached_property
     def batch_size(self) -> int:
         """How many images go through the model at once: as many as :data:`MEMORY` allows, at most :data:`BATCH`."""
-        if self.fixed_batch:
-            return self.fixed_batch
         values = sum(math.prod(side or 1 for side in layer.output_shape) for layer in self.layers)
         values += math.prod(side or 1 for side in self.input_shape)
         return max(1, min(BATCH, MEMORY // (4 * values)))
@@ -207,8 +205,7 @@ class Classifier:
         labels = self._checked_labels(labels, len(images))
 
         def gradient(batch: Any, first: int) -> tuple[Any]:
-            own = np.zeros(len(batch), np.int64)
-            own[: len(labels) - first] = labels[first : first + len(batch)]
+            own = labels[first : first + len(batch)]
             with tf.GradientTape() as tape:
                 tape.watch(batch)
                 logits = self.logits_function(batch)
@@ -225,12 +222,16 @@ class Classifier:
         return np.concatenate(parts[0]) if parts else np.zeros_like(images)
 
     def _callable(self, tensors: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
-        """A differentiable callable that takes and gives float32, whatever the graph computes in."""
+        """A differentiable callable of any number of images that takes and gives float32, whatever the graph does."""
         import tensorflow as tf
 
         pruned = self._frozen.prune(tensors)
         dtype = self._frozen.input.dtype
-        return lambda images: tuple(tf.cast(value, tf.float32) for value in pruned(tf.cast(images, dtype)))
+
+        def converted(images: Any) -> tuple[Any, ...]:
+            return tuple(tf.cast(value, tf.float32) for value in pruned(tf.cast(images, dtype)))
+
+        return in_batches_of(self.fixed_batch, converted) if self.fixed_batch else converted
 
     def _shape_of(self, name: str) -> tuple[int | None, ...]:
         return (self.num_classes,) if name == "logits" else self.layer(name).output_shape
@@ -264,19 +265,13 @@ class Classifier:
     def _streamed(
         self, function: Callable[[Any, int], tuple[Any, ...]], images: np.ndarray
     ) -> list[tuple[np.ndarray, ...]]:
-        """Call ``function`` with one batch after another and the index of its first image; gather each result's parts.
-
-        A model for a fixed number of images gets its last batch filled up with zeros, whose results are dropped.
-        """
+        """Call ``function`` with each batch and the index of its first image; gather the parts of each result."""
         import tensorflow as tf
 
         images = self._checked(images)
         size = self.batch_size
         parts = []
         for first in range(0, len(images), size):
-            batch = images[first : first + size]
-            count = len(batch)
-            if self.fixed_batch:
-                batch = np.pad(batch, [(0, size - count), (0, 0), (0, 0), (0, 0)])
-            parts.append(tuple(value.numpy()[:count] for value in function(tf.constant(batch), first)))
+            batch = tf.constant(images[first : first + size])
+            parts.append(tuple(value.numpy() for value in function(batch, first)))
         return list(zip(*parts, strict=True))

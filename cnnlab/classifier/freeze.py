@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -103,3 +103,38 @@ def digest(definition: Any) -> str:
     for node in sorted(definition.node, key=lambda node: node.name):
         hashed.update(node.SerializeToString(deterministic=True))
     return hashed.hexdigest()
+
+
+def in_batches_of(size: int, function: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any], tuple[Any, ...]]:
+    """Let a function of exactly ``size`` images take any number: the last batch is filled up with zeros.
+
+    Args:
+        size: How many images the function takes.
+        function: From images [size, H, W, C] to a tuple of tensors [size, ...]; differentiable.
+
+    Returns:
+        A differentiable function from images [N, H, W, C] to tensors [N, ...].
+    """
+    import tensorflow as tf
+
+    @tf.function(reduce_retracing=True)
+    def any_number(images: Any) -> tuple[Any, ...]:
+        count = tf.shape(images)[0]
+        shape = tf.shape(images)[1:]
+        missing = tf.zeros(tf.concat([[-count % size], shape], 0), images.dtype)
+        batches = tf.reshape(tf.concat([images, missing], 0), tf.concat([[-1, size], shape], 0))
+        batches = tf.ensure_shape(batches, [None, size, *images.shape[1:]])
+        kinds = [tf.TensorSpec(value.shape, value.dtype) for value in _outputs(function, size, images)]
+        values = tf.map_fn(lambda batch: list(function(batch)), batches, fn_output_signature=kinds)
+        return tuple(tf.reshape(value, tf.concat([[-1], tf.shape(value)[2:]], 0))[:count] for value in values)
+
+    return any_number
+
+
+def _outputs(function: Callable[[Any], tuple[Any, ...]], size: int, images: Any) -> tuple[Any, ...]:
+    """What the function gives, without computing anything: its shapes and types."""
+    import tensorflow as tf
+
+    spec = tf.TensorSpec([size, *images.shape[1:]], images.dtype)
+    found: tuple[Any, ...] = tf.function(function).get_concrete_function(spec).structured_outputs
+    return found
