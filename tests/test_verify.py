@@ -661,6 +661,16 @@ def test_only_the_first_hundred_images_are_written(analysis, opened, tmp_path):
     assert len(list((tmp_path / "out" / "images").iterdir())) == len(result.record["images"]) == 100
 
 
+def test_the_terminal_names_the_folder_of_images_once(capsys):
+    from rich.console import Console
+
+    from cnnlab.cli import show
+
+    files = [Path("out/result.json"), Path("out/figure.png"), Path("out/images/0.png"), Path("out/images/1.png")]
+    show.paths(Console(width=80), files)
+    assert capsys.readouterr().out.split("\n")[:3] == ["  out/result.json", "  out/figure.png", "  out/images (2 PNG)"]
+
+
 def test_verification_itself_needs_no_plugin(saved, monkeypatch):
     monkeypatch.setattr(registry, "plugins", tuple)
     assert not reverify(saved).failed
@@ -684,6 +694,15 @@ def test_a_model_without_gradients_is_told_of(analysis, tiny_models):
     result = cnnlab.analyze("one", tiny_models.constant((8, 8, 1)), *tiny_models.images((8, 8, 1), 3))
     assert result.record["preflight"]["zero_gradients"] == 1
     assert any("3 of 3 images" in warning and "whatever the image" in warning for warning in result.warnings)
+
+
+def test_a_model_without_a_differentiable_path_is_refused(analysis):
+    import keras
+
+    cut = keras_model([keras.layers.Lambda(keras.ops.stop_gradient)])
+    analysis(lambda *_: Result(), requires=("gradients",))
+    with pytest.raises(CnnlabError, match="one follows gradients, and cannot here: this model has no differentiable"):
+        cnnlab.analyze("one", cut, np.ones((1, 2, 2, 1), np.float32))
 
 
 def test_no_preflight_without_gradients_or_images(analysis, tiny_models):

@@ -156,7 +156,10 @@ def _preflight(analysis: Analysis, classifier: Classifier, inputs: Inputs, conte
         return None
     from cnnlab.classifier.preflight import preflight
 
-    found = preflight(classifier, inputs.batches(classifier.batch_size))
+    try:
+        found = preflight(classifier, inputs.batches(classifier.batch_size))
+    except CnnlabError as error:
+        raise CnnlabError(f"{analysis.name} follows gradients, and cannot here: {error}") from error
     if found.warning:
         context.warn(found.warning)
     return found.to_json()

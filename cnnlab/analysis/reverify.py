@@ -153,7 +153,9 @@ def _arrays(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Iter
         described = "; ".join(f"{name} is {_told(found.get(name))}, not {_told(told.get(name))}" for name in wrong[:3])
         yield Finding(claim="arrays", state="fails", says=f"{described}{'; ...' if wrong[3:] else ''}.")
     else:
-        yield Finding(claim="arrays", state="holds", says=f"All {len(told)} have the shapes and types they should.")
+        yield Finding(
+            claim="arrays", state="holds", says=f"{len(told)} of {len(told)} have the shapes and types they should."
+        )
 
 
 def _told(facts: tuple[Any, Any] | None) -> str:
@@ -177,7 +179,11 @@ def _inputs(record: Mapping[str, Any], classifier: Classifier) -> Iterator[Findi
         says = f"{len(unchecked):,} of {len(told):,} cannot be read again: {', '.join(unchecked[:3])}."
         yield Finding(claim="inputs", state="not checked", says=says)
     else:
-        yield Finding(claim="inputs", state="holds", says=f"All {len(told):,} read again are the same, to the bit.")
+        yield Finding(
+            claim="inputs",
+            state="holds",
+            says=f"{len(told):,} of {len(told):,} are the same when read again, to the bit.",
+        )
 
 
 def _same_inputs(told: list[Mapping[str, Any]], classifier: Classifier) -> list[bool | None]:
@@ -233,7 +239,9 @@ def _figures(source: Path, record: Mapping[str, Any]) -> Iterator[Finding]:
     if wrong:
         yield Finding(claim="figures", state="fails", says=f"{'; '.join(wrong)}.")
     elif record["figures"]:
-        yield Finding(claim="figures", state="holds", says=f"All {len(record['figures'])} are there and can be read.")
+        yield Finding(
+            claim="figures", state="holds", says=f"{len(record['figures'])} of {len(record['figures'])} can be read."
+        )
 
 
 def _adversarial(
@@ -308,7 +316,7 @@ def _images(
         says = f"{'; '.join(wrong[:3])}{f'; and {len(wrong) - 3} more' if wrong[3:] else ''}."
         yield Finding(claim="images", state="fails", says=says)
     elif places and not unlisted:
-        says = f"All {len(places)} PNG files hold the rounded images, and are read as listed."
+        says = f"{len(places)} PNG files hold the rounded images, and are read as listed."
         yield Finding(claim="images", state="holds", says=says)
 
 

@@ -196,7 +196,7 @@ def _range(original: np.ndarray, adversarial: np.ndarray, bounds: tuple[float, f
     inside = (adversarial >= np.minimum(low, original)) & (adversarial <= np.maximum(high, original)) & sane
     wrong = ~inside.all(axis=(-3, -2, -1))
     told = f"{bounds[0]:g} to {bounds[1]:g}"
-    return _finding("range", wrong, f"All pixels are between {told}.", f"Pixels are outside of {told}")
+    return _finding("range", wrong, f"All pixels lie in the range {told}.", f"Pixels lie outside of {told}")
 
 
 def _norm(arrays: Mapping[str, np.ndarray], claims: Claims, bounds: tuple[float, float]) -> Iterator[Finding]:

@@ -105,6 +105,11 @@ def warn(warnings: Sequence[str]) -> None:
 
 
 def paths(console: Console, files: Sequence[Path]) -> None:
-    """Print where the files are, one path a line so that each can be clicked or copied."""
+    """Print where the files are, one path a line so that each can be clicked or copied; images as their folder."""
+    images = [file for file in files if file.parent.name == "images" and file.suffix == ".png"]
     for file in files:
-        console.print(f"  {escape(str(file))}", style="cyan", highlight=False, soft_wrap=True)
+        if file not in images:
+            console.print(f"  {escape(str(file))}", style="cyan", highlight=False, soft_wrap=True)
+    if images:
+        folder = f"  [cyan]{escape(str(images[0].parent))}[/] ({len(images)} PNG)"
+        console.print(folder, highlight=False, soft_wrap=True)
