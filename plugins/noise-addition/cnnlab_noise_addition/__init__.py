@@ -1,0 +1,117 @@
+"""Noise addition: one noise that turns whatever it is added to into a chosen class."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+
+from cnnlab.analysis import Analysis, Doc, Params, hookimpl
+from cnnlab.analysis.adversarial_names import ADVERSARIAL_ARRAYS, ADVERSARIAL_METRICS
+from cnnlab.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseAdditionParams(Params):
+    """Which class the noise leads to, how large it may be, and what it is learned on."""
+
+    target: Annotated[
+        Literal["all"] | Annotated[int, Ge(0)] | None,
+        Doc(
+            "The class that noisy images are to be read as, or all: a noise for each class. By default 6 (the last "
+            "class of a model that has fewer), or with --apply the class that the saved noise was learned for."
+        ),
+    ] = None
+    epsilon: Annotated[
+        float | None,
+        Ge(0),
+        Doc(
+            "How large the noise may be in its norm, in the units of the model's value range. By default 0.3, or with "
+            "--apply as large as the saved noise is."
+        ),
+    ] = None
+    norm: Annotated[
+        Literal["linf", "l2"],
+        Doc("In which norm: the largest change of any pixel (linf), or the Euclidean length of the noise (l2)."),
+    ] = "linf"
+    steps: Annotated[
+        int | None, Ge(1), Doc("Steps of learning. By default 300 for one noise, 40 with --per-image.")
+    ] = None
+    learn_on: Annotated[
+        int,
+        Ge(1),
+        Doc(
+            "How many training images, drawn at random, the noise is learned on; images that it is measured on are "
+            "never among them."
+        ),
+    ] = 2000
+    per_image: Annotated[bool, Doc("Learn a noise of its own for each image, from random noise on.")] = False
+    apply: Annotated[
+        Path | None,
+        Doc(
+            "Learn nothing, and add a saved noise: the arrays.npz of an earlier result, or an .npz file with an array "
+            "called noise, [H, W, C] or [H, W]."
+        ),
+    ] = None
+
+    def check(self) -> None:
+        """Refuse to learn while a saved noise is applied."""
+        if self.apply is not None and self.per_image:
+            raise UsageError("per-image learns noises and apply adds a saved one; give one of them.")
+
+
+@hookimpl
+def cnnlab_analyses() -> Iterable[Analysis]:
+    """Tell cnnlab what this package provides."""
+    return [
+        Analysis(
+            name="noise-addition",
+            summary="Learn one small noise that makes a model read any image as a chosen class.",
+            params=NoiseAdditionParams,
+            run="cnnlab_noise_addition.run:run",
+            inputs="optional",
+            requires=("gradients",),
+            arrays={
+                **ADVERSARIAL_ARRAYS,
+                "noise": "the noise that is added to every image, in the units of the model's value range, [H, W, C], "
+                "or [T, H, W, C] for T targets",
+                "noise_target": "the class that the noise leads to, [], or [T]",
+                "noise_bounds": "the model's value range, in whose units the noise is: lowest and highest value, [2]",
+                "image_noise": "with --per-image, the noise of each image, [N, H, W, C] or [T, N, H, W, C]",
+                "target_mean": "mean training image of the target class, [H, W, C] or [T, H, W, C]; NaN where none is "
+                "known",
+                "correlation": "Pearson correlation of the noise with the mean training image of each of the K "
+                "classes, [K] or [T, K]; with --per-image, its mean over the counted images; NaN where one is flat",
+                "success_by_class": "share of the counted images of each source class that are read as the target, "
+                "[K] or [T, K]; NaN where there is none",
+                "success_learning_by_class": "the same on the images that the noise was learned on, [K] or [T, K]",
+                "trace_confidence": "softmax probability of the target, mean over the noisy images of each step, "
+                "[steps] or [T, steps]",
+                "trace_reached": "share of the noisy images of each step that are read as the target, [steps] or "
+                "[T, steps]",
+            },
+            metrics={
+                **ADVERSARIAL_METRICS,
+                "left_out": "how many images are in no success rate, being labelled or read as the target without "
+                "noise; with several targets, how many pairs of image and target",
+                "success_learning": "share of the counted images that the noise was learned on that are read as the "
+                "target",
+                "success_shuffled": "success of the same noise with its pixels in a random order: what its size alone "
+                "does",
+                "target_confidence": "softmax probability of the target, mean over the counted noisy images",
+                "correlation": "Pearson correlation of the noise with the target's mean training image",
+                "correlation_rank": "which place that has among the correlations with every class, 1 for the highest",
+                "noise_alone": "softmax probability of the target for the noise alone, on a flat grey from the middle "
+                "of the value range",
+                "learned_on": "how many images the noise was learned on",
+                "success/<class>": "success on the images of one source class",
+                "success_learning@<target>": "success_learning for one of several targets",
+                "success_shuffled@<target>": "success_shuffled for one of several targets",
+                "target_confidence@<target>": "target_confidence for one of several targets",
+                "correlation@<target>": "correlation for one of several targets",
+                "correlation_rank@<target>": "correlation_rank for one of several targets",
+                "noise_alone@<target>": "noise_alone for one of several targets",
+            },
+        )
+    ]
