@@ -126,7 +126,7 @@ def run(
         raise UsageError(f"seed must be an integer of at least 0; received {seed}.")
     _check_requirements(analysis, classifier)
     context = Context(seed, progress)
-    for note in inputs.notes:
+    for note in (*classifier.notes, *inputs.notes):
         context.warn(note)
     preflight = _preflight(analysis, classifier, inputs, context)
     started = time.perf_counter()

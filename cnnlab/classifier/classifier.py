@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -12,14 +14,15 @@ import numpy as np
 
 from cnnlab.classifier.freeze import Frozen, digest, in_batches_of
 from cnnlab.classifier.graph import Layer, read_layers
-from cnnlab.classifier.logits import Output
+from cnnlab.classifier.logits import Output, OutputKind
+from cnnlab.classifier.preparation import Preparation
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 
 BATCH = 500
 """Most images in one forward pass; larger sets are streamed, so that memory does not grow with their number."""
 
 MEMORY = 1 << 30
-"""Bytes that the activations of one forward pass may take: large images go through in smaller batches."""
+"""Most bytes that the activations of one forward pass may take, where nobody says otherwise."""
 
 
 class Classifier:
@@ -31,6 +34,11 @@ class Classifier:
         path: Where the model came from; None for a live model.
         kind: ``run``, ``savedmodel``, ``keras``, ``h5`` or ``live``.
         digest: SHA-256 of the frozen graph with its weights.
+        preparation: What happens to images before the graph sees them, and how that was decided.
+        output_kind: What the model itself gives: ``probabilities``, ``logits``, ``sigmoid``, or ``untraced
+            probabilities``, whose logarithms stand for logits.
+        notes: What somebody who reads a result of this model should know, one sentence each.
+        memory: Bytes that the activations of one forward pass may take.
         input_shape: (H, W, C) of one image; None where a side is open.
         fixed_batch: How many images the model takes at once, where it takes no other number; None for most models.
         num_classes: How many classes there are.
@@ -47,20 +55,23 @@ class Classifier:
         path: Path | None,
         kind: str,
         digest: str,
-        bounds: tuple[float, float] = (0.0, 1.0),
+        preparation: Preparation,
         class_names: Sequence[str] | None = None,
         dataset_name: str | None = None,
+        notes: Sequence[str] = (),
+        memory: int | None = None,
         keep: Any = None,
     ) -> None:
         self._frozen, self._output, self._keep = frozen, output, keep
         self.path, self.kind, self.digest = path, kind, digest
-        shape = frozen.input.shape.as_list()
-        self.fixed_batch: int | None = shape[0]
-        self.input_shape: tuple[int | None, int | None, int] = (shape[1], shape[2], shape[3])
-        self.num_classes = int(output.logits.shape[-1])
-        self.bounds = bounds
+        self.preparation, self.bounds = preparation, preparation.bounds
+        self.fixed_batch: int | None = frozen.input.shape.as_list()[0]
+        self.input_shape = _image_shape(frozen.input.shape.as_list(), preparation.channels_first)
+        self.num_classes = output.classes
+        self.output_kind: OutputKind = output.kind
         self.class_names = tuple(class_names or map(str, range(self.num_classes)))
-        self.dataset_name = dataset_name
+        self.dataset_name, self.notes = dataset_name, tuple(notes)
+        self.memory = memory or memory_budget()
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -80,10 +91,10 @@ class Classifier:
 
     @cached_property
     def batch_size(self) -> int:
-        """How many images go through the model at once: as many as :data:`MEMORY` allows, at most :data:`BATCH`."""
+        """How many images go through the model at once: as many as :attr:`memory` allows, at most :data:`BATCH`."""
         values = sum(math.prod(side or 1 for side in layer.output_shape) for layer in self.layers)
         values += math.prod(side or 1 for side in self.input_shape)
-        return max(1, min(BATCH, MEMORY // (4 * values)))
+        return max(1, min(BATCH, self.memory // (4 * values)))
 
     def graph_function(self, *tensors: Any) -> Callable[[Any], tuple[Any, ...]]:
         """Return a TensorFlow callable from images [N, H, W, C] to a tuple of tensors; differentiable.
@@ -96,7 +107,16 @@ class Classifier:
             self._output.logits if name == "logits" else graph.get_tensor_by_name(self.layer(name).tensor)
             for name in tensors
         ]
-        return self._callable(wanted)
+        function = self._callable(wanted)
+
+        def finished(images: Any) -> tuple[Any, ...]:
+            values = function(images)
+            return tuple(
+                self._finished(value) if name == "logits" else value
+                for name, value in zip(tensors, values, strict=True)
+            )
+
+        return finished
 
     def head_function(self, layer: str) -> Callable[[Any, Any], Any]:
         """Return a TensorFlow callable from images [N, H, W, C] and a layer's output to logits [N, K]; differentiable.
@@ -112,8 +132,8 @@ class Classifier:
         tensor = self._frozen.graph.get_tensor_by_name(self.layer(layer).tensor)
         pruned = self._frozen.prune_from(tensor, [self._output.logits])
         image = self._frozen.input.dtype
-        return lambda images, output: tf.cast(
-            pruned(tf.cast(images, image), tf.cast(output, tensor.dtype))[0], tf.float32
+        return lambda images, output: self._finished(
+            pruned(self.preparation.apply(images, image), tf.cast(output, tensor.dtype))[0]
         )
 
     def randomized(self, layers: Sequence[str], seed: int) -> Classifier:
@@ -135,15 +155,25 @@ class Classifier:
             rng = np.random.default_rng([seed, *constant.encode()])
             shuffled[constant] = rng.permutation(value.ravel()).reshape(value.shape)
         frozen = self._frozen.replaced(shuffled)
+        return self._like(frozen, self._output.moved(frozen.graph), digest(frozen.definition), self.notes)
+
+    def with_logarithms(self, note: str) -> Classifier:
+        """Return this model with the logarithm of what it gives as its logits, and a note that says so."""
+        output = replace(self._output, kind="untraced probabilities")
+        return self._like(self._frozen, output, self.digest, (*self.notes, note))
+
+    def _like(self, frozen: Frozen, output: Output, digest: str, notes: Sequence[str]) -> Classifier:
         return Classifier(
             frozen,
-            Output(frozen.graph.get_tensor_by_name(self._output.logits.name), self._output.kind),
+            output,
             path=self.path,
             kind=self.kind,
-            digest=digest(frozen.definition),
-            bounds=self.bounds,
+            digest=digest,
+            preparation=self.preparation,
             class_names=self.class_names,
             dataset_name=self.dataset_name,
+            notes=notes,
+            memory=self.memory,
             keep=self._keep,
         )
 
@@ -151,7 +181,7 @@ class Classifier:
     def logits_function(self) -> Callable[[Any], Any]:
         """A TensorFlow callable from images [N, H, W, C] to logits [N, K]; differentiable."""
         function = self._callable([self._output.logits])
-        return lambda images: function(images)[0]
+        return lambda images: self._finished(function(images)[0])
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return logits float32 [N, K]."""
@@ -229,9 +259,15 @@ class Classifier:
         dtype = self._frozen.input.dtype
 
         def converted(images: Any) -> tuple[Any, ...]:
-            return tuple(tf.cast(value, tf.float32) for value in pruned(tf.cast(images, dtype)))
+            return tuple(tf.cast(value, tf.float32) for value in pruned(self.preparation.apply(images, dtype)))
 
         return in_batches_of(self.fixed_batch, converted) if self.fixed_batch else converted
+
+    def _finished(self, values: Any) -> Any:
+        """Logits float32 [N, K] of what the graph gives."""
+        import tensorflow as tf
+
+        return tf.cast(self._output.finish(values), tf.float32)
 
     def _shape_of(self, name: str) -> tuple[int | None, ...]:
         return (self.num_classes,) if name == "logits" else self.layer(name).output_shape
@@ -275,3 +311,19 @@ class Classifier:
             batch = tf.constant(images[first : first + size])
             parts.append(tuple(value.numpy() for value in function(batch, first)))
         return list(zip(*parts, strict=True))
+
+
+def _image_shape(sides: list[int | None], channels_first: bool) -> tuple[int | None, int | None, int]:
+    """Height, width and channels of one image, of the shape of a graph's image tensor."""
+    height, width, channels = (sides[2], sides[3], sides[1]) if channels_first else sides[1:]
+    assert channels is not None
+    return (height, width, channels)
+
+
+def memory_budget(share: float = 0.25) -> int:
+    """Return how many bytes the activations of a forward pass may take: a share of what is free, at most MEMORY."""
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):  # not every system tells
+        return MEMORY
+    return max(1 << 26, min(MEMORY, int(share * free)))

@@ -17,14 +17,15 @@ class Frozen:
 
     Attributes:
         function: The wrapped function over the graph; ``prune`` makes callables of it.
-        input: The graph's image tensor.
-        outputs: The graph's output tensors, by name where the signature names them.
+        input: The graph's image tensor. Of a graph that takes integers and casts them first, what the cast gives:
+            floating-point numbers, through which gradients come back.
+        outputs: The graph's output tensors by the names that the signature gives them.
         definition: The GraphDef, for digests.
     """
 
     function: Any
     input: Any
-    outputs: tuple[Any, ...]
+    outputs: Mapping[str, Any]
     definition: Any
 
     @property
@@ -60,7 +61,7 @@ class Frozen:
         for node in definition.node:
             if node.name in constants:
                 node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(constants[node.name]))
-        return _imported(definition, self.input.name, [tensor.name for tensor in self.outputs])
+        return _imported(definition, self.input.name, {name: tensor.name for name, tensor in self.outputs.items()})
 
 
 def freeze(concrete: Any) -> Frozen:
@@ -76,20 +77,38 @@ def freeze(concrete: Any) -> Frozen:
     for node in _nodes(definition):
         if "_gradient_op_type" in node.attr:
             del node.attr["_gradient_op_type"]
-    return _imported(definition, frozen.inputs[0].name, [tensor.name for tensor in frozen.outputs])
+    names = _output_names(concrete.structured_outputs, len(frozen.outputs))
+    outputs = {name: tensor.name for name, tensor in zip(names, frozen.outputs, strict=True)}
+    return _imported(definition, frozen.inputs[0].name, outputs)
 
 
-def _imported(definition: Any, image: str, outputs: Sequence[str]) -> Frozen:
+def _output_names(structure: Any, count: int) -> list[str]:
+    """The names of a function's outputs, in the order in which TensorFlow flattens them."""
+    if isinstance(structure, Mapping) and len(structure) == count:
+        return sorted(map(str, structure))
+    return [f"output_{index}" for index in range(count)]
+
+
+def _imported(definition: Any, image: str, outputs: Mapping[str, str]) -> Frozen:
     import tensorflow as tf
 
     function = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(definition, name=""), [])
     graph = function.graph
     return Frozen(
         function=function,
-        input=graph.get_tensor_by_name(image),
-        outputs=tuple(graph.get_tensor_by_name(name) for name in outputs),
+        input=_past_cast(graph.get_tensor_by_name(image)),
+        outputs={name: graph.get_tensor_by_name(tensor) for name, tensor in outputs.items()},
         definition=definition,
     )
+
+
+def _past_cast(image: Any) -> Any:
+    """Integers have no gradient: where all that a graph does with them is to cast them, begin after the cast."""
+    if image.dtype.is_floating:
+        return image
+    users = image.consumers()
+    casts = [op for op in users if op.type == "Cast" and op.outputs[0].dtype.is_floating]
+    return casts[0].outputs[0] if len(casts) == len(users) == 1 else image
 
 
 def _nodes(definition: Any) -> list[Any]:

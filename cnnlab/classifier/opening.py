@@ -6,47 +6,105 @@ import json
 import os
 import shlex
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cnnlab.classifier.about import SCHEMES, About, make_about, recall
 from cnnlab.classifier.classifier import Classifier
-from cnnlab.classifier.freeze import digest, freeze
-from cnnlab.classifier.logits import find_output, written
-from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.classifier.freeze import Frozen, digest, freeze
+from cnnlab.classifier.logits import Output, find_output, written
+from cnnlab.classifier.preparation import ASSUMED, Preparation, prepare
+from cnnlab.classifier.probing import settle_output
+from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 from cnnlab.runs.folder import is_run
 
 _LONGEST = 200
 """Characters of another library's message that ours repeats."""
 
 
-def load(model: Any) -> Classifier:
+def load(
+    model: Any,
+    *,
+    signature: str | None = None,
+    output: str | None = None,
+    input_range: str | Sequence[float] | None = None,
+    class_names: Sequence[str] | None = None,
+    layout: str | None = None,
+    memory: int | None = None,
+) -> Classifier:
     """Open a model.
 
+    What is not said here is taken from ``cnnlab.json`` beside the model where somebody had it remembered, then from the
+    run that the model is of, then from the model itself.
+
     Args:
-        model: A path to a run folder, a SavedModel folder or a ``.keras`` file, a live ``keras.Model``, or a
+        model: A path to a run folder, a SavedModel folder or a ``.keras`` or ``.h5`` file, a live ``keras.Model``, or a
             Classifier, which is returned as it is.
+        signature: Which of a SavedModel's signatures to call; ``serving_default`` where it has one.
+        output: Which of several outputs holds the logits or probabilities.
+        input_range: The values that the model's images have: two numbers, ``"0,255"``, ``"imagenet"`` or ``"caffe"``.
+        class_names: The classes, in the order of their labels.
+        layout: ``channels_last`` or ``channels_first``.
+        memory: Bytes that the activations of one forward pass may take; by default a share of what is free.
 
     Raises:
-        CnnlabError: There is no model there, or it cannot be read.
+        UsageError: There is no such signature or output, or a value is not as expected.
+        CnnlabError: There is no model there, it cannot be read, or it is no classifier of images.
     """
     if isinstance(model, Classifier):
         return model
-    opened = open_model(model)
+    said = make_about(
+        signature=signature, output=output, input_range=input_range, class_names=class_names, layout=layout
+    )
+    if isinstance(model, str | os.PathLike) and Path(model).exists():
+        said = said.over(recall(Path(model)))
+    opened = open_model(model, said.signature)
     _check_images(opened.concrete)
     frozen = freeze(opened.concrete)
-    value_range = opened.facts.get("value_range") or (0.0, 1.0)
-    return Classifier(
+    found = find_output(frozen.outputs, said.output)
+    names = said.class_names or opened.facts.get("class_names")
+    preparation = prepare(said, frozen.input, _trained_range(opened.facts))
+    _check_said(said, frozen, found)
+    classifier = Classifier(
         frozen,
-        find_output(frozen.outputs),
+        found,
         path=opened.path,
         kind=opened.kind,
         digest=digest(frozen.definition),
-        bounds=(float(value_range[0]), float(value_range[1])),
-        class_names=opened.facts.get("class_names"),
-        dataset_name=opened.facts.get("name"),
+        preparation=preparation,
+        class_names=names,
+        dataset_name=opened.facts.get("source") or opened.facts.get("name"),
+        notes=_notes(preparation),
+        memory=memory,
         keep=opened.keep,
     )
+    return settle_output(classifier)
+
+
+def _trained_range(facts: dict[str, Any]) -> tuple[float, float] | None:
+    if not facts.get("value_range"):
+        return None
+    low, high = facts["value_range"]
+    return (float(low), float(high))
+
+
+def _check_said(said: About, frozen: Frozen, found: Output) -> None:
+    if said.class_names is not None and len(said.class_names) != found.classes:
+        raise UsageError(f"there are {len(said.class_names)} class names, and the model has {found.classes} classes.")
+    channels = frozen.input.shape[1 if said.layout == "channels_first" else 3]
+    if said.input_range in SCHEMES and channels != 3:
+        raise UsageError(f"the input range {said.input_range} is for three channels; the model takes {channels}.")
+
+
+def _notes(preparation: Preparation) -> list[str]:
+    if preparation.reason != ASSUMED:
+        return []
+    return [
+        "the value range of this model's images is not known, and 0 to 1 was assumed; if it is another, say so with "
+        "--input-range (input_range= in Python)."
+    ]
 
 
 @dataclass(frozen=True)
@@ -68,10 +126,15 @@ class Opened:
     keep: Any = None
 
 
-def open_model(model: Any) -> Opened:
+def open_model(model: Any, signature: str | None = None) -> Opened:
     """Open a path or a live Keras model.
 
+    Args:
+        model: The path or the model.
+        signature: Which of a SavedModel's signatures to call.
+
     Raises:
+        UsageError: There is no such signature.
         CnnlabError: There is nothing there, it is no model, or it cannot be read.
     """
     import keras
@@ -87,7 +150,9 @@ def open_model(model: Any) -> Opened:
             "lists runs."
         )
     if path.is_dir():
-        return _open_folder(path)
+        return _open_folder(path, signature)
+    if signature is not None:
+        raise UsageError(f"only SavedModels have signatures to choose from; {path} is none.")
     if path.suffix in (".keras", ".h5"):
         return _open_keras_file(path)
     raise CnnlabError(
@@ -96,12 +161,15 @@ def open_model(model: Any) -> Opened:
     )
 
 
-def _open_folder(path: Path) -> Opened:
+def _open_folder(path: Path, signature: str | None) -> Opened:
     if (path / "run.json").exists():
-        return _open_run(path)
+        facts = _facts(path)
+        concrete, keep = _load_saved_model(path / "model", signature)
+        return Opened(concrete=concrete, kind="run", path=path, facts=facts, keep=keep)
     if (path / "saved_model.pb").exists():
-        concrete, keep = _load_saved_model(path)
-        return Opened(concrete=concrete, kind="savedmodel", path=path, keep=keep)
+        concrete, keep = _load_saved_model(path, signature)
+        facts = _facts(path.parent) if path.name == "model" else {}
+        return Opened(concrete=concrete, kind="savedmodel", path=path, facts=facts, keep=keep)
     if is_run(path):
         raise CnnlabError(
             f"the run {path} is not finished, so it has no model yet; `cnnlab train --out {shlex.quote(str(path))} "
@@ -113,19 +181,20 @@ def _open_folder(path: Path) -> Opened:
     )
 
 
-def _open_run(path: Path) -> Opened:
+def _facts(run: Path) -> dict[str, Any]:
+    """What a run's record says of its dataset; nothing where the folder is no run."""
+    record = run / "run.json"
+    if not record.exists():
+        return {}
     try:
-        record = json.loads((path / "run.json").read_text(encoding="utf-8"))
-        facts = dict(record.get("dataset") or {})
+        return dict(json.loads(record.read_text(encoding="utf-8")).get("dataset") or {})
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise CnnlabError(
-            f"{path / 'run.json'} is damaged: {error}. Name the folder {path / 'model'} instead."
+            f"{record} is damaged: {error}. Name a copy of the folder {run / 'model'} instead."
         ) from error
-    concrete, keep = _load_saved_model(path / "model")
-    return Opened(concrete=concrete, kind="run", path=path, facts=facts, keep=keep)
 
 
-def _load_saved_model(path: Path) -> tuple[Any, Any]:
+def _load_saved_model(path: Path, signature: str | None) -> tuple[Any, Any]:
     import tensorflow as tf
 
     try:
@@ -135,7 +204,9 @@ def _load_saved_model(path: Path) -> tuple[Any, Any]:
     signatures = dict(loaded.signatures)
     if not signatures:
         raise CnnlabError(f"the SavedModel in {path} has no signature to call; export it with one (`serving_default`).")
-    name = "serving_default" if "serving_default" in signatures else next(iter(signatures))
+    name = signature or ("serving_default" if "serving_default" in signatures else min(signatures))
+    if name not in signatures:
+        raise UsageError(f"the SavedModel in {path} has no signature {name!r}. {did_you_mean(name, signatures)}")
     return signatures[name], loaded
 
 
@@ -148,7 +219,8 @@ def _open_keras_file(path: Path) -> Opened:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise CnnlabError(f"{path} cannot be read as a Keras model: {_first_line(error)}.") from error
-    return Opened(concrete=_trace(model), kind=path.suffix[1:], path=path, keep=model)
+    facts = _facts(path.parent) if path.name == "model.keras" else {}
+    return Opened(concrete=_trace(model), kind=path.suffix[1:], path=path, facts=facts, keep=model)
 
 
 def _trace(model: Any) -> Any:
@@ -177,11 +249,12 @@ def _check_images(concrete: Any) -> None:
     if len(inputs) != 1:
         raise CnnlabError(f"the model takes {len(inputs)} inputs; cnnlab opens models of one image input.")
     shape, dtype = inputs[0].shape, inputs[0].dtype
-    if shape.rank != 4 or shape[3] is None or not dtype.is_floating:
+    channels_known = shape.rank == 4 and (shape[3] is not None or shape[1] in (1, 3))
+    if not channels_known or not (dtype.is_floating or dtype.is_integer):
         sides = "of any rank" if shape.rank is None else written(shape)
         raise CnnlabError(
-            f"the model takes {dtype.name} {sides}; cnnlab opens models of images [N, H, W, channels] in "
-            "floating-point numbers, with a known number of channels."
+            f"the model takes {dtype.name} {sides}; cnnlab opens models of images [N, H, W, channels], in numbers and "
+            "with a known number of channels."
         )
 
 
