@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,10 +39,9 @@ def run(classifier: Classifier, inputs: Inputs, params: RobustnessParams, contex
     shape = next(inputs.batches(1))[0].shape[1:]
     epsilons = strengths(params, classifier.bounds, shape)
     found: list[dict[str, np.ndarray]] = []
-    with context.progress("images", len(inputs)) as advance:
+    with context.progress("steps", len(inputs) * steps_of(params, len(epsilons))) as advance:
         for images, labels in inputs.batches(block_size(shape, len(epsilons))):
-            found.append(attack(classifier, images, labels, params, epsilons, context.seed))
-            advance(len(images))
+            found.append(attack(classifier, images, labels, params, epsilons, context.seed, advance))
     arrays = {name: np.concatenate([part[name] for part in found], axis=-1) for name in found[0]}
     arrays["epsilon"] = np.array(epsilons)
     unknown = int((arrays["label"] < 0).sum())
@@ -77,6 +76,12 @@ def block_size(shape: tuple[int, ...], count: int) -> int:
     return int(np.clip(BLOCK_BYTES // (4 * np.prod(shape) * count), 1, BLOCK))
 
 
+def steps_of(params: RobustnessParams, count: int) -> int:
+    """Return how many steps an image is worth at ``count`` strengths; a bisection counts as one round of it."""
+    single, iterated = params.attack != "pgd", params.attack != "fgsm"
+    return count * (single + params.steps * iterated) + BISECTION_STEPS * params.minimal
+
+
 def attack(
     classifier: Classifier,
     images: np.ndarray,
@@ -84,6 +89,7 @@ def attack(
     params: RobustnessParams,
     epsilons: tuple[float, ...],
     seed: int,
+    advance: Callable[[int], None] = lambda steps: None,
 ) -> dict[str, np.ndarray]:
     """Attack a block of images at every strength, and read what came of it in a fresh forward pass.
 
@@ -94,6 +100,7 @@ def attack(
         params: Which attacks.
         epsilons: E strengths, ascending.
         seed: Seeds the random starts.
+        advance: Called with the number of steps just done; they add up to those of :func:`steps_of`.
 
     Returns:
         The arrays that the analysis declares, but for ``epsilon``; the images' axis is the last one.
@@ -102,7 +109,7 @@ def attack(
     truth = np.where(labels >= 0, labels, before)
     arrays = {"label": labels, "label_before": before, "confidence_before": sure}
     fooled = np.zeros((len(epsilons), len(images)), bool) | (before != truth)
-    found = _outcomes(classifier, images, truth, params, epsilons, seed)
+    found = _outcomes(classifier, images, truth, params, epsilons, seed, advance)
     for name, outcome in found.items():
         _check_norm(images, outcome.adversarial, epsilons, classifier, params)
         after, sure = _read(classifier, outcome.adversarial)
@@ -110,7 +117,7 @@ def attack(
         fooled |= after != truth
     if params.minimal:
         carried = found["pgd"] if "pgd" in found else found["fgsm"].carried()
-        arrays["smallest"] = _smallest(classifier, images, truth, params, epsilons[-1], carried, seed)
+        arrays["smallest"] = _smallest(classifier, images, truth, params, epsilons[-1], carried, seed, advance)
         fooled |= arrays["smallest"] <= np.array(epsilons)[:, None]
     # What lies in a small ball lies in a larger one.
     arrays["standing"] = ~np.logical_or.accumulate(fooled, axis=0)
@@ -124,17 +131,18 @@ def _outcomes(
     params: RobustnessParams,
     epsilons: tuple[float, ...],
     seed: int,
+    advance: Callable[[int], None],
 ) -> dict[str, Outcome]:
     """Run the attacks asked for: rows [E, N]. FGSM is the bare formula; PGD takes over whatever else fooled."""
     radii = np.array(epsilons)[:, None]
     found = {}
     if params.attack != "pgd":
-        found["fgsm"] = fgsm(norm=params.norm).run(classifier, images, truth, epsilon=radii)
+        found["fgsm"] = fgsm(norm=params.norm).run(classifier, images, truth, epsilon=radii, advance=advance)
     if params.attack != "fgsm":
         iterated = pgd(
             steps=params.steps, norm=params.norm, step_size=params.step_size, random_start=params.random_start
         )
-        slow = iterated.run(classifier, images, truth, epsilon=radii, seed=seed)
+        slow = iterated.run(classifier, images, truth, epsilon=radii, seed=seed, advance=advance)
         found["pgd"] = (slow.or_else(found["fgsm"]) if "fgsm" in found else slow).carried()
     return found
 
@@ -147,6 +155,7 @@ def _smallest(
     most: float,
     carried: Outcome,
     seed: int,
+    advance: Callable[[int], None],
 ) -> np.ndarray:
     """Bisect the smallest epsilon that fools each image, float64 [N]: the distance of an image that is misread."""
     nearest = carried.reached.argmax(axis=0), np.arange(len(images))
@@ -159,6 +168,7 @@ def _smallest(
         tolerance=(most or 1.0) / BISECTION_PARTS,
         found=(carried.adversarial[nearest], carried.reached[nearest]),
         seed=seed,
+        advance=lambda settled: advance(settled * BISECTION_STEPS),
     )
     misread = _read(classifier, found.adversarial)[0] != truth
     return np.where(found.reached & misread, distances(images, found.adversarial, params.norm), np.nan)
