@@ -17,6 +17,8 @@ from cnnlab.classifier.freeze import Frozen, digest, freeze
 from cnnlab.classifier.logits import Output, find_output, written
 from cnnlab.classifier.preparation import ASSUMED, Preparation, prepare
 from cnnlab.classifier.probing import settle_output
+from cnnlab.classifier.trust import check_saved_model
+from cnnlab.classifier.trust_keras import check_keras_file
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 from cnnlab.runs.folder import is_run
 
@@ -33,6 +35,7 @@ def load(
     class_names: Sequence[str] | None = None,
     layout: str | None = None,
     memory: int | None = None,
+    trust: bool = False,
 ) -> Classifier:
     """Open a model.
 
@@ -48,10 +51,13 @@ def load(
         class_names: The classes, in the order of their labels.
         layout: ``channels_last`` or ``channels_first``.
         memory: Bytes that the activations of one forward pass may take; by default a share of what is free.
+        trust: Open it also when that can run code or reach files: a SavedModel with such operations, a Keras file with
+            Lambda layers or unknown classes. Without it, they are refused before anything in them runs.
 
     Raises:
         UsageError: There is no such signature or output, or a value is not as expected.
-        CnnlabError: There is no model there, it cannot be read, or it is no classifier of images.
+        CnnlabError: There is no model there, it cannot be read, it is no classifier of images, or it is refused
+            because of what it could reach.
     """
     if isinstance(model, Classifier):
         return model
@@ -60,7 +66,7 @@ def load(
     )
     if isinstance(model, str | os.PathLike) and Path(model).exists():
         said = said.over(recall(Path(model)))
-    opened = open_model(model, said.signature)
+    opened = open_model(model, said.signature, trust=trust)
     _check_images(opened.concrete)
     frozen = freeze(opened.concrete)
     found = find_output(frozen.outputs, said.output)
@@ -74,6 +80,7 @@ def load(
         kind=opened.kind,
         digest=digest(frozen.definition),
         preparation=preparation,
+        about=said,
         class_names=names,
         dataset_name=opened.facts.get("source") or opened.facts.get("name"),
         notes=_notes(preparation),
@@ -126,16 +133,17 @@ class Opened:
     keep: Any = None
 
 
-def open_model(model: Any, signature: str | None = None) -> Opened:
+def open_model(model: Any, signature: str | None = None, *, trust: bool = False) -> Opened:
     """Open a path or a live Keras model.
 
     Args:
         model: The path or the model.
         signature: Which of a SavedModel's signatures to call.
+        trust: Open it also when that can run code or reach files.
 
     Raises:
         UsageError: There is no such signature.
-        CnnlabError: There is nothing there, it is no model, or it cannot be read.
+        CnnlabError: There is nothing there, it is no model, it cannot be read, or it is refused.
     """
     import keras
 
@@ -150,24 +158,24 @@ def open_model(model: Any, signature: str | None = None) -> Opened:
             "lists runs."
         )
     if path.is_dir():
-        return _open_folder(path, signature)
+        return _open_folder(path, signature, trust)
     if signature is not None:
         raise UsageError(f"only SavedModels have signatures to choose from; {path} is none.")
     if path.suffix in (".keras", ".h5"):
-        return _open_keras_file(path)
+        return _open_keras_file(path, trust)
     raise CnnlabError(
         f"{path} is no model: expected a run folder, a SavedModel folder or a .keras file; received a file ending in "
         f"{path.suffix or 'nothing'}."
     )
 
 
-def _open_folder(path: Path, signature: str | None) -> Opened:
+def _open_folder(path: Path, signature: str | None, trust: bool) -> Opened:
     if (path / "run.json").exists():
         facts = _facts(path)
-        concrete, keep = _load_saved_model(path / "model", signature)
+        concrete, keep = _load_saved_model(path / "model", signature, trust)
         return Opened(concrete=concrete, kind="run", path=path, facts=facts, keep=keep)
     if (path / "saved_model.pb").exists():
-        concrete, keep = _load_saved_model(path, signature)
+        concrete, keep = _load_saved_model(path, signature, trust)
         facts = _facts(path.parent) if path.name == "model" else {}
         return Opened(concrete=concrete, kind="savedmodel", path=path, facts=facts, keep=keep)
     if is_run(path):
@@ -194,9 +202,11 @@ def _facts(run: Path) -> dict[str, Any]:
         ) from error
 
 
-def _load_saved_model(path: Path, signature: str | None) -> tuple[Any, Any]:
+def _load_saved_model(path: Path, signature: str | None, trust: bool) -> tuple[Any, Any]:
     import tensorflow as tf
 
+    if not trust:
+        check_saved_model(path)
     try:
         loaded = tf.saved_model.load(str(path))
     except Exception as error:
@@ -210,13 +220,15 @@ def _load_saved_model(path: Path, signature: str | None) -> tuple[Any, Any]:
     return signatures[name], loaded
 
 
-def _open_keras_file(path: Path) -> Opened:
+def _open_keras_file(path: Path, trust: bool) -> Opened:
     import keras
 
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):
         raise CnnlabError(f"{path} cannot be read as a Keras model: a .keras file is a zip archive, and this is none.")
+    if not trust:
+        check_keras_file(path)
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
     except Exception as error:
         raise CnnlabError(f"{path} cannot be read as a Keras model: {_first_line(error)}.") from error
     facts = _facts(path.parent) if path.name == "model.keras" else {}
