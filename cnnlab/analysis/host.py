@@ -124,7 +124,7 @@ def run(
         )
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise UsageError(f"seed must be an integer of at least 0; received {seed}.")
-    _check_requirements(analysis, classifier)
+    check_requirements(analysis, classifier)
     context = Context(seed, progress)
     for note in (*classifier.notes, *inputs.notes):
         context.warn(note)
@@ -142,7 +142,12 @@ def run(
     return replace(result, metrics=record["metrics"], record=record)
 
 
-def _check_requirements(analysis: Analysis, classifier: Classifier) -> None:
+def check_requirements(analysis: Analysis, classifier: Classifier) -> None:
+    """Check what can be known before any image is seen.
+
+    Raises:
+        CnnlabError: The model lacks what the analysis needs.
+    """
     if "convolutions" in analysis.requires and not any(
         layer.kernel is not None and layer.kernel.ndim == 4 for layer in classifier.layers
     ):
@@ -254,6 +259,7 @@ def _record(
             "path": str(classifier.path) if classifier.path else None,
             "kind": classifier.kind,
             "digest": classifier.digest,
+            "about": classifier.about.to_json(),
         },
         "inputs": inputs.records(),
         "seed": context.seed,

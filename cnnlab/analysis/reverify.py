@@ -89,7 +89,8 @@ def reverify(directory: str | os.PathLike[str], model: Any = None) -> Report:
 
     source = Path(directory)
     record = read_record(source)
-    classifier = load(model if model is not None else _model_of(source, record))
+    about = record.get("model", {}).get("about") or {}
+    classifier = load(model if model is not None else _model_of(source, record), **about)
     return Report(
         directory=source, record=record, model=classifier, findings=list(_findings(source, record, classifier))
     )

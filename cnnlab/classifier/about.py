@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +40,11 @@ class About:
     input_range: Range | None = None
     class_names: tuple[str, ...] | None = None
     layout: Layout | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is said, as :func:`make_about` takes it."""
+        said = {name: value for name, value in vars(self).items() if value is not None}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
 
     def over(self, other: About) -> About:
         """Return what is said here, and where nothing is, what is said in ``other``."""
@@ -150,6 +155,5 @@ def recall(model: Path) -> About:
 def remember(model: Path, about: About) -> Path:
     """Write what is said of a model beside it, and return the file's path."""
     path = sidecar(model)
-    said: dict[str, Any] = {name: value for name, value in asdict(about).items() if value is not None}
-    write_json(path, said)
+    write_json(path, about.to_json())
     return path

@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from cnnlab.classifier.about import About
 from cnnlab.classifier.freeze import Frozen, digest, in_batches_of
 from cnnlab.classifier.graph import Layer, read_layers
-from cnnlab.classifier.logits import Output, OutputKind
+from cnnlab.classifier.logits import Output, OutputKind, written_type
 from cnnlab.classifier.preparation import Preparation
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 
@@ -35,6 +36,7 @@ class Classifier:
         kind: ``run``, ``savedmodel``, ``keras``, ``h5`` or ``live``.
         digest: SHA-256 of the frozen graph with its weights.
         preparation: What happens to images before the graph sees them, and how that was decided.
+        about: What the user said of the model, now or earlier.
         output_kind: What the model itself gives: ``probabilities``, ``logits``, ``sigmoid``, or ``untraced
             probabilities``, whose logarithms stand for logits.
         notes: What somebody who reads a result of this model should know, one sentence each.
@@ -56,6 +58,7 @@ class Classifier:
         kind: str,
         digest: str,
         preparation: Preparation,
+        about: About | None = None,
         class_names: Sequence[str] | None = None,
         dataset_name: str | None = None,
         notes: Sequence[str] = (),
@@ -64,7 +67,7 @@ class Classifier:
     ) -> None:
         self._frozen, self._output, self._keep = frozen, output, keep
         self.path, self.kind, self.digest = path, kind, digest
-        self.preparation, self.bounds = preparation, preparation.bounds
+        self.preparation, self.bounds, self.about = preparation, preparation.bounds, about or About()
         self.fixed_batch: int | None = frozen.input.shape.as_list()[0]
         self.input_shape = _image_shape(frozen.input.shape.as_list(), preparation.channels_first)
         self.num_classes = output.classes
@@ -170,6 +173,7 @@ class Classifier:
             kind=self.kind,
             digest=digest,
             preparation=self.preparation,
+            about=self.about,
             class_names=self.class_names,
             dataset_name=self.dataset_name,
             notes=notes,
@@ -194,6 +198,37 @@ class Classifier:
         logits -= logits.max(axis=1, keepdims=True)
         exponentials = np.exp(logits)
         return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    def own_probabilities(self, images: np.ndarray) -> np.ndarray | None:
+        """Return what the model itself gives as probabilities, float32 [N, K]; None where its output is logits.
+
+        The softmax of recovered logits equals it: this is how the recovery is checked.
+        """
+        if self.output_kind == "logits":
+            return None
+        function = self._callable([self._output.output])
+        parts = self._streamed(lambda batch, _: function(batch), images)
+        given = np.concatenate(parts[0]) if parts else np.zeros((0, self.num_classes), np.float32)
+        if self.output_kind != "sigmoid":
+            return given
+        second = given.reshape(-1, 1)
+        return np.concatenate([1 - second, second], axis=1)
+
+    @property
+    def input_dtype(self) -> str:
+        """The type of number that the model itself takes, such as ``float32`` or ``uint8``."""
+        source = self._frozen.input
+        while source.op.type == "Cast":
+            source = source.op.inputs[0]
+        return str(source.dtype.name)
+
+    @property
+    def signatures(self) -> dict[str, dict[str, str]]:
+        """The signatures of a SavedModel: of each, its inputs and outputs with type and shape. Empty for others."""
+        return {
+            name: {tensor: written_type(spec) for tensor, spec in _specs(signature)}
+            for name, signature in sorted(getattr(self._keep, "signatures", {}).items())
+        }
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Return the predicted labels, int64 [N]."""
@@ -327,3 +362,13 @@ def memory_budget(share: float = 0.25) -> int:
     except (ValueError, OSError, AttributeError):  # not every system tells
         return MEMORY
     return max(1 << 26, min(MEMORY, int(share * free)))
+
+
+def _specs(signature: Any) -> list[tuple[str, Any]]:
+    """The inputs and outputs of a signature, as ``name ->`` and ``-> name``."""
+    _, inputs = signature.structured_input_signature
+    outputs = signature.structured_outputs
+    return [
+        *((f"{name} ->", spec) for name, spec in inputs.items()),
+        *((f"-> {name}", spec) for name, spec in sorted(outputs.items())),
+    ]

@@ -127,6 +127,11 @@ def written(shape: Any) -> str:
     return f"[{', '.join(sides)}]"
 
 
+def written_type(spec: Any) -> str:
+    """Write the type and the shape of a tensor: ``float32 [?, 8, 8, 1]``."""
+    return f"{spec.dtype.name} {written(spec.shape)}"
+
+
 def _origin(tensor: Any) -> Any:
     while tensor.op.type in _PASSED_ON:
         tensor = tensor.op.inputs[0]

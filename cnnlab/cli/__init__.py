@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "cnnlab.cli.train:train",
     "evaluate": "cnnlab.cli.evaluate:evaluate",
     "summary": "cnnlab.cli.summary:summary",
+    "inspect": "cnnlab.cli.inspect:inspect",
     "runs": "cnnlab.cli.runs:runs",
     "compare": "cnnlab.cli.runs:compare",
     "analyze": "cnnlab.cli.analyze:analyze",

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from cnnlab.cli.completion import dataset_names, model_paths
+from cnnlab.cli.completion import dataset_names
+from cnnlab.cli.model import about_options, model_option, take_choice
 from cnnlab.errors import UsageError
 from cnnlab.plugins import registry
 from cnnlab.plugins.declarations import Analysis
@@ -184,13 +185,7 @@ def host_options(analysis: Analysis) -> list[click.Parameter]:
         ),
         click.Option(["--json", "as_json"], is_flag=True, help="Print result.json on stdout and nothing else there."),
     ]
-    model = click.Option(
-        ["--model"],
-        type=click.Path(path_type=Path),
-        shell_complete=model_paths,
-        help="A run folder, a SavedModel folder or a .keras file. [default: the newest run]",
-    )
-    return [model, *(images if analysis.inputs != "none" else []), *general]
+    return [model_option(), *(images if analysis.inputs != "none" else []), *about_options(), *general]
 
 
 def command_for(analysis: Analysis) -> click.Command:
@@ -211,7 +206,7 @@ def command_for(analysis: Analysis) -> click.Command:
         given = {name: values.pop(name) for name in own}
         # A tuple option that nobody gave arrives empty, and stands for the default.
         params = {name: value for name, value in given.items() if value is not None and value != ()}
-        run(Request(analysis=analysis, params=params, **values))
+        run(Request(analysis=analysis, params=params, choice=take_choice(values), **values))
 
     return click.Command(
         analysis.name,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json as json_module
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cnnlab.cli import gates as gating
-from cnnlab.cli.completion import dataset_names, model_paths
+from cnnlab.cli.completion import dataset_names
+from cnnlab.cli.model import ModelChoice, model_options
 from cnnlab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,12 +38,7 @@ METRICS = {
 
 
 @click.command()
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    shell_complete=model_paths,
-    help="A run folder, a SavedModel folder or a .keras file. [default: the newest run]",
-)
+@model_options
 @click.option(
     "--dataset",
     shell_complete=dataset_names,
@@ -62,7 +57,7 @@ METRICS = {
 @gating.option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout and nothing else there.")
 def evaluate(
-    model: Path | None,
+    choice: ModelChoice,
     dataset: str | None,
     split: str,
     limit: int | None,
@@ -77,16 +72,15 @@ def evaluate(
     class_accuracy/NAME of one class, images_per_second (of the model itself, reading not counted).
     """
     wanted = gating.parse(gates, METRICS, "evaluate")
-    path = model or _newest_run()
+    _ = choice.path
 
     from cnnlab.classifier import evaluation as evaluating
-    from cnnlab.classifier import load
     from cnnlab.classifier.device import use_device
     from cnnlab.cli.progress import status
 
     with use_device(device) as used:
         with status("Opening the model"):
-            classifier = load(path)
+            classifier = choice.open()
             data = _dataset(classifier, dataset)
         batches = evaluating.read_split(classifier, data, split, limit, batch_size)
         count = min(len(data.split(split)), limit or len(data.split(split)))
@@ -98,12 +92,6 @@ def evaluate(
         _show(classifier, data, split, found, metrics)
     _warn(classifier, data)
     gating.judge(wanted, metrics)
-
-
-def _newest_run() -> Path:
-    from cnnlab import runs
-
-    return runs.find(None).path
 
 
 def _dataset(classifier: Classifier, name: str | None) -> Dataset:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnnlab.cli import gates
+from cnnlab.cli.model import ModelChoice
 from cnnlab.errors import UsageError
 from cnnlab.plugins.declarations import Analysis
 
@@ -24,7 +25,7 @@ class Request:
 
     analysis: Analysis
     params: Mapping[str, Any]
-    model: Path | None
+    choice: ModelChoice
     images: tuple[Path, ...] = ()
     labels: tuple[int, ...] = ()
     dataset: str | None = None
@@ -54,16 +55,15 @@ def run(request: Request) -> None:
     params = request.analysis.params.from_public(dict(request.params))
     wanted = gates.parse(request.gates, request.analysis.metrics, request.analysis.name)
     _check_words(request)
-    model = _find_model(request)
+    _ = request.choice.path
 
     from cnnlab.analysis import host
-    from cnnlab.classifier import load
     from cnnlab.classifier.device import use_device
     from cnnlab.cli.progress import RichProgress, status
 
     with use_device(request.device):
         with status("Opening the model"):
-            classifier = load(model)
+            classifier = request.choice.open()
             inputs = _read_inputs(request, classifier)
         result = host.run(request.analysis, classifier, inputs, params, seed=request.seed, progress=RichProgress())
     out = request.out or _default_out(request.analysis.name, classifier)
@@ -88,12 +88,6 @@ def _check_words(request: Request) -> None:
             f"{request.analysis.name} needs images: name files with --image, or a dataset with --dataset and "
             "--index or --limit."
         )
-
-
-def _find_model(request: Request) -> Path:
-    from cnnlab import runs
-
-    return request.model if request.model is not None else runs.find(None).path
 
 
 def _read_inputs(request: Request, classifier: Classifier) -> Inputs:

@@ -112,15 +112,20 @@ def _open(path: Path | None, architecture: str, batch_norm: bool) -> tuple[str, 
 
 
 def _show(console: Console, name: str, found: Summary) -> None:
-    """Print one table where it fits the terminal, else the sizes and the counts in two."""
     from rich.markup import escape
-    from rich.measure import Measurement
 
     console.print(
         f"[bold]{escape(name)}[/]  images {size(found.input_shape)}, {found.classes} classes\n",
         highlight=False,
         soft_wrap=True,
     )
+    show_tables(console, found)
+
+
+def show_tables(console: Console, found: Summary) -> None:
+    """Print the layers, in one table where it fits the terminal, else sizes and counts in two; then the sums."""
+    from rich.measure import Measurement
+
     counts = [column for column in COUNTS if column != "statistics" or found.statistics]
     whole = _table(found, [*SHAPES, *counts], gap=1)
     if Measurement.get(console, console.options.update(max_width=10_000), whole).maximum <= console.width:
