@@ -41,12 +41,12 @@ _REACHES = {
         r"|.*(Record|Line|File|LMDB|Identity)Reader(V2)?|Reader[A-Z].*|(Create|Flush|Close)Summary.*|SummaryWriter"
         r"|Write.*Summary|ImportEvent|DistributedSave|DTensorRestore.*|Debug(Identity|NanCount|Numeric).*"
     ),
-    "datasets": re.compile(r".*Dataset(V\d+)?|.*Dataset(To|From|Reader).*"),
     "Python": re.compile(r"(Eager)?PyFunc(Stateless)?|NumpyFunction|.*PyFunc.*"),
     "network or other processes": re.compile(
         r"_?(Xla|Host|Nccl\w*)?(Send|Recv)|RemoteCall|Rpc.*|.*Grpc.*|.*Http.*|Gcs.*|BigQuery.*|Collective.*|Nccl.*"
         r"|DataService.*|RegisterDataset.*|Xla(Send|Recv).*|XlaHostCompute.*|.*DistributedTPU.*|WorkerHeartbeat"
     ),
+    "datasets": re.compile(r".*Dataset(V\d+)?|.*Dataset(To|From|Reader).*"),
     "code that cannot be read here": re.compile(
         r"XlaCallModule|XlaCustomCall.*|XlaLaunch.*|Mlir.*|TRT.*|TPU.*Call|TPUCompile|TPUExecute.*|TfLite.*"
         r"|DeserializeIterator|IteratorFromStringHandle.*|LoadLibrary.*|Sh(ell)?Exec.*|_.*"
@@ -122,8 +122,8 @@ def check_saved_model(path: Path) -> None:
     if all(not each.reaches for each in found):
         raise CnnlabError(
             f"the SavedModel in {path} needs operations that this TensorFlow does not have: {_list(found)}. They are "
-            "custom operations of the library that the model was made with; import it in Python before cnnlab.load "
-            "(with trust=True), or export the model without them."
+            "custom operations of the library that the model was made with; import it in Python, and open the model "
+            "with cnnlab.load(model, trust=True), or export it without them."
         )
     raise CnnlabError(
         f"the SavedModel in {path} holds operations that reach outside the computation, so nothing in it was run: "
@@ -135,10 +135,21 @@ WAY_OUT = "If you trust where it came from, open it with --trust (in Python: cnn
 
 
 def _list(found: Iterable[Found]) -> str:
-    """Name the first few, those that are known to reach outside before those that are not known."""
-    named = list(dict.fromkeys(str(each) for each in sorted(found, key=lambda each: not each.reaches)))
+    """Name the first few operations with a place of each, in the order of what they reach."""
+    order = list(_REACHES)
+    places: dict[str, list[str]] = {}
+    for each in sorted(
+        found, key=lambda each: (order.index(each.reaches) if each.reaches in order else len(order), each.operation)
+    ):
+        where = places.setdefault(f"{each.operation} ({each.reaches or 'not registered'})", [])
+        if each.where not in where:
+            where.append(each.where)
+    named = [
+        f"{operation} in {where[0]}" + (f" and {len(where) - 1} more" if len(where) > 1 else "")
+        for operation, where in places.items()
+    ]
     more = len(named) - MOST_NAMED
-    return ", ".join(named[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(named[:MOST_NAMED]) + (f", and {more} more operations" if more > 0 else "")
 
 
 def read(path: Path) -> Any:

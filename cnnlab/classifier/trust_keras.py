@@ -39,8 +39,8 @@ _CODE = {
 """Classes of Keras whose configuration is a program, or names one."""
 
 _VALUES = frozenset({"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"})
-_LEGACY = frozenset({"Policy", "TensorShape", "Model", "BatchNormalizationV1", "BatchNormalizationV2"})
-"""Harmless names in files of Keras 2."""
+_LEGACY = frozenset({"Functional", "Model", "Policy", "TensorShape", "BatchNormalizationV1", "BatchNormalizationV2"})
+"""Harmless names in ``.h5`` files that no public part of Keras has."""
 
 _FILES = ("vocabulary", "input_vocabulary", "filepath", "file_path", "filename")
 """Parts of a configuration that name a file where they are text."""

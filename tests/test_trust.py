@@ -1,0 +1,848 @@
+"""Models not to be trusted: what reaches outside the computation is refused, and nothing of it has happened."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from click.testing import CliRunner
+from tensorflow.core.protobuf import saved_model_pb2
+
+import cnnlab
+from cnnlab.classifier.trust import check_inside, check_saved_model, examine, read
+from cnnlab.classifier.trust_keras import check_keras_file
+from cnnlab.cli import cli
+from cnnlab.errors import CnnlabError
+
+SIZE = (6, 6, 1)
+IMAGES = np.random.default_rng(0).random((2, *SIZE), dtype=np.float32)
+
+
+def scores(images, extra=0.0):
+    """Ten logits of images [N, 6, 6, 1]."""
+    weights = tf.reshape(tf.cos(tf.range(360, dtype=tf.float32)), (36, 10))
+    return tf.matmul(tf.reshape(images, (-1, 36)), weights) + extra
+
+
+class Hostile(tf.Module):
+    """A classifier that does something else beside: ``act`` is run with it."""
+
+    def __init__(self, act=None, setup=None):
+        super().__init__()
+        self.act, self.setup = act, setup
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *SIZE), name="images")])
+    def __call__(self, images):
+        if self.act is None:
+            return tf.nn.softmax(scores(images))
+        with tf.control_dependencies([self.act(images)]):
+            return tf.nn.softmax(scores(tf.identity(images)))
+
+
+def save(folder: Path, act=None, module=None) -> Path:
+    module = module or Hostile(act)
+    tf.saved_model.save(module, str(folder), signatures=module.__call__.get_concrete_function())
+    return folder
+
+
+def edit(folder: Path, change) -> Path:
+    """Change the graphs of a SavedModel, as somebody who means harm would."""
+    saved = read(folder)
+    change(saved.meta_graphs[0])
+    (folder / "saved_model.pb").write_bytes(saved.SerializeToString())
+    return folder
+
+
+def refused(model: Path) -> str:
+    with pytest.raises(CnnlabError) as caught:
+        cnnlab.load(model)
+    assert caught.value.exit_code == 1
+    message = str(caught.value)
+    assert "trust=True" in message
+    assert "\n" not in message
+    return message
+
+
+# --- SavedModels that reach outside ---
+
+
+def write(target):
+    def act(images):
+        tf.io.write_file(str(target), "seized")
+        return tf.constant(0)
+
+    return act
+
+
+def write_in_a_branch(target):
+    @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+    def inner(name):
+        tf.io.write_file(name, "seized")
+        return tf.constant(0)
+
+    def act(images):
+        first = tf.cond(tf.reduce_sum(images) > -1e9, lambda: inner(str(target)), lambda: tf.constant(1))
+        return tf.while_loop(lambda i: i < 2, lambda i: i + 1, [first])[0]
+
+    return act
+
+
+def print_to_file(target):
+    def act(images):
+        tf.print("seized", output_stream=f"file://{target}")
+        return tf.constant(0)
+
+    return act
+
+
+def save_from_signature(target):
+    def act(images):
+        value = tf.reduce_sum(images)
+        saved = tf.raw_ops.SaveV2(prefix=str(target), tensor_names=["a"], shape_and_slices=[""], tensors=[value])
+        with tf.control_dependencies([saved]):
+            return tf.identity(value)
+
+    return act
+
+
+def dump_summaries(target):
+    def act(images):
+        writer = tf.raw_ops.SummaryWriter(shared_name="w", container="")
+        tf.raw_ops.CreateSummaryFileWriter(
+            writer=writer, logdir=str(target), max_queue=1, flush_millis=1, filename_suffix=".x"
+        )
+        return tf.constant(0)
+
+    return act
+
+
+WRITERS = {
+    "signature": (write, r"WriteFile \(files\) in the function __inference_"),
+    "branch": (write_in_a_branch, r"WriteFile \(files\) in the function __inference_inner_"),
+    "print": (print_to_file, r"PrintV2 to file://.*spoils \(files\)"),
+    "saver": (save_from_signature, r"SaveV2 \(files\)"),
+    "summaries": (dump_summaries, r"CreateSummaryFileWriter \(files\)"),
+}
+
+
+def written(target: Path) -> bool:
+    return any(target.parent.glob(f"{target.name}*"))
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_graph_that_writes_is_refused_and_has_not_written(tmp_path, name):
+    make, says = WRITERS[name]
+    target = tmp_path / "out" / "spoils"
+    target.parent.mkdir()
+    model = save(tmp_path / "model", make(target))
+    assert re.search(says, refused(model))
+    assert not written(target)
+    # That it is a real one: trusted, it opens, and the model run by itself does what it was made for.
+    opened = cnnlab.load(model, trust=True)
+    assert opened.num_classes == 10
+    tf.saved_model.load(str(model)).signatures["serving_default"](tf.constant(IMAGES))
+    assert written(target)
+
+
+class Loading(tf.Module):
+    """A module whose resource is initialised while it is loaded."""
+
+    def __init__(self, target):
+        super().__init__()
+        self.resource = Resource(target)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *SIZE), name="images")])
+    def __call__(self, images):
+        return tf.nn.softmax(scores(images, tf.cast(tf.shape(self.resource.resource_handle)[0], tf.float32) * 0.0))
+
+
+class Resource(tf.saved_model.experimental.TrackableResource):
+    def __init__(self, target):
+        super().__init__()
+        self.target = str(target)
+        self.armed = False
+
+    def _create_resource(self):
+        return tf.constant([1.0])
+
+    def _initialize(self):
+        tf.io.write_file(self.target, "seized")
+
+
+def test_an_initialiser_that_writes_is_refused_and_has_not_written(tmp_path):
+    target = tmp_path / "spoils"
+    model = save(tmp_path / "model", module=Loading(target))
+    target.unlink(missing_ok=True)
+    assert re.search(r"WriteFile \(files\) in the function __inference__initializer_", refused(model))
+    assert not target.exists()
+    assert cnnlab.load(model, trust=True).num_classes == 10
+    assert target.read_text() == "seized"  # Loading alone is enough.
+
+
+def test_files_that_are_read_are_refused(tmp_path):
+    (tmp_path / "secret").write_text("1")
+
+    def act(images):
+        return tf.strings.length(tf.io.read_file(str(tmp_path / "secret")))
+
+    model = save(tmp_path / "model", act)
+    assert "ReadFile (files)" in refused(model)
+    assert cnnlab.load(model, trust=True).num_classes == 10
+
+
+@pytest.mark.parametrize("wrap", [tf.py_function, tf.numpy_function], ids=["py_function", "numpy_function"])
+def test_python_functions_are_refused(tmp_path, wrap):
+    calls = []
+
+    def act(images):
+        return wrap(lambda x: calls.append(1) or np.float32(0), [tf.reduce_sum(images)], tf.float32)
+
+    model = save(tmp_path / "model", act)
+    assert re.search(r"PyFunc \(Python\) in the function", refused(model))
+    assert calls == []
+    assert cnnlab.load(model, trust=True).num_classes == 10
+
+
+def test_datasets_of_files_are_refused(tmp_path):
+    def act(images):
+        lines = tf.data.TextLineDataset(str(tmp_path / "secret"))
+        return lines.reduce(0, lambda count, line: count + tf.strings.length(line))
+
+    assert "TextLineDataset" in refused(save(tmp_path / "model", act))
+
+
+def test_several_operations_are_named_and_the_others_counted(tmp_path):
+    def act(images):
+        for index in range(3):
+            tf.io.write_file(str(tmp_path / f"{index}"), tf.io.read_file("x"))
+            tf.print(1, output_stream=f"file://{tmp_path}/{index}")
+        return tf.size(tf.io.matching_files("*"))
+
+    message = refused(save(tmp_path / "model", act))
+    assert message.count("(files)") == 5
+    assert ", and 1 more operations. If" in message
+
+
+OPERATIONS = {
+    "RemoteCall": "network",
+    "_Send": "network",
+    "CollectiveReduceV3": "network",
+    "PyFuncStateless": "Python",
+    "DatasetFromGraph": "datasets",
+    "IteratorFromStringHandleV2": "cannot be read",
+    "XlaCallModule": "cannot be read",
+    "DebugIdentity": "files",
+    "DebugIdentityV3": "files",
+    "ImmutableConst": "files",
+    "FixedLengthRecordReaderV2": "files",
+    "LoadAndRemapMatrix": "files",
+    "GenerateVocabRemapping": "files",
+    "RpcClient": "network",
+    "RegisterDatasetV2": "network",
+    "NoSuchOperation": "not registered",  # no such operation
+    "Barrier": "effects that cnnlab does not know",
+    "FixedUnigramCandidateSampler": "effects that cnnlab does not know",
+}
+
+
+@pytest.fixture(scope="module")
+def harmless(tmp_path_factory) -> Path:
+    return save(tmp_path_factory.mktemp("harmless") / "model")
+
+
+@pytest.mark.parametrize("where", ["main", "library"])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_operation_is_found_wherever_it_is(harmless, operation, where):
+    meta_graph = read(harmless).meta_graphs[0]
+    assert examine(meta_graph) == []
+    nodes = meta_graph.graph_def.node if where == "main" else meta_graph.graph_def.library.function[0].node_def
+    nodes.add(name="added", op=operation)
+    (found,) = examine(meta_graph)
+    assert (found.operation, found.node) == (operation, "added")
+    assert OPERATIONS[operation] in str(found)
+    assert ("the main graph" in str(found)) == (where == "main")
+
+
+def test_no_operation_that_speaks_of_files_or_addresses_is_accepted():
+    """All that this TensorFlow declares, by the names of their arguments; what is accepted of them is listed here."""
+    from tensorflow.core.framework import op_def_pb2
+    from tensorflow.python.client import pywrap_tf_session
+
+    known = op_def_pb2.OpList.FromString(pywrap_tf_session.TF_GetBuffer(pywrap_tf_session.TF_GetAllOpList())).op
+    assert len(known) > 1000
+    program = saved_model_pb2.SavedModel().meta_graphs.add()
+    program.object_graph_def.SetInParent()
+    for operation in known:
+        program.graph_def.node.add(name=operation.name, op=operation.name)
+    found = {each.node for each in examine(program)}
+    words = re.compile("file|path|prefix|director|log_?dir|address|url|python|module|callback|shard_dir|memory_region")
+    named = {op.name for op in known if any(words.search(each.name) for each in [*op.input_arg, *op.attr])}
+    names_alone = {"ShardedFilename", "ShardedFilespec", "CTCBeamSearchDecoder"}  # the latter: paths through a lattice
+    saver = {"Save", "SaveV2", "SaveSlices", "Restore", "RestoreV2", "RestoreSlice", "MergeV2Checkpoints"}
+    assert named - found - names_alone - saver == set()
+    common = {"Conv2D", "MatMul", "Relu", "FusedBatchNormV3", "VarHandleOp", "ReadVariableOp", "PartitionedCall"}
+    common |= {"StatefulPartitionedCall", "If", "TensorListReserve", "BiasAdd", "Mean", "Cast", "NoOp", "Placeholder"}
+    common |= {"Softmax", "MaxPool", "DepthwiseConv2dNative", "ResizeBilinear", "StatelessRandomUniformV2", "While"}
+    assert not common & found
+
+
+def test_operations_that_are_not_registered_are_named(harmless, tmp_path):
+    model = shutil.copytree(harmless, tmp_path / "model")
+    edit(model, lambda graph: graph.graph_def.library.function[0].node_def.add(name="x", op="SentencepieceTokenizeOp"))
+    message = refused(model)
+    assert "does not have: SentencepieceTokenizeOp" in message
+    assert "import it" in message
+
+
+# --- savers and tables: normal, unless they are turned to something else ---
+
+
+class WithVariable(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self.bias = tf.Variable(tf.zeros(10))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *SIZE), name="images")])
+    def __call__(self, images):
+        return tf.nn.softmax(scores(images, self.bias))
+
+
+def function_with(meta_graph, operation: str):
+    return next(
+        each for each in meta_graph.graph_def.library.function if any(node.op == operation for node in each.node_def)
+    )
+
+
+def test_a_saver_that_a_signature_calls_is_refused(tmp_path):
+    model = save(tmp_path / "model", module=WithVariable())
+    check_saved_model(model)
+
+    def call_it(meta_graph):
+        saver = function_with(meta_graph, "SaveV2").signature.name
+        signature = next(f for f in meta_graph.graph_def.library.function if "signature_wrapper" in f.signature.name)
+        node = signature.node_def.add(name="call", op="StatefulPartitionedCall")
+        node.attr["f"].func.name = saver
+
+    assert "SaveV2 (files)" in refused(edit(model, call_it))
+
+
+@pytest.mark.parametrize("how", ["object graph", "control input", "gradient"])
+def test_a_saver_that_is_reached_otherwise_is_refused(tmp_path, how):
+    model = save(tmp_path / "model", module=WithVariable())
+
+    def reach_it(meta_graph):
+        saver = function_with(meta_graph, "SaveV2").signature.name
+        if how == "object graph":
+            meta_graph.object_graph_def.concrete_functions[saver].SetInParent()
+        elif how == "gradient":
+            meta_graph.graph_def.library.gradient.add(function_name="any", gradient_func=saver)
+        else:
+            output = next(iter(meta_graph.signature_def["serving_default"].outputs.values())).name.split(":")[0]
+            node = next(node for node in meta_graph.graph_def.node if node.name == output)
+            node.input.append("^" + meta_graph.saver_def.save_tensor_name.split(":")[0])
+
+    assert "SaveV2 (files)" in refused(edit(model, reach_it))
+
+
+def test_a_saver_that_restores_another_file_is_refused(tmp_path):
+    model = save(tmp_path / "model", module=WithVariable())
+
+    def turn(meta_graph):
+        restore = function_with(meta_graph, "RestoreV2")
+        name = add_name(restore.node_def, "/somewhere/else") + ":output:0"
+        next(node for node in restore.node_def if node.op == "RestoreV2").input[0] = name
+
+    assert "RestoreV2 (files)" in refused(edit(model, turn))
+
+
+class WithTable(tf.Module):
+    def __init__(self, vocabulary):
+        super().__init__()
+        words = (str(vocabulary), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, -1)
+        self.table = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(*words), -1)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *SIZE), name="images")])
+    def __call__(self, images):
+        return tf.nn.softmax(scores(images) * tf.cast(tf.reshape(self.table.lookup(tf.constant("b")), ()), tf.float32))
+
+
+@pytest.fixture
+def with_table(tmp_path) -> Path:
+    (tmp_path / "words.txt").write_text("a\nb\nc\n")
+    return save(tmp_path / "model", module=WithTable(tmp_path / "words.txt"))
+
+
+def test_a_table_of_the_models_own_asset_is_normal(with_table):
+    assert (with_table / "assets" / "words.txt").exists()
+    check_saved_model(with_table)
+    signature = tf.saved_model.load(str(with_table)).signatures["serving_default"]
+    (found,) = signature(tf.constant(IMAGES)).values()
+    np.testing.assert_allclose(found, tf.nn.softmax(scores(IMAGES)), rtol=1e-5)
+
+
+def test_a_table_of_another_file_is_refused(with_table):
+    def turn(meta_graph):
+        initialiser = function_with(meta_graph, "InitializeTableFromTextFileV2")
+        name = add_name(initialiser.node_def, "/etc/hostname") + ":output:0"
+        table = next(node for node in initialiser.node_def if node.op.startswith("InitializeTable"))
+        table.input[1] = name
+
+    assert "InitializeTableFromTextFileV2 of a file that is not the model's asset" in refused(edit(with_table, turn))
+
+
+def test_a_table_whose_name_is_no_asset_in_the_object_graph_is_refused(with_table):
+    def turn(meta_graph):
+        function = function_with(meta_graph, "InitializeTableFromTextFileV2").signature.name
+        bound = meta_graph.object_graph_def.concrete_functions[function].bound_inputs
+        bound[0] = bound[1]
+
+    assert "InitializeTableFromTextFileV2 of a file" in refused(edit(with_table, turn))
+
+
+@pytest.mark.parametrize("name", ["../../words.txt", "/etc/hostname", "a/../../../x", "gs://bucket/x", "..\\x"])
+def test_assets_outside_the_folder_are_not_followed(with_table, name):
+    def turn(meta_graph):
+        meta_graph.asset_file_def[0].filename = name
+
+    message = refused(edit(with_table, turn))
+    assert "outside its folder" in message
+    assert repr(f"assets/{name}") in message
+
+
+def test_links_that_lead_out_are_not_followed(with_table, tmp_path):
+    (tmp_path / "elsewhere.txt").write_text("a\nb\nc\n")
+    asset = with_table / "assets" / "words.txt"
+    asset.unlink()
+    asset.symlink_to(tmp_path / "elsewhere.txt")
+    assert "outside its folder" in refused(with_table)
+    assert cnnlab.load(with_table, trust=True).num_classes == 10
+    (with_table / "own.txt").write_text("a\nb\nc\n")
+    asset.unlink()
+    asset.symlink_to("../own.txt")
+    assert check_inside(with_table, "assets/words.txt") == asset  # A link within the folder is its own business.
+
+
+def save_v1(folder: Path, vocabulary: Path | None = None) -> tuple[Path, np.ndarray]:
+    """Save a model as TensorFlow 1 did: its loading runs the main graph. Return its logits of IMAGES, too."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        images = v1.placeholder(tf.float32, (None, *SIZE), name="images")
+        logits = scores(images, v1.get_variable("bias", (10,)))
+        if vocabulary is not None:
+            words = (str(vocabulary), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, -1)
+            table = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(*words), -1)
+            logits = logits * tf.cast(table.lookup(tf.constant("b")), tf.float32)
+        session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+        builder = v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(
+            session,
+            ["serve"],
+            {"serving_default": v1.saved_model.predict_signature_def({"images": images}, {"logits": logits})},
+            assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS),
+            main_op=v1.tables_initializer(),
+        )
+        builder.save()
+        return folder, session.run(logits, {images: IMAGES})
+
+
+def main_node(meta_graph, operation: str):
+    return next(node for node in meta_graph.graph_def.node if node.op == operation)
+
+
+def add_name(nodes, value: str) -> str:
+    """Add a constant text to a graph; return its node's name."""
+    node = nodes.add(name="added_name", op="Const")
+    node.attr["dtype"].type = tf.string.as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
+    return node.name
+
+
+def test_models_of_tensorflow_1_are_normal(tmp_path):
+    model, logits = save_v1(tmp_path / "model")
+    np.testing.assert_allclose(cnnlab.load(model).logits(IMAGES), logits, rtol=1e-4, atol=1e-5)
+
+
+def test_a_node_in_the_main_graph_of_tensorflow_1_is_refused_and_has_not_run(tmp_path):
+    model, _ = save_v1(tmp_path / "model")
+    target = tmp_path / "spoils"
+
+    def write_when_restored(meta_graph):
+        graph = meta_graph.graph_def
+        name = add_name(graph.node, str(target))
+        graph.node.add(name="evil", op="WriteFile", input=[name, name])
+        restore = next(node for node in graph.node if node.name == meta_graph.saver_def.restore_op_name)
+        restore.input.append("^evil")
+
+    edit(model, write_when_restored)
+    assert "WriteFile (files) in the main graph" in refused(model)
+    assert not target.exists()
+    assert cnnlab.load(model, trust=True).num_classes == 10
+    assert target.exists()
+
+
+@pytest.mark.parametrize("how", ["restores another", "saves when restoring", "restores when called"])
+def test_savers_of_tensorflow_1_that_are_turned_are_refused(tmp_path, how):
+    model, _ = save_v1(tmp_path / "model")
+
+    def turn(meta_graph):
+        if how == "restores another":
+            main_node(meta_graph, "RestoreV2").input[0] = add_name(meta_graph.graph_def.node, "/somewhere/else")
+        elif how == "saves when restoring":
+            main_node(meta_graph, "RestoreV2").input.append("^" + main_node(meta_graph, "SaveV2").name)
+        else:
+            main_node(meta_graph, "MatMul").input.append("^" + main_node(meta_graph, "RestoreV2").name)
+
+    assert re.search(r"(Save|Restore)V2 \(files\) in the main graph", refused(edit(model, turn)))
+
+
+def test_tables_of_tensorflow_1_read_assets_alone(tmp_path):
+    (tmp_path / "words.txt").write_text("a\nb\n")
+    model, _ = save_v1(tmp_path / "model", tmp_path / "words.txt")
+    check_saved_model(model)
+
+    def when_called(meta_graph):  # where TensorFlow does not give it the path of the asset
+        main_node(meta_graph, "MatMul").input.append("^" + main_node(meta_graph, "InitializeTableFromTextFileV2").name)
+
+    def of_another(meta_graph):
+        name = add_name(meta_graph.graph_def.node, "/etc/hostname")
+        main_node(meta_graph, "InitializeTableFromTextFileV2").input[1] = name
+
+    for index, turn in enumerate([when_called, of_another]):
+        copy = shutil.copytree(model, tmp_path / f"copy{index}")
+        assert "InitializeTableFromTextFileV2 of a file that is not" in refused(edit(copy, turn))
+
+
+def test_what_keras_2_and_3_write_is_normal(tmp_path):
+    image = keras.Input(SIZE)
+    hidden = keras.layers.BatchNormalization()(keras.layers.Conv2D(2, 3)(image))
+    hidden = keras.layers.Dropout(0.5)(keras.layers.Rescaling(2.0)(keras.layers.GaussianNoise(0.1)(hidden)))
+    three = keras.Model(image, keras.layers.Dense(10, "softmax")(keras.layers.Flatten()(hidden)))
+    three.compile("adam", "sparse_categorical_crossentropy")
+    three.fit(IMAGES, np.zeros(2), verbose=0)
+    three.export(tmp_path / "three", verbose=False)
+    three.save(tmp_path / "three.keras")
+    three.save(tmp_path / "three.h5")
+    two = tf_keras.Sequential(
+        [
+            tf_keras.layers.InputLayer(SIZE),
+            tf_keras.layers.Conv2D(2, 3, kernel_regularizer="l2"),
+            tf_keras.layers.BatchNormalization(),
+            tf_keras.layers.Flatten(),
+            tf_keras.layers.Dropout(0.5),
+            tf_keras.layers.Dense(10, "softmax"),
+        ]
+    )
+    two.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    two.fit(IMAGES, np.zeros(2), verbose=0)
+    two.save(tmp_path / "two")
+    two.save(tmp_path / "two.h5")
+    for name, model in [("three", three), ("three.keras", three), ("three.h5", three), ("two", two), ("two.h5", two)]:
+        found = cnnlab.load(tmp_path / name).probabilities(IMAGES)
+        np.testing.assert_allclose(found, model.predict(IMAGES, verbose=0), rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+# --- damaged ones ---
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 0.5, 0.97])
+def test_a_truncated_graph_is_one_sentence(harmless, tmp_path, keep):
+    model = shutil.copytree(harmless, tmp_path / "model")
+    data = (model / "saved_model.pb").read_bytes()
+    (model / "saved_model.pb").write_bytes(data[: int(keep * len(data)) if isinstance(keep, float) else keep])
+    with pytest.raises(CnnlabError, match=r"cannot be read: .*saved_model.pb") as caught:
+        cnnlab.load(model)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "corrupted", "missing", "index"])
+def test_damaged_variables_are_one_sentence(tmp_path, damage):
+    model = save(tmp_path / "model", module=WithVariable())
+    data = model / "variables" / "variables.data-00000-of-00001"
+    if damage == "missing":
+        data.unlink()
+    elif damage == "truncated":
+        data.write_bytes(data.read_bytes()[:10])
+    elif damage == "corrupted":
+        data.write_bytes(bytes(255 - byte for byte in data.read_bytes()))
+    else:
+        (model / "variables" / "variables.index").write_bytes(b"\0" * 40)
+    with pytest.raises(CnnlabError, match=r"the SavedModel in .* cannot be read") as caught:
+        cnnlab.load(model)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 1
+
+
+# --- Keras files ---
+
+
+def network(*layers) -> keras.Model:
+    return keras.Sequential([keras.Input(SIZE), *layers, keras.layers.Flatten(), keras.layers.Dense(10, name="out")])
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_lambda_layers_are_refused_before_they_run(tmp_path, suffix):
+    target = tmp_path / "spoils"
+    code = f"lambda x: (__import__('pathlib').Path({str(target)!r}).write_text('seized'), x)[1]"
+    inner = keras.Sequential([keras.Input(SIZE), keras.layers.Lambda(eval(code), SIZE, name="helper")], name="inner")
+    path = tmp_path / f"model{suffix}"
+    network(inner).save(path)
+    target.unlink(missing_ok=True)
+    message = refused(path)
+    assert "the layer 'helper' is a Lambda layer" in message
+    assert not target.exists()
+    assert cnnlab.load(path, trust=True).num_classes == 10
+    assert target.exists()
+
+
+def test_lambda_layers_of_keras_2_are_refused(tmp_path):
+    inner = [tf_keras.layers.InputLayer(SIZE), tf_keras.layers.Lambda(lambda x: x, name="helper")]
+    model = tf_keras.Sequential([*inner, tf_keras.layers.Flatten(), tf_keras.layers.Dense(10)])
+    model.save(tmp_path / "model.h5")
+    assert "the layer 'helper' is a Lambda layer" in refused(tmp_path / "model.h5")
+
+
+class Unknown(keras.layers.Layer):
+    def call(self, images):
+        return images
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_unknown_classes_are_refused_and_registered_ones_are_not(tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    network(Unknown(name="odd")).save(path)
+    assert "the layer 'odd' is of the unknown class 'Unknown'" in refused(path)
+    with keras.saving.custom_object_scope({"Unknown": Unknown}):
+        assert cnnlab.load(path).num_classes == 10
+
+
+def rewrite(path: Path, change) -> Path:
+    """Change the configuration in a ``.keras`` file."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    configuration = json.loads(members["config.json"])
+    change(configuration)
+    members["config.json"] = json.dumps(configuration).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "says"),
+    [
+        ("os", "system", "unknown class 'system' of os"),
+        ("subprocess", "Popen", "unknown class 'Popen' of subprocess"),
+        ("keras.utils", "get_file", "unknown class 'get_file' of keras.utils"),
+        ("keras.config", "enable_unsafe_deserialization", "unknown class 'enable_unsafe_deserialization'"),
+        ("keras.models", "load_model", "unknown class 'load_model'"),
+        ("keras.layers", "TFSMLayer", "loads another SavedModel"),
+        ("keras.layers", "TorchModuleWrapper", "unpickles"),
+        ("keras.src.saving.serialization_lib", "SafeModeScope", "unknown class 'SafeModeScope'"),
+    ],
+)
+def test_classes_and_functions_that_are_no_part_of_a_model_are_refused(tmp_path, module, name, says):
+    network().save(tmp_path / "model.keras")
+
+    def change(configuration):
+        configuration["config"]["layers"][1] |= {"module": module, "class_name": name, "registered_name": None}
+
+    assert says in refused(rewrite(tmp_path / "model.keras", change))
+
+
+@pytest.mark.parametrize(("module", "name"), [("os", "system"), ("keras.utils", "get_file"), ("builtins", "exec")])
+def test_functions_by_name_are_refused(tmp_path, module, name):
+    network().save(tmp_path / "model.keras")
+
+    def change(configuration):
+        function = {"module": module, "class_name": "function", "config": name, "registered_name": name}
+        configuration["config"]["layers"][2]["config"]["activation"] = function
+
+    says = refused(rewrite(tmp_path / "model.keras", change))
+    assert f"the layer 'out' uses the unknown function {name!r} of {module}" in says
+
+
+def test_a_python_lambda_as_an_activation_is_refused(tmp_path):
+    network().save(tmp_path / "model.keras")
+
+    def change(configuration):
+        function = {"class_name": "__lambda__", "config": {"value": ["4wE=", None, None]}}
+        configuration["config"]["layers"][2]["config"]["activation"] = function
+
+    assert "the layer 'out' holds a Python lambda" in refused(rewrite(tmp_path / "model.keras", change))
+
+
+def test_a_vocabulary_file_is_not_followed(tmp_path):
+    network().save(tmp_path / "model.keras")
+
+    def change(configuration):
+        lookup = {"name": "words", "vocabulary": "/etc/hostname", "max_tokens": None}
+        configuration["config"]["layers"].insert(
+            1, {"module": "keras.layers", "class_name": "StringLookup", "config": lookup, "registered_name": None}
+        )
+
+    assert "the layer 'words' reads the file '/etc/hostname'" in refused(rewrite(tmp_path / "model.keras", change))
+
+
+@pytest.mark.parametrize("name", ["../evil.txt", "/tmp/evil.txt", "assets/../../evil.txt", "..\\evil.txt", "C:\\x"])
+def test_archives_whose_names_lead_out_are_refused(tmp_path, name):
+    network().save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras", "a") as archive:
+        archive.writestr(name, "seized")
+    with pytest.raises(CnnlabError, match="leads out of the archive"):
+        cnnlab.load(tmp_path / "model.keras")
+    assert not list(tmp_path.parent.glob("evil*"))
+
+
+def test_archives_that_are_bombs_are_refused(tmp_path):
+    network().save(tmp_path / "model.keras")
+    with (
+        zipfile.ZipFile(tmp_path / "model.keras", "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("assets/zeros", "w") as member,
+    ):
+        for _ in range(65):
+            member.write(bytes(1 << 20))
+    with pytest.raises(CnnlabError, match=r"'assets/zeros' in it would grow from [\d,]+ to 68,157,440 bytes"):
+        cnnlab.load(tmp_path / "model.keras")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_archives_with_a_name_twice_are_refused(tmp_path):
+    network().save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras", "a") as archive:
+        archive.writestr("config.json", "{}")
+    with pytest.raises(CnnlabError, match=r"'config.json' twice"):
+        cnnlab.load(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("how", ["link", "external", "virtual"])
+def test_weights_that_lie_in_other_files_are_refused(tmp_path, how):
+    path = tmp_path / "model.h5"
+    network().save(path)
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["values"] = np.ones(10, np.float32)
+    with h5py.File(path, "a") as file:
+        if how == "link":
+            file["model_weights/away"] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "values")
+        elif how == "external":
+            file.create_dataset("away", (10,), np.float32, external=[(str(tmp_path / "secret.h5"), 0, 40)])
+        else:
+            layout = h5py.VirtualLayout((10,), np.float32)
+            layout[:] = h5py.VirtualSource(str(tmp_path / "secret.h5"), "values", (10,))
+            file.create_virtual_dataset("away", layout)
+    message = refused(path)
+    assert "secret.h5" in message
+    assert "outside it" in message
+    network().save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras", "a") as archive:
+        archive.write(path, "more.h5")
+    assert "secret.h5" in refused(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("keep", [0, 100, 0.5, 0.99])
+def test_truncated_keras_files_are_one_sentence(tmp_path, suffix, keep):
+    path = tmp_path / f"model{suffix}"
+    network().save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(keep * len(data)) if isinstance(keep, float) else keep])
+    with pytest.raises(CnnlabError, match="cannot be read as a Keras model") as caught:
+        cnnlab.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_alone_are_no_model(tmp_path):
+    network().save_weights(tmp_path / "a.weights.h5")
+    with pytest.raises(CnnlabError, match="holds weights without a model"):
+        check_keras_file(tmp_path / "a.weights.h5")
+
+
+def test_a_configuration_nested_too_deep_is_one_sentence(tmp_path):
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("config.json", "[" * 100_000 + "]" * 100_000)
+    with pytest.raises(CnnlabError, match="nested too deep"):
+        cnnlab.load(tmp_path / "model.keras")
+
+
+# --- the command ---
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory) -> tuple[Path, Path]:
+    """A model that writes a file when it is called, and the file."""
+    folder = tmp_path_factory.mktemp("writer")
+    return save(folder / "model", write(folder / "spoils")), folder / "spoils"
+
+
+@pytest.fixture
+def dataset(tmp_path) -> Path:
+    labels = np.arange(4)
+    np.savez(tmp_path / "data.npz", x_train=IMAGES, y_train=labels[:2], x_test=IMAGES, y_test=labels[:2])
+    return tmp_path / "data.npz"
+
+
+def words_of(command: str, model: Path, dataset: Path, folder: Path) -> list[object]:
+    np.save(folder / "image.npy", IMAGES[0])
+    return {
+        "analyze": ["analyze", "occlusion", "--model", model, "--image", folder / "image.npy", "--out", folder / "out"],
+        "evaluate": ["evaluate", "--model", model, "--dataset", dataset],
+        "summary": ["summary", model],
+        "inspect": ["inspect", model],
+    }[command]
+
+
+@pytest.mark.parametrize("command", ["analyze", "evaluate", "summary", "inspect"])
+def test_commands_refuse_unless_told_to_trust(writer, dataset, tmp_path, command):
+    model, target = writer
+    words = [str(word) for word in words_of(command, model, dataset, tmp_path)]
+    refused = CliRunner().invoke(cli, words)
+    assert isinstance(refused.exception, CnnlabError)
+    assert "WriteFile (files)" in str(refused.exception)
+    assert not target.exists()
+    trusted = CliRunner().invoke(cli, [*words, "--trust"])
+    assert trusted.exception is None, trusted.exception
+    target.unlink(missing_ok=True)
+
+
+def test_verify_trusts_only_when_told_whatever_the_record_says(writer, harmless, tmp_path):
+    model, target = writer
+    cnnlab.analyze("occlusion", cnnlab.load(harmless), IMAGES).save(tmp_path / "result")
+    record = tmp_path / "result" / "result.json"
+    said = json.loads(record.read_text())
+    said["model"] |= {"path": str(model), "kind": "savedmodel", "about": {"trust": True}}
+    record.write_text(json.dumps(said))
+    refused = CliRunner().invoke(cli, ["verify", str(tmp_path / "result")])
+    assert isinstance(refused.exception, CnnlabError)
+    assert "WriteFile (files)" in str(refused.exception)
+    assert not target.exists()
+    trusted = CliRunner().invoke(cli, ["verify", str(tmp_path / "result"), "--trust"])
+    assert not isinstance(trusted.exception, CnnlabError)
+    target.unlink(missing_ok=True)
+
+
+def test_what_is_remembered_of_a_model_cannot_make_it_trusted(writer, tmp_path):
+    model, target = writer
+    copy = shutil.copytree(model, tmp_path / "model")
+    (copy / "cnnlab.json").write_text(json.dumps({"schema": 1, "trust": True}))
+    with pytest.raises(CnnlabError):
+        cnnlab.load(copy)
+    assert not target.exists()
+
+
+def test_the_command_says_so_in_one_sentence_with_status_1(writer, cnnlab_command):
+    model, target = writer
+    done = cnnlab_command("summary", model)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "WriteFile (files)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not target.exists()
