@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,12 +75,13 @@ class Report:
         }
 
 
-def reverify(directory: str | os.PathLike[str], model: Any = None) -> Report:
+def reverify(directory: str | os.PathLike[str], model: Any = None, *, trust: bool = False) -> Report:
     """Check every claim of a saved result, from its files and its model alone.
 
     Args:
         directory: What ``cnnlab analyze NAME --out DIR`` wrote.
         model: The model; by default the one that the record names.
+        trust: As for :func:`cnnlab.load`; the record has no say in it.
 
     Raises:
         CnnlabError: There is no result, its record cannot be read, or there is no model to hold it against.
@@ -89,11 +90,19 @@ def reverify(directory: str | os.PathLike[str], model: Any = None) -> Report:
 
     source = Path(directory)
     record = read_record(source)
-    about = record.get("model", {}).get("about") or {}
-    classifier = load(model if model is not None else _model_of(source, record), **about)
+    named = model if model is not None else _model_of(source, record)
+    classifier = load(named, **_about(record), trust=trust)
     return Report(
         directory=source, record=record, model=classifier, findings=list(_findings(source, record, classifier))
     )
+
+
+def _about(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the record says of its model, and nothing else that opening it could be told."""
+    from cnnlab.classifier.about import About
+
+    said = record.get("model", {}).get("about")
+    return {field.name: said[field.name] for field in fields(About) if field.name in said} if said else {}
 
 
 def _model_of(source: Path, record: Mapping[str, Any]) -> Path:

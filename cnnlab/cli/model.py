@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
 
 
+TRUST = "Open the model also when that can run code or reach files: it comes from someone you trust."
+
+
 class Bytes(click.ParamType[int]):
     """An amount of memory: ``512M``, ``2G``, or a number of bytes."""
 
@@ -88,11 +91,7 @@ def model_option() -> click.Option:
 
 def trust_option() -> click.Option:
     """Make the option ``--trust``."""
-    return click.Option(
-        ["--trust"],
-        is_flag=True,
-        help="Open the model also when that can run code or reach files: it comes from someone you trust.",
-    )
+    return click.Option(["--trust"], is_flag=True, help=TRUST)
 
 
 def about_options() -> list[click.Parameter]:

@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from cnnlab.cli.completion import architecture_names, model_paths
+from cnnlab.cli.model import TRUST
 from cnnlab.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 @click.command()
 @click.argument("model", metavar="[MODEL|ARCHITECTURE]", required=False, shell_complete=_complete)
 @click.option("--batch-norm", is_flag=True, help="Build the architecture with batch normalisation.")
+@click.option("--trust", is_flag=True, help=TRUST)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout and nothing else there.")
-def summary(model: str | None, batch_norm: bool, as_json: bool) -> None:
+def summary(model: str | None, batch_norm: bool, trust: bool, as_json: bool) -> None:
     """Tell what a model is made of: sizes, parameters, units and multiply-adds of each layer.
 
     MODEL is a run folder or the name of a run, a SavedModel folder or a .keras file; by default the newest run.
@@ -54,7 +56,7 @@ def summary(model: str | None, batch_norm: bool, as_json: bool) -> None:
 
     from cnnlab.classifier.summary import summarize
 
-    name, classifier = _open(path, architecture, batch_norm)
+    name, classifier = _open(path, architecture, batch_norm, trust)
     found = summarize(classifier)
     if as_json:
         facts = {"model": name, "kind": classifier.kind if path else "architecture", **found.to_json()}
@@ -95,13 +97,13 @@ def _find(word: str | None, batch_norm: bool) -> tuple[Path | None, str]:
     raise UsageError(f"there is no model and no architecture {word!r}. {did_you_mean(word, [*known, *names])}")
 
 
-def _open(path: Path | None, architecture: str, batch_norm: bool) -> tuple[str, Classifier]:
+def _open(path: Path | None, architecture: str, batch_norm: bool, trust: bool) -> tuple[str, Classifier]:
     from cnnlab.classifier import load
     from cnnlab.cli.progress import status
 
     if path is not None:
         with status("Opening the model"):
-            return str(path), load(path)
+            return str(path), load(path, trust=trust)
     from cnnlab import training
     from cnnlab.plugins import registry
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cnnlab.cli.completion import model_paths
+from cnnlab.cli.model import TRUST
 
 if TYPE_CHECKING:
     from cnnlab.analysis.reverify import Report
@@ -25,9 +26,10 @@ STYLES = {"holds": "green", "fails": "bold red", "note": "yellow", "not checked"
     shell_complete=model_paths,
     help="Hold it against this model. [default: the one that result.json names]",
 )
+@click.option("--trust", is_flag=True, help=TRUST)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, or gpu:0.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON on stdout and nothing else there.")
-def verify(directory: Path, model: Path | None, device: str, as_json: bool) -> int:
+def verify(directory: Path, model: Path | None, trust: bool, device: str, as_json: bool) -> int:
     """Verify a saved result: read it, its images and its model afresh, and check every claim in it.
 
     DIR is what `cnnlab analyze NAME --out DIR` wrote. Adversarial images are run through the model again, from the
@@ -38,7 +40,7 @@ def verify(directory: Path, model: Path | None, device: str, as_json: bool) -> i
     from cnnlab.cli.progress import status
 
     with use_device(device), status("Verifying"):
-        report = reverify(directory, model)
+        report = reverify(directory, model, trust=trust)
     if as_json:
         sys.stdout.write(json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n")
     else:

@@ -30,7 +30,7 @@ HOST = "cnnlab"
 """The distribution whose plugins are built in."""
 
 HOST_OPTIONS = frozenset(
-    {"model", "signature", "output", "input-range", "class-names", "trust", "memory"}
+    {"model", "signature", "output", "input-range", "class-names", "layout", "trust", "memory"}
     | {"image", "label", "fit", "invert", "strict", "dataset", "split", "index", "limit"}
     | {"out", "seed", "device", "json", "fail-under", "help"}
 )
