@@ -39,10 +39,10 @@ demo: $(VENV)/.installed
 		runs/demo/analyses/occlusion/result.json | sed 's/^/  /'
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not full"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not full"
 
 test-full: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
