@@ -1,4 +1,4 @@
-"""FGSM and PGD of 40 steps on MNIST test images: cnnlab's engine beside Foolbox, ART and CleverHans, one model for all."""
+"""FGSM and PGD of 40 steps: cnnlab's engine beside Foolbox, ART and CleverHans, one model for all."""
 
 from __future__ import annotations
 
