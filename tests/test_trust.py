@@ -619,7 +619,9 @@ class Unknown(keras.layers.Layer):
 def test_unknown_classes_are_refused_and_registered_ones_are_not(tmp_path, suffix):
     path = tmp_path / f"model{suffix}"
     network(Unknown(name="odd")).save(path)
-    assert "the layer 'odd' is of the unknown class 'Unknown'" in refused(path)
+    message = refused(path)
+    assert "the layer 'odd' is of the unknown class 'Unknown'" in message
+    assert "register it in Python" in message
     with keras.saving.custom_object_scope({"Unknown": Unknown}):
         assert cnnlab.load(path).num_classes == 10
 

@@ -9,6 +9,7 @@ them, in one sentence that names the layer. Keras' safe mode is on all the same.
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -51,6 +52,11 @@ _SPACES = (
 )
 """Where Keras keeps what a model's configuration may name."""
 
+REGISTER = (
+    "If it is your own, register it in Python (keras.saving.register_keras_serializable) before cnnlab.load; or have the "
+    "model written as a SavedModel (model.export), which needs no classes. "
+)
+
 
 def check_keras_file(path: Path) -> None:
     """Refuse a Keras file that brings code, names files, or is an archive with a trap. Nothing of it is built.
@@ -70,7 +76,7 @@ def check_keras_file(path: Path) -> None:
     for layer, why in _offences(configuration, legacy, ""):
         raise CnnlabError(
             f"{path} was not opened: {f'the layer {layer!r}' if layer else 'it'} {why}, so that opening it could run "
-            f"code that is not Keras' own. {WAY_OUT}"
+            f"code that is not Keras' own. {REGISTER if ' unknown ' in why else ''}{WAY_OUT}"
         )
 
 
@@ -173,8 +179,8 @@ def _read_archive(path: Path) -> Any:
             configuration = json.loads(archive.read("config.json"))
             for name in sorted(names):
                 if name.endswith((".h5", ".hdf5")):
-                    with archive.open(name) as member:
-                        _check_links(path, member)
+                    # In memory, as Keras reads them: seeking back in a member starts it anew.
+                    _check_links(path, io.BytesIO(archive.read(name)))
     except (OSError, ValueError, zipfile.BadZipFile, RecursionError, EOFError, KeyError) as error:
         raise _unreadable(path, error) from error
     return configuration
