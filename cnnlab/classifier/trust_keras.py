@@ -53,8 +53,8 @@ _SPACES = (
 """Where Keras keeps what a model's configuration may name."""
 
 REGISTER = (
-    "If it is your own, register it in Python (keras.saving.register_keras_serializable) before cnnlab.load; or have the "
-    "model written as a SavedModel (model.export), which needs no classes. "
+    "If it is your own, register it in Python (keras.saving.register_keras_serializable) before cnnlab.load; or have "
+    "the model written as a SavedModel (model.export), which needs no classes. "
 )
 
 
