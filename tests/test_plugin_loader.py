@@ -220,3 +220,47 @@ def test_a_plugin_that_fails_while_running_is_named_with_its_version(cnnlab_comm
     debug = cnnlab_command("analyze", "unlucky", "--model", trained_run.path, env=env | {"CNNLAB_DEBUG": "1"})
     assert "Traceback" in debug.stderr
     assert "ZeroDivisionError" in debug.stderr
+
+
+def test_a_deprecation_reaches_the_author_in_tests_and_no_user(cnnlab_command, install_plugin, monkeypatch):
+    """How hooks go: pluggy warns whoever implements one that is announced for removal, as a DeprecationWarning."""
+    import types
+
+    import pluggy
+
+    from cnnlab.plugins import hookspecs, registry
+
+    hookspec = pluggy.HookspecMarker(hookspecs.PROJECT)
+    going = DeprecationWarning("cnnlab_datasets will be removed in cnnlab 2.0")
+    specs = types.ModuleType("specs")
+    for name in ("cnnlab_analyses", "cnnlab_architectures"):
+        setattr(specs, name, getattr(hookspecs, name))
+    specs.PROJECT = hookspecs.PROJECT
+    specs.cnnlab_datasets = hookspec(warn_on_impl=going)(lambda: None)
+    monkeypatch.setattr(registry, "hookspecs", specs)
+    author = types.ModuleType("author")
+    author.cnnlab_datasets = pluggy.HookimplMarker(hookspecs.PROJECT)(lambda: iter(()))
+    with pytest.warns(DeprecationWarning, match="will be removed"):
+        assert not list(registry._ask(author))
+
+    old = "import warnings\nwarnings.warn('old ways', DeprecationWarning)\n" + GOOD.replace("NAME", "old")
+    done = cnnlab_command("plugins", "list", env=install_plugin("cnnlab-old", old))
+    assert done.returncode == 0
+    assert "old" in done.stdout
+    assert done.stderr == ""
+
+
+def test_entry_points_are_read_once(monkeypatch):
+    import importlib.metadata
+
+    from cnnlab.plugins import registry
+
+    reads = []
+    original = importlib.metadata.distributions
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda **kw: reads.append(kw) or original(**kw))
+    registry.plugins.cache_clear()
+    for _ in range(3):
+        registry.plugins()
+        registry.analyses()
+        registry.datasets()
+    assert len(reads) == 1
