@@ -149,7 +149,7 @@ def test_one_fused_operation_is_told_apart_too():
             return tf.reshape(normal, (-1, 16)) @ kernel
 
     frozen = freeze(Plain().serve.get_concrete_function())
-    found = read_layers(frozen, frozen.outputs[0])
+    found = read_layers(frozen, frozen.outputs["output_0"])
     (normalisation,) = (layer for layer in found if layer.kind == "BatchNorm")
     assert (normalisation.parameters, normalisation.statistics) == (16, 8)
 
@@ -184,25 +184,39 @@ def test_groups_divide_the_multiply_adds():
         return tf.nn.conv2d(images, kernel, 1, "VALID")
 
     frozen = freeze(grouped.get_concrete_function())
-    (layer,) = read_layers(frozen, frozen.outputs[0])
+    (layer,) = read_layers(frozen, frozen.outputs["output_0"])
     counted = int(np.sum(layers.Conv2D(4, 3, groups=2, **ONES)(np.ones((1, 9, 8, 6), np.float32))))
     assert layer.multiply_adds == counted == 7 * 6 * 3 * 3 * 6 * 4 // 2
 
 
-def test_what_a_function_hides_is_unknown_and_not_zero():
+def test_what_a_compiled_function_computes_counts():
     kernel = tf.Variable(tf.ones((3, 3, 3, 4)))
 
     @tf.function(jit_compile=True)
-    def hidden(images, kernel):
+    def compiled(images, kernel):
         return tf.nn.conv2d(images, kernel, 1, "VALID")
 
     @tf.function(input_signature=[tf.TensorSpec((None, 9, 8, 3))])
     def model(images):
-        return hidden(images, kernel)
+        return compiled(images, kernel)
 
     frozen = freeze(model.get_concrete_function())
-    (layer,) = read_layers(frozen, frozen.outputs[0])
-    assert (layer.parameters, layer.multiply_adds) == (3 * 3 * 3 * 4, None)
+    (layer,) = read_layers(frozen, frozen.outputs["output_0"])
+    assert (layer.parameters, layer.multiply_adds) == (3 * 3 * 3 * 4, 7 * 6 * 3 * 3 * 3 * 4)
+
+
+def test_what_a_loop_hides_is_unknown_and_not_zero():
+    kernel = tf.Variable(tf.ones((3, 3, 3, 3)))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 9, 8, 3))])
+    def model(images):
+        for _ in tf.range(3):
+            images = tf.nn.conv2d(images, kernel, 1, "SAME")
+        return images
+
+    frozen = freeze(model.get_concrete_function())
+    (layer,) = read_layers(frozen, frozen.outputs["output_0"])
+    assert (layer.parameters, layer.multiply_adds) == (3 * 3 * 3 * 3, None)
 
 
 def test_products_with_padding_count():

@@ -73,13 +73,56 @@ def freeze(concrete: Any) -> Frozen:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
-    definition = frozen.graph.as_graph_def()
-    for node in _nodes(definition):
-        if "_gradient_op_type" in node.attr:
-            del node.attr["_gradient_op_type"]
     names = _output_names(concrete.structured_outputs, len(frozen.outputs))
+    definition = _unmarked(frozen.graph.as_graph_def())
+    if any(node.op in _CALLS for node in definition.node):
+        tensors = [tensor.name for tensor in (frozen.inputs[0], *frozen.outputs)]
+        frozen = convert_variables_to_constants_v2(_wrapped(definition, *tensors), lower_control_flow=False)
+        definition = _unmarked(frozen.graph.as_graph_def())
     outputs = {name: tensor.name for name, tensor in zip(names, frozen.outputs, strict=True)}
     return _imported(definition, frozen.inputs[0].name, outputs)
+
+
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+
+
+_MARKS = ("_gradient_op_type", "_noinline", "_XlaMustCompile")
+
+
+def _unmarked(definition: Any) -> Any:
+    """Take off what keeps a graph from being inlined or differentiated: the marks of compilers and of gradients.
+
+    Keras compiles grouped convolutions by themselves, as functions that say not to be inlined. A function that changes
+    gets another name: TensorFlow keeps those it has met.
+    """
+    renamed = {}
+    for function in definition.library.function:
+        if sum(_unmark(marked) for marked in (function, *function.node_def)):
+            renamed[function.signature.name] = f"{function.signature.name}_unmarked"
+    for node in definition.node:
+        _unmark(node)
+    for function in definition.library.function:
+        function.signature.name = renamed.get(function.signature.name, function.signature.name)
+    for value in [value for node in _nodes(definition) for value in node.attr.values()]:
+        for named in [value.func] if value.HasField("func") else value.list.func:
+            named.name = renamed.get(named.name, named.name)
+    return definition
+
+
+def _unmark(marked: Any) -> bool:
+    found = [mark for mark in _MARKS if mark in marked.attr]
+    for mark in found:
+        del marked.attr[mark]
+    return bool(found)
+
+
+def _wrapped(definition: Any, image: str, *outputs: str) -> Any:
+    """A concrete function, again, of a graph."""
+    import tensorflow as tf
+
+    function = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(definition, name=""), [])
+    tensor = function.graph.get_tensor_by_name
+    return function.prune(tensor(image), [tensor(name) for name in outputs])
 
 
 def _output_names(structure: Any, count: int) -> list[str]:
