@@ -8,12 +8,13 @@ from the image to the logits, so that a layer with a built-in activation ends af
 from __future__ import annotations
 
 import math
-import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from cnnlab.classifier.naming import author_names, called, is_of_keras_2, layer_scope
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,11 +60,8 @@ KINDS = {
 
 # Operations that belong to the layer before them where a graph has no scopes to tell.
 _CONTINUES = {"BiasAdd", "AddV2", "Add", "Identity", "Shape", "StridedSlice", "Pack", "Squeeze", "Cast", "Reshape"}
+_HIDING = ("PartitionedCall", "While", "If", "Case")
 _ABOUT_SHAPE = {"Shape", "StridedSlice", "Pack", "Size", "Rank", "Prod", "GatherV2"}
-
-# Scopes that a framework opens inside a layer, and those of function calls around the whole model.
-_INNER = re.compile(r"(batchnorm|moments|dropout|convolution|depthwise|Gelu|separable_conv2d|Tensordot)(_\d+)?")
-_CALLS = re.compile(r"((Stateful)?PartitionedCall|Func|serving_default)(_\d+)?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +83,7 @@ class Layer:
         multiply_adds: Multiplications with a kernel entry, each with its addition, for one image: of a convolution
             outputs x kernel height x kernel width x input channels / groups, of a dense layer inputs x outputs.
             Products with padding count; biases and everything elementwise do not. 0 where there is no kernel; None
-            where the size is open, or the layer is a function that could not be looked into.
+            where the size is open, or the layer is a loop or a function that could not be looked into.
         constants: The names in the graph of the constants that hold its parameters.
     """
 
@@ -135,29 +133,67 @@ class _Reading:
 
     def layers(self) -> tuple[Layer, ...]:
         """Describe each group of operations that does more than pass its input on."""
-        groups = self._groups()
-        names = author_names(list(groups))
-        described = (self._layer(names[scope], operations) for scope, operations in groups.items())
+        pieces = self._pieces()
+        described = (self._layer(name, found) for name, found in zip(self._names(pieces), pieces, strict=True))
         return tuple(layer for layer in described if layer is not None)
 
-    def _groups(self) -> dict[str, list[Any]]:
-        """Group the path by scope; without scopes (plain TensorFlow), each telling operation begins a layer."""
-        groups: dict[str, list[Any]] = {}
-        counts: Counter[str] = Counter()
-        current = ""
+    def _pieces(self) -> list[list[Any]]:
+        """Divide the path by scope, in the order of first operations.
+
+        A scope that computation leaves and comes back to is several pieces: a layer that is called again, or a model
+        that computes something itself between its layers. Without scopes (plain TensorFlow), each telling operation
+        begins a piece.
+        """
+        pieces: list[list[Any]] = []
+        current: dict[str, int] = {}
+        behind: dict[str, int] = defaultdict(int)  # of each operation, as bits, the pieces that it depends on
         for operation in self.path:
+            for tensor in operation.inputs:
+                behind[operation.name] |= behind[tensor.op.name]
             if operation.type in _ABOUT_SHAPE or operation.type == "Identity":
                 continue
             scope = layer_scope(operation.name)
-            if not scope:
-                noun = WEIGHTED.get(operation.type) or KINDS.get(operation.type, operation.type)
-                if operation.type not in _CONTINUES or not current:
-                    counts[noun] += 1
-                    current = f"{noun.lower()}_{counts[noun]}"
-                scope = current
-            groups.setdefault(scope, []).append(operation)
+            if scope not in current or self._begins(operation, scope, pieces[current[scope]], current[scope], behind):
+                current[scope] = len(pieces)
+                pieces.append([])
+            pieces[current[scope]].append(operation)
+            behind[operation.name] |= 1 << current[scope]
         # A model that computes in another precision converts the image outside all layers: that is no layer.
-        return {scope: found for scope, found in groups.items() if any(op.type != "Cast" for op in found)}
+        return [piece for piece in pieces if any(op.type != "Cast" for op in piece)]
+
+    def _begins(self, operation: Any, scope: str, piece: list[Any], index: int, behind: dict[str, int]) -> bool:
+        """Whether an operation begins another piece of its scope."""
+        if not scope:
+            return operation.type not in _CONTINUES
+        if operation.type in WEIGHTED:
+            kernels = [self._kernel_source(other) for other in piece if other.type in WEIGHTED]
+            if self._kernel_source(operation) in kernels:
+                return True
+        sources = [_origin(tensor) for tensor in operation.inputs]
+        return any(behind[source.name] >> index & 1 and layer_scope(source.name) != scope for source in sources)
+
+    def _kernel_source(self, operation: Any) -> str:
+        tensor = operation.inputs[1]
+        while tensor.op.type in ("Identity", "Cast", "Transpose"):
+            tensor = tensor.op.inputs[0]
+        name: str = tensor.op.name
+        return name
+
+    def _names(self, pieces: list[list[Any]]) -> list[str]:
+        """Name pieces after their scopes; what a scope around other layers computes itself, after what it is."""
+        scopes = [layer_scope(piece[0].name) for piece in pieces]
+        exact = is_of_keras_2(operation.name for operation in self._frozen.graph.get_operations())
+        known = author_names(list(dict.fromkeys(filter(None, scopes))), exact=exact)
+        taken, counts, names = set(known.values()), Counter[str](), []
+        for index, (scope, piece) in enumerate(zip(scopes, pieces, strict=True)):
+            own = known.get(scope, "")
+            around = any(other.startswith(f"{scope}/") for other in scopes)
+            if own and not (around and scope in scopes[index + 1 :]):
+                counts[scope] += not around
+                names.append(called(own, max(1, counts[scope]), taken))
+            else:
+                names.append(_counted(f"{own}/{_noun(piece)}".lstrip("/"), counts, taken))
+        return names
 
     def _layer(self, name: str, operations: list[Any]) -> Layer | None:
         data = [operation for operation in operations if operation.outputs]
@@ -180,8 +216,8 @@ class _Reading:
             multiply_adds=_sum(
                 _multiply_adds(op, kernel.shape, input_shape) if kernel is not None else None
                 for op in data
-                # A function that could not be inlined hides what it computes.
-                if (kernel := kernels.get(op.name)) is not None or op.type.endswith("PartitionedCall")
+                # A loop, a branch or a function that could not be inlined hides what it computes.
+                if (kernel := kernels.get(op.name)) is not None or op.type.endswith(_HIDING)
             ),
             constants=tuple(stored),
         )
@@ -262,6 +298,26 @@ class _Reading:
         return any(operation.type == "Rsqrt" for operation in self._sources([tensor]))
 
 
+def _origin(tensor: Any) -> Any:
+    """The operation that a tensor comes of, past those that pass it on."""
+    while tensor.op.type == "Identity":
+        tensor = tensor.op.inputs[0]
+    return tensor.op
+
+
+def _noun(operations: Sequence[Any]) -> str:
+    telling = next((op for op in operations if op.type not in _CONTINUES), operations[0])
+    return (WEIGHTED.get(telling.type) or KINDS.get(telling.type, telling.type)).lower()
+
+
+def _counted(noun: str, counts: Counter[str], taken: set[str]) -> str:
+    """The next of ``relu_1``, ``relu_2`` and so on that no author has used."""
+    while True:
+        counts[noun] += 1
+        if f"{noun}_{counts[noun]}" not in taken:
+            return f"{noun}_{counts[noun]}"
+
+
 def _shape(tensor: Any) -> tuple[int | None, ...]:
     return tuple(tensor.shape.as_list()[1:]) if tensor.shape.rank else ()
 
@@ -305,37 +361,3 @@ def _kind(data: list[Any], weighted: Any) -> str:
         return "BatchNorm"
     types = {operation.type for operation in data}
     return next((kind for kind_of, kind in KINDS.items() if kind_of in types), data[-1].type)
-
-
-def layer_scope(operation: str) -> str:
-    """Return the scope of the layer that an operation belongs to; empty where its name has none.
-
-    >>> layer_scope("StatefulPartitionedCall/sequential_1/bn1_1/batchnorm/mul_1")
-    'sequential_1/bn1_1'
-    >>> layer_scope("Conv2D")
-    ''
-    """
-    parts = [part for part in operation.split("/")[:-1] if part and not _CALLS.fullmatch(part)]
-    while parts and _INNER.fullmatch(parts[-1]):
-        parts.pop()
-    return "/".join(parts)
-
-
-def author_names(scopes: Sequence[str]) -> dict[str, str]:
-    """Give each scope the name its author gave the layer.
-
-    The scopes that all layers share (``sequential_1/``) are dropped, and so is the number that Keras 3 adds to every
-    layer when it traces a model (``conv1_1``), as long as names stay unique.
-
-    >>> author_names(["sequential_1/conv1_1", "sequential_1/fc1_1"])
-    {'sequential_1/conv1_1': 'conv1', 'sequential_1/fc1_1': 'fc1'}
-    """
-    split = [scope.split("/") for scope in scopes]
-    shared = 0
-    while split and all(len(parts) > shared + 1 and parts[shared] == split[0][shared] for parts in split):
-        shared += 1
-    short = {scope: "/".join(parts[shared:]) for scope, parts in zip(scopes, split, strict=True)}
-    plain = {scope: re.sub(r"_1(?=/|$)", "", name) for scope, name in short.items()}
-    traced = all(re.search(r"_1(/|$)", name) for name in short.values())
-    unique = len(set(plain.values())) == len(plain)
-    return plain if traced and unique else short
