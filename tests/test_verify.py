@@ -712,12 +712,12 @@ def test_no_preflight_without_gradients_or_images(analysis, tiny_models):
     assert cnnlab.analyze("one", tiny_models.linear((8, 8, 1))).record["preflight"] is None
 
 
-def keras_model(last, *, scale=1.0):
+def keras_model(last, *, scale=1.0, first=()):
     """A dense layer of known weights, and what comes after it."""
     import keras
 
     dense = keras.layers.Dense(3, use_bias=False)
-    layers = [keras.Input((2, 2, 1)), keras.layers.Flatten(), dense, *last]
+    layers = [keras.Input((2, 2, 1)), *first, keras.layers.Flatten(), dense, *last]
     model = keras.Sequential(layers)
     dense.set_weights([scale * np.arange(12, dtype=np.float32).reshape(4, 3) ** 2 / 50])
     return cnnlab.load(model)
@@ -748,7 +748,11 @@ def test_probabilities_that_hide_their_softmax_are_a_reason():
         powers = keras.ops.exp(x - keras.ops.max(x, axis=1, keepdims=True))
         return powers / keras.ops.sum(powers, axis=1, keepdims=True)
 
-    hidden = keras_model([keras.layers.Lambda(softmax)], scale=100)
+    with pytest.raises(CnnlabError, match="saturated: 1 to the last digit"):
+        keras_model([keras.layers.Lambda(softmax)], scale=100)
+    # Sure to the last digit on white images, and not on the noise that it is opened with.
+    steep = keras.layers.Lambda(lambda x: x**40)
+    hidden = keras_model([keras.layers.Lambda(softmax)], scale=110, first=[steep])
     found = preflight(hidden, [(np.ones((2, 2, 2, 1), np.float32), np.array([-1, -1]))])
     assert found.zero == 2
     assert found.warning is not None
