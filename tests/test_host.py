@@ -81,7 +81,7 @@ def test_the_record_holds_everything_needed_to_repeat_it(analysis):
     assert record["schema"] == 1
     assert record["analysis"] == "one"
     assert record["params"] == {"size": 1}
-    assert record["model"] == {"path": "runs/one", "kind": "run", "digest": "abc"}
+    assert record["model"] == {"path": "runs/one", "kind": "run", "digest": "abc", "about": {}}
     assert [row["label"] for row in record["inputs"]] == [0, 1, 2, None]
     assert record["inputs"][0]["shape"] == [2, 3, 1]
     assert len({row["digest"] for row in record["inputs"]}) == 4

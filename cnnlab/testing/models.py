@@ -82,7 +82,7 @@ class TinyModels:
 
         from cnnlab.classifier import load
 
-        return load(keras.Sequential([keras.Input(shape), *layers]))
+        return load(keras.Sequential([keras.Input(shape), *layers]), input_range=(0, 1))
 
 
 def _drawn(seed: int) -> object:
