@@ -95,7 +95,7 @@ class Inspection:
 LOGITS = {
     "probabilities": "recovered: the argument of the softmax",
     "logits": "the output itself",
-    "sigmoid": "recovered: 0, and the argument of the sigmoid",
+    "sigmoid": "recovered: minus and plus half the argument of the sigmoid",
     "untraced probabilities": "not recovered: logarithms of the probabilities stand for them",
 }
 """How logits come of each kind of output."""

@@ -150,6 +150,8 @@ def _past_cast(image: Any) -> Any:
     if image.dtype.is_floating:
         return image
     users = image.consumers()
+    while len(users) == 1 and users[0].type == "Identity":
+        users = users[0].outputs[0].consumers()
     casts = [op for op in users if op.type == "Cast" and op.outputs[0].dtype.is_floating]
     return casts[0].outputs[0] if len(casts) == len(users) == 1 else image
 

@@ -37,15 +37,15 @@ class Output:
     def finish(self, values: Any) -> Any:
         """Make logits [N, K] of the values of the tensor :attr:`logits`.
 
-        A sigmoid's argument z is the logit of the second of two classes, the first having 0: their softmax is the
-        sigmoid. Probabilities become log-probabilities, whose softmax they are; in float64, where those next to 0 and 1
-        keep a difference.
+        A sigmoid's argument z becomes -z/2 and z/2, whose softmax has the sigmoid as its second value: so both classes
+        have gradients, which a constant 0 for the first had not. Probabilities become log-probabilities, whose softmax
+        they are; in float64, where those next to 0 and 1 keep a difference.
         """
         import tensorflow as tf
 
         if self.kind == "sigmoid":
-            values = tf.reshape(values, (-1, 1))
-            return tf.concat([tf.zeros_like(values), values], axis=1)
+            half = tf.reshape(values, (-1, 1)) / 2
+            return tf.concat([-half, half], axis=1)
         if self.kind == "untraced probabilities":
             return tf.math.log(tf.maximum(tf.cast(values, tf.float64), 1e-300))
         return tf.reshape(values, (-1, self.classes)) if values.shape.rank != 2 else values

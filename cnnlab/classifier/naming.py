@@ -18,6 +18,8 @@ _INNER = {
     "Conv2D": _BY_WAY_OF_THE_BATCH,
     "depthwise": _BY_WAY_OF_THE_BATCH,
     "separable_conv2d": rf"depthwise|{_BY_WAY_OF_THE_BATCH}",
+    "resize": r"Resize\w+|Cast",
+    "clip_by_value": r"Minimum|Maximum",
     "Gelu": r"mul|Neg|Erfc|Erf|add|truediv|Pow|Tanh|Sqrt|Cast",
     "Tensordot": r"MatMul|Reshape|transpose|concat|stack|Shape|GatherV2|Prod",
 }

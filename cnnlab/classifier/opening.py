@@ -72,7 +72,7 @@ def load(
     found = find_output(frozen.outputs, said.output)
     names = said.class_names or opened.facts.get("class_names")
     preparation = prepare(said, frozen.input, _trained_range(opened.facts))
-    _check_said(said, frozen, found)
+    _check_said(said, frozen, found, preparation)
     classifier = Classifier(
         frozen,
         found,
@@ -97,10 +97,10 @@ def _trained_range(facts: dict[str, Any]) -> tuple[float, float] | None:
     return (float(low), float(high))
 
 
-def _check_said(said: About, frozen: Frozen, found: Output) -> None:
+def _check_said(said: About, frozen: Frozen, found: Output, preparation: Preparation) -> None:
     if said.class_names is not None and len(said.class_names) != found.classes:
         raise UsageError(f"there are {len(said.class_names)} class names, and the model has {found.classes} classes.")
-    channels = frozen.input.shape[1 if said.layout == "channels_first" else 3]
+    channels = frozen.input.shape[1 if preparation.channels_first else 3]
     if said.input_range in SCHEMES and channels != 3:
         raise UsageError(f"the input range {said.input_range} is for three channels; the model takes {channels}.")
 
