@@ -668,3 +668,36 @@ def test_an_unknown_layer_or_gradient_names_what_there_is(small):
             ask("conf")
     with pytest.raises(UsageError, match="'cross_entropy' or 'logit'; received 'loss'"):
         small.input_gradient(pictures(1, 6, 6, 2), [0], "loss")
+
+
+def test_a_layer_that_counts_on_in_a_variable_can_be_frozen(tmp_path):
+    """RandomFlip keeps a seed, and Keras exports it switched on: what is frozen is the answer to the first call."""
+    keras.utils.set_random_seed(5)
+    layers = [keras.layers.RandomFlip(seed=1), keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
+    keras.Sequential([keras.Input((6, 6, 1)), *layers]).export(tmp_path / "m", verbose=False)
+    images = np.random.default_rng(0).random((9, 6, 6, 1), np.float32)
+    signature = tf.saved_model.load(str(tmp_path / "m")).signatures["serving_default"]
+    (first,) = signature(tf.constant(images)).values()
+    opened = cnnlab.load(tmp_path / "m")
+    np.testing.assert_allclose(opened.probabilities(images), first.numpy(), atol=1e-6)
+    np.testing.assert_array_equal(opened.logits(images), opened.logits(images))
+    assert any("random numbers" in note for note in opened.notes)
+
+
+def test_a_model_that_keeps_a_table_is_refused_in_one_sentence(tmp_path):
+    class Table(tf.Module):
+        def __init__(self):
+            keys, values = tf.constant([0, 1], tf.int64), tf.constant([2.0, 3.0])
+            start = tf.lookup.KeyValueTensorInitializer(keys, values)
+            self.table = tf.lookup.StaticHashTable(start, 0.0)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 4, 4, 1))])
+        def __call__(self, images):
+            looked_up = self.table.lookup(tf.cast(images[:, 0, :, 0], tf.int64))
+            return tf.nn.softmax(tf.reduce_mean(images, axis=(1, 2)) + looked_up)
+
+    module = Table()
+    tf.saved_model.save(module, str(tmp_path / "t"), signatures=module.__call__)
+    with pytest.raises(CnnlabError) as refusal:
+        cnnlab.load(tmp_path / "t")
+    assert "\n" not in str(refusal.value)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cnnlab.errors import CnnlabError
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -45,6 +47,18 @@ class Frozen:
         """
         return self.function.prune([self.input, tensor], list(tensors))
 
+    def is_random(self, tensor: Any) -> bool:
+        """Whether random numbers are drawn on the way to a tensor."""
+        seen, waiting = set(), [tensor.op]
+        while waiting:
+            op = waiting.pop()
+            if "Random" in op.type:
+                return True
+            fresh = [value.op for value in op.inputs if value.op.name not in seen]
+            seen.update(op.name for op in fresh)
+            waiting += fresh
+        return False
+
     def constant(self, name: str) -> np.ndarray:
         """Return the value of the constant operation ``name``."""
         import tensorflow as tf
@@ -72,7 +86,7 @@ def freeze(concrete: Any) -> Frozen:
     """
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
+    frozen = _without_variables(concrete)
     names = _output_names(concrete.structured_outputs, len(frozen.outputs))
     definition = _unmarked(frozen.graph.as_graph_def())
     if any(node.op in _CALLS for node in definition.node):
@@ -81,6 +95,46 @@ def freeze(concrete: Any) -> Frozen:
         definition = _unmarked(frozen.graph.as_graph_def())
     outputs = {name: tensor.name for name, tensor in zip(names, frozen.outputs, strict=True)}
     return _imported(definition, frozen.inputs[0].name, outputs)
+
+
+def _without_variables(concrete: Any) -> Any:
+    """Replace the variables of a concrete function by constants, and inline its functions.
+
+    Raises:
+        CnnlabError: It holds something that no constant can stand for.
+    """
+    from tensorflow.python.framework import convert_to_constants as converting
+
+    try:
+        return converting.convert_variables_to_constants_v2(concrete, lower_control_flow=False)
+    except ValueError as error:
+        if not any(write in str(error) for write in _WRITES):
+            raise CnnlabError(f"this model's graph cannot be frozen: {str(error).splitlines()[0]}") from error
+    except Exception as error:
+        raise CnnlabError(f"this model's graph cannot be frozen: {str(error).splitlines()[0]}") from error
+    # A layer that draws random numbers while training (RandomFlip) counts on in a variable at every call, also where
+    # nothing depends on it. A constant cannot be written to, so the writing goes before the function is put together.
+    data = converting._FunctionConverterDataInEager(func=concrete, lower_control_flow=False, aggressive_inlining=False)
+    definition, converted = converting._replace_variables_by_constants(converter_data=data)
+    return converting._construct_concrete_function(concrete, _without_writes(definition), converted)
+
+
+_WRITES = ("AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp")
+
+
+def _without_writes(definition: Any) -> Any:
+    """Take the operations that write to variables out of a graph, and whatever only waits for them to be done."""
+    writes = {f"^{node.name}" for node in definition.node if node.op in _WRITES}
+    kept = [node for node in definition.node if node.op not in _WRITES]
+    for node in kept:
+        inputs = [name for name in node.input if name not in writes]
+        del node.input[:]
+        node.input.extend(inputs)
+    without = type(definition)()
+    without.CopyFrom(definition)
+    del without.node[:]
+    without.node.extend(kept)
+    return without
 
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")

@@ -83,7 +83,7 @@ def load(
         about=said,
         class_names=names,
         dataset_name=opened.facts.get("source") or opened.facts.get("name"),
-        notes=_notes(preparation),
+        notes=_notes(preparation, frozen.is_random(found.logits)),
         memory=memory,
         keep=opened.keep,
     )
@@ -105,13 +105,19 @@ def _check_said(said: About, frozen: Frozen, found: Output, preparation: Prepara
         raise UsageError(f"the input range {said.input_range} is for three channels; the model takes {channels}.")
 
 
-def _notes(preparation: Preparation) -> list[str]:
-    if preparation.reason != ASSUMED:
-        return []
-    return [
-        "the value range of this model's images is not known, and 0 to 1 was assumed; if it is another, say so with "
-        "--input-range (input_range= in Python)."
-    ]
+def _notes(preparation: Preparation, random: bool) -> list[str]:
+    notes = []
+    if preparation.reason == ASSUMED:
+        notes.append(
+            "the value range of this model's images is not known, and 0 to 1 was assumed; if it is another, say so "
+            "with --input-range (input_range= in Python)."
+        )
+    if random:
+        notes.append(
+            "this model draws random numbers when it answers, as an augmentation layer that was exported switched on "
+            "does; cnnlab draws the same ones every time."
+        )
+    return notes
 
 
 @dataclass(frozen=True)
