@@ -49,7 +49,8 @@ class Frozen:
 
     def is_random(self, tensor: Any) -> bool:
         """Whether random numbers are drawn on the way to a tensor."""
-        seen, waiting = set(), [tensor.op]
+        seen: set[str] = set()
+        waiting = [tensor.op]
         while waiting:
             op = waiting.pop()
             if "Random" in op.type:
