@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
+from cnnlab.analysis import saved_images
 from cnnlab.analysis.adversarial import Claims
 from cnnlab.errors import CnnlabError
 
@@ -27,7 +28,6 @@ Drawing = Union["Figure", "Callable[[], Figure]"]
 SCHEMA = 1
 RECORD = "result.json"
 ARRAYS = "arrays.npz"
-IMAGES = "images"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +110,6 @@ class Result:
         """Write what the record lists; without the host's record nobody has verified them, and none is written."""
         if self.claims is None or not self.record.get("images"):
             return []
-        from cnnlab.analysis import saved_images
-
         low, high = self.record["claims"]["bounds"]
         return saved_images.write(stage, self.arrays["adversarial"], self.claims, (low, high))
 
@@ -201,7 +199,7 @@ def _replace(stage: Path, target: Path, names: Sequence[str]) -> None:
     for name in names:
         (target / name).parent.mkdir(exist_ok=True)
         os.replace(stage / name, target / name)
-    images = target / IMAGES
+    images = target / saved_images.IMAGES
     if images.is_dir() and not any(images.iterdir()):
         images.rmdir()
 
@@ -213,7 +211,7 @@ def _earlier_files(target: Path) -> list[Path]:
         earlier = json.loads(record.read_text(encoding="utf-8"))
         # The names alone: a record from elsewhere must not lead out of its folder.
         figures = [target / Path(name).name for name in earlier["figures"]]
-        images = [target / IMAGES / Path(image["file"]).name for image in earlier.get("images") or ()]
+        images = [target / saved_images.IMAGES / Path(image["file"]).name for image in earlier.get("images") or ()]
     except (OSError, ValueError, KeyError, TypeError):
         return [record]
     return [record, *figures, *images]

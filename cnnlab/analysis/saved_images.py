@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from cnnlab.analysis.adversarial import Claims
-from cnnlab.analysis.result import IMAGES
 from cnnlab.errors import CnnlabError
+
+IMAGES = "images"
+"""The folder in a result's that they are written to."""
 
 MOST = 100
 """How many images are written; arrays.npz holds them all."""
