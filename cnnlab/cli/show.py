@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -31,7 +32,8 @@ def result(result: Result, files: Sequence[Path]) -> None:
     if result.pictures:
         pictures(console, result)
     if result.rows:
-        console.print(rows_table(result.rows))
+        for table in rows_tables(result.rows, console.width):
+            console.print(table)
     if result.metrics:
         console.print(metrics_table(result))
     warn(record["warnings"])
@@ -45,7 +47,7 @@ def _images(inputs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def metrics_table(result: Result) -> Table:
-    """The metrics: name, value, meaning."""
+    """The metrics: name, value, and what they mean, which is said once where several share a meaning."""
     from cnnlab.analysis.declared import meaning
     from cnnlab.plugins import registry
 
@@ -54,23 +56,53 @@ def metrics_table(result: Result) -> Table:
     table.add_column("metric")
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("meaning", style="dim")
+    said = set()
     for name, value in result.metrics.items():
-        table.add_row(escape(name), number(value), escape(meaning(declared, name) or ""))
+        says = meaning(declared, name) or ""
+        table.add_row(escape(name), number(value), "" if says in said else escape(says))
+        said.add(says)
     return table
 
 
-def rows_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The per-image rows, the first of them where there are many."""
-    table = Table(box=box.SIMPLE_HEAD)
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    for name in columns:
-        is_text = isinstance(rows[0].get(name), str)
-        table.add_column(name.replace("_", " "), justify="left" if is_text else "right")
-    for row in rows[:MOST_ROWS]:
-        table.add_row(*(escape(number(row.get(name))) for name in columns))
+def rows_tables(rows: Sequence[Mapping[str, Any]], width: int) -> list[Table]:
+    """The per-image rows, the first of them where there are many.
+
+    Columns that do not fit into `width` characters side by side go on in a further table, which begins with the first
+    column again: a number that lost its end to an ellipsis tells nothing.
+    """
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    cells = {name: [number(row.get(name)) for row in rows[:MOST_ROWS]] for name in names}
+    needs = {name: max(map(cell_len, [*name.split("_"), *cells[name]])) for name in names}
+    needs[names[0]] = min(needs[names[0]], width // 3)
+    tables = []
+    for block in _blocks(names, needs, width):
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for name in block:
+            is_text = isinstance(rows[0].get(name), str)
+            table.add_column(
+                escape(name.replace("_", " ")),
+                justify="left" if is_text else "right",
+                width=min(needs[name], width - 4),
+                overflow="fold",
+            )
+        for row in zip(*(cells[name] for name in block), strict=True):
+            table.add_row(*map(escape, row))
+        tables.append(table)
     if len(rows) > MOST_ROWS:
-        table.caption = f"and {len(rows) - MOST_ROWS:,} more in result.json"
-    return table
+        tables[-1].caption = f"and {len(rows) - MOST_ROWS:,} more in result.json"
+    return tables
+
+
+def _blocks(names: Sequence[str], needs: Mapping[str, int], width: int) -> list[list[str]]:
+    """Divide columns into tables no wider than `width`, each of which begins with the first column."""
+    first, *others = names
+    blocks = [[first]]
+    for name in others:
+        # Two blanks between columns, and one on either side of the table.
+        if len(blocks[-1]) > 1 and sum(needs[other] + 2 for other in [*blocks[-1], name]) + 2 > width:
+            blocks.append([first])
+        blocks[-1].append(name)
+    return blocks
 
 
 def number(value: Any) -> str:
