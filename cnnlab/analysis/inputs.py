@@ -145,14 +145,19 @@ def _batch(array: np.ndarray, shape: tuple[int | None, int | None, int]) -> np.n
     if array.ndim == 3:
         array = array[np.newaxis]
     expected = ", ".join("any" if side is None else str(side) for side in shape)
-    fits = array.ndim == 4 and all(
-        want is None or have == want for have, want in zip(array.shape[1:], shape, strict=True)
-    )
-    if not fits or array.dtype.kind not in "fiub":
+    if array.ndim != 4 or not _fits(array.shape[1:], shape) or array.dtype.kind not in "fiub":
         raise UsageError(
             f"the images have shape {list(array.shape)} and type {array.dtype}; expected numbers [N, {expected}]."
         )
     return array.astype(np.float32)
+
+
+def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    return all(want is None or have == want for have, want in zip(shape, wanted, strict=True))
+
+
+def _by(shape: Sequence[int | None]) -> str:
+    return "x".join("any" if side is None else str(side) for side in shape)
 
 
 def _labels(labels: Any, count: int, classes: int) -> np.ndarray:
@@ -248,7 +253,11 @@ def from_split(
         raise UsageError(
             f"there is no image {outside[0]} in {dataset.name}/{split_name}; it has 0 to {len(split) - 1}."
         )
-    _batch(np.zeros((0, *split.shape), np.float32), classifier.input_shape)
+    if not _fits(split.shape, classifier.input_shape):
+        raise UsageError(
+            f"the dataset {dataset.name} has images of {_by(split.shape)}, but the model takes "
+            f"{_by(classifier.input_shape)}; name a dataset of the model's own size with --dataset."
+        )
     labels = _labels(split.labels[chosen], len(chosen), classifier.num_classes)
     return Inputs(
         lambda wanted: _rescale(split.batch(chosen[wanted]), dataset.value_range, classifier.bounds),

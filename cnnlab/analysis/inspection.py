@@ -18,7 +18,7 @@ from cnnlab.plugins import registry
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
 
-SAMPLES = 16
+SAMPLES = 8
 """Images that gradients and margins are looked at on."""
 
 

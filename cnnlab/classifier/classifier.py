@@ -184,8 +184,13 @@ class Classifier:
     @cached_property
     def logits_function(self) -> Callable[[Any], Any]:
         """A TensorFlow callable from images [N, H, W, C] to logits [N, K]; differentiable."""
-        function = self._callable([self._output.logits])
-        return lambda images: self._finished(function(images)[0])
+        answers = self._answers
+        return lambda images: self._finished(answers(images)[0])
+
+    @cached_property
+    def _answers(self) -> Callable[[Any], tuple[Any, ...]]:
+        """From images to what logits are made of, and to the model's own output: compiled once for both."""
+        return self._callable([self._output.logits, self._output.output])
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return logits float32 [N, K]."""
@@ -206,8 +211,7 @@ class Classifier:
         """
         if self.output_kind == "logits":
             return None
-        function = self._callable([self._output.output])
-        parts = self._streamed(lambda batch, _: function(batch), images)
+        parts = self._streamed(lambda batch, _: self._answers(batch)[1:], images)
         given = np.concatenate(parts[0]) if parts else np.zeros((0, self.num_classes), np.float32)
         if self.output_kind != "sigmoid":
             return given

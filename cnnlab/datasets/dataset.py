@@ -13,6 +13,8 @@ import numpy as np
 from cnnlab.errors import CnnlabError
 
 BLOCK = 4096
+# As many classes as labels of one byte can tell apart need no proof by as many images.
+MOST_UNNAMED = 256
 """Images that are converted or digested at a time, so that no second copy of a large split lies in memory."""
 
 
@@ -155,6 +157,28 @@ class Dataset:
     def split(self, name: str) -> Split:
         """Return ``train`` or ``test`` by name."""
         return {"train": self.train, "test": self.test}[name]
+
+
+def numbered_classes(train: Split, test: Split) -> tuple[str, ...]:
+    """Name classes by their numbers, 0 to the largest label, where a file holds labels and no names.
+
+    Raises:
+        CnnlabError: A test label is larger than every training label, or labels count more classes than the larger of
+            256 and the number of images: they are damaged, or no classes.
+    """
+    largest, tested = (int(split.labels.max()) if len(split) else -1 for split in (train, test))
+    if len(train) and tested > largest:
+        raise CnnlabError(
+            f"labels are out of range: the test images have the label {tested}, but the largest of the training images "
+            f"is {largest}."
+        )
+    classes = max(largest, tested) + 1
+    if classes > max(MOST_UNNAMED, len(train) + len(test)):
+        raise CnnlabError(
+            f"labels are out of range: {classes - 1} is the largest of {len(train) + len(test)} images; expected "
+            "classes counted from 0."
+        )
+    return tuple(map(str, range(classes)))
 
 
 def _by(shape: tuple[int, int, int]) -> str:

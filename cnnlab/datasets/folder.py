@@ -16,7 +16,8 @@ from cnnlab.errors import CnnlabError
 def read(folder: Path) -> Dataset:
     """Read a dataset whose classes are the subfolders, sorted by name (by number where all are numbers).
 
-    The images are all of one size. They are grey if all of them are, else colour. They stay on the disk and are decoded
+    The images take turns, one of each class and so on while a class has any, so that the first so many of them
+    (``--limit``) are of every class. They are all of one size. They are grey if all of them are, else colour. They stay on the disk and are decoded
     when they are wanted. Without a folder ``test`` there are no test images.
 
     Raises:
@@ -29,18 +30,18 @@ def read(folder: Path) -> Dataset:
     unknown = sorted(set(found.get("test", {})) - set(names))
     if unknown:
         raise CnnlabError(f"{parts['test'] / unknown[0]} is a class without training images in {parts['train']}.")
-    files = {split: [file for name in names for file in classes.get(name, ())] for split, classes in found.items()}
-    if not files["train"]:
+    listed = {split: _taking_turns([classes.get(name, []) for name in names]) for split, classes in found.items()}
+    if not listed["train"]:
         raise CnnlabError(
             f"{folder} is empty, or no dataset: expected a subfolder of images for each class, perhaps below train/ "
             f"and test/; images are {', '.join(sorted(images.SUFFIXES))}."
         )
-    shape = _common_shape([file for each in files.values() for file in each])
+    shape = _common_shape([file for each in listed.values() for file, _ in each])
 
     def split(name: str) -> Split:
-        classes = found.get(name, {})
-        labels = [label for label, known in enumerate(names) for _ in classes.get(known, ())]
-        return Split(ImageFiles(files.get(name, []), shape), np.asarray(labels, np.int64))
+        files = [file for file, _ in listed.get(name, [])]
+        labels = [label for _, label in listed.get(name, [])]
+        return Split(ImageFiles(files, shape), np.asarray(labels, np.int64))
 
     return Dataset(
         name=folder.resolve().name,
@@ -82,6 +83,12 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
             if files:
                 found[child.name] = files
     return found
+
+
+def _taking_turns(classes: Sequence[Sequence[Path]]) -> list[tuple[Path, int]]:
+    """Each file with its label: the first of every class, then the second of every class, and so on."""
+    turns = [(turn, label, file) for label, files in enumerate(classes) for turn, file in enumerate(files)]
+    return [(file, label) for _, label, file in sorted(turns, key=lambda each: each[:2])]
 
 
 def _in_order(names: Sequence[str] | dict[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnlab.datasets.dataset import Dataset, Split
+from cnnlab.datasets.dataset import Dataset, Split, numbered_classes
 from cnnlab.errors import CnnlabError
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -38,13 +38,13 @@ def read(folder: Path) -> Dataset:
         raise CnnlabError(f"{folder} has no train-images-idx3-ubyte (or .gz), which every folder of IDX files needs.")
     images, labels = train
     test_images, test_labels = _read_split(folder, "test") or (images[:0], labels[:0])
-    classes = int(max([-1, *labels.tolist(), *test_labels.tolist()])) + 1
     try:
+        splits = Split(images, labels), Split(test_images, test_labels)
         return Dataset(
             name=folder.resolve().name,
-            train=Split(images, labels),
-            test=Split(test_images, test_labels),
-            class_names=tuple(map(str, range(classes))),
+            train=splits[0],
+            test=splits[1],
+            class_names=numbered_classes(*splits),
             provenance=str(folder),
         )
     except CnnlabError as error:

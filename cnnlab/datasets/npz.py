@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnlab.datasets.dataset import Dataset, Split
+from cnnlab.datasets.dataset import Dataset, Split, numbered_classes
 from cnnlab.errors import CnnlabError
 
 LAYOUT = "x_train, y_train, x_test and y_test"
@@ -19,8 +19,8 @@ def read(path: Path) -> Dataset:
     Images are uint8, uint16, or floats in [0, 1]. Without x_test and y_test there are no test images.
 
     Raises:
-        CnnlabError: The file is damaged, holds pickled objects (which could run code, and are never opened), or lacks
-            an array.
+        CnnlabError: The file is damaged, holds pickled objects (which could run code, and are never opened), lacks
+            an array, or has labels out of range.
     """
     arrays = _arrays(path)
     for needed in ("x_train", "y_train"):
@@ -31,9 +31,9 @@ def read(path: Path) -> Dataset:
     y_test = arrays.get("y_test", arrays["y_train"][:0])
     try:
         train, test = _split(arrays["x_train"], arrays["y_train"]), _split(x_test, y_test)
-        largest = max((int(split.labels.max()) for split in (train, test) if len(split)), default=-1)
-        names = [str(name) for name in arrays.get("class_names", np.arange(largest + 1))]
-        return Dataset(name=path.stem, train=train, test=test, class_names=tuple(names), provenance=str(path))
+        named = tuple(str(name) for name in arrays["class_names"]) if "class_names" in arrays else None
+        names = numbered_classes(train, test) if named is None else named
+        return Dataset(name=path.stem, train=train, test=test, class_names=names, provenance=str(path))
     except CnnlabError as error:
         raise CnnlabError(f"{path}: {error}") from error
 

@@ -175,8 +175,9 @@ def find(path: str | os.PathLike[str] | None = None, root: str | os.PathLike[str
         _ = run.config
         return run
     if not folder.exists():
-        known = did_you_mean(folder.name, [known.name for known in list_runs(root)])
-        raise CnnlabError(f"there is no run {folder}. {known}")
+        names = [known.name for known in list_runs(root)]
+        remedy = did_you_mean(folder.name, names) if names else "Train one with `cnnlab train`."
+        raise CnnlabError(f"there is no run {folder}. {remedy}")
     if is_run(folder):
         raise CnnlabError(_unfinished(run))
     raise CnnlabError(
