@@ -1,0 +1,48 @@
+"""The tables of a result in the terminal: nothing in them is cut, however narrow it is."""
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from cnnlab.cli import show
+
+ROWS = [
+    {
+        "image": f"mnist/test:{index}",
+        "label": index,
+        "confidence_before": 0.123456,
+        "confidence_after": 0.98765,
+        "success": "misread before",
+        "mean_squared_difference": 0.0012346,
+    }
+    for index in range(30)
+]
+
+
+def printed(rows, width):
+    console = Console(file=StringIO(), width=width)
+    for table in show.rows_tables(rows, width):
+        console.print(table)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_numbers_are_whole_and_lines_fit(width):
+    text = printed(ROWS, width)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    assert text.count("0.1235") == text.count("0.9877") == text.count("0.001235") == show.MOST_ROWS
+    assert f"and {len(ROWS) - show.MOST_ROWS} more in result.json" in text
+
+
+def test_each_further_table_says_which_image_its_rows_are_about():
+    tables = show.rows_tables(ROWS, 60)
+    assert len(tables) > 1
+    assert {str(table.columns[0].header) for table in tables} == {"image"}
+    headers = [str(column.header) for table in tables for column in table.columns[1:]]
+    assert headers == [name.replace("_", " ") for name in ROWS[0] if name != "image"]
+
+
+def test_one_table_where_there_is_room():
+    assert len(show.rows_tables(ROWS, 120)) == 1
