@@ -27,6 +27,12 @@ class Lines:
     """A pytest plugin that prints one line per promise."""
 
     @pytest.hookimpl
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Print why the promises cannot even be read."""
+        if report.failed:
+            print(f"  broken  {report.longrepr}")
+
+    @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Print a promise and whether it was kept."""
         if report.when == "call" or report.failed:
@@ -59,10 +65,11 @@ def main(name: str) -> int:
         print(f"Error: no active plugin {name!r}. {did_you_mean(name, registry.analyses())}", file=sys.stderr)
         return 2
     status = 0
-    for declaration in found:
+    for number, declaration in enumerate(found):
         print(f"{registry.kind_of(declaration)} {declaration.name}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "test_contract.py"
+            # A name of its own each: pytest refuses a second module of the same name in one process.
+            path = Path(folder) / f"test_contract_{number}.py"
             path.write_text(test_source(declaration), encoding="utf-8")
             options = [
                 "-p",
