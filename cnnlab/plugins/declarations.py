@@ -47,6 +47,8 @@ class Analysis(Declaration):
         arrays: Meaning, shape and units of each array that a Result may hold, by name. A name may hold
             placeholders: ``"kernel/<layer>"`` stands for ``kernel/conv1`` and so on.
         metrics: The same for each metric.
+        sometimes: The names among them that a Result holds only with some parameters, for some images or models; all
+            others come with the defaults, and the contract tests see to it.
     """
 
     params: type[Params]
@@ -55,6 +57,7 @@ class Analysis(Declaration):
     requires: tuple[Literal["gradients", "convolutions"], ...] = ()
     arrays: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, str] = field(default_factory=dict)
+    sometimes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,13 +27,13 @@ class AnalysisContract(Contract):
     Attributes:
         analysis: The name of the analysis.
         params: Parameters that keep the tests quick; the defaults otherwise.
-        undelivered: Declared arrays and metrics that appear only with other parameters, so that their absence here is
-            no broken promise.
+        undelivered: Declared arrays and metrics that do not appear with these parameters, so that their absence here
+            is no broken promise; those that the declaration lists in ``sometimes`` unless given.
     """
 
     analysis: ClassVar[str]
     params: ClassVar[Mapping[str, Any]] = {}
-    undelivered: ClassVar[tuple[str, ...]] = ()
+    undelivered: ClassVar[tuple[str, ...] | None] = None
 
     @cached_property
     def declaration(self) -> Analysis:
@@ -154,6 +154,9 @@ class AnalysisContract(Contract):
         """The arrays and metrics are the declared ones; the host already refuses others."""
         from cnnlab.analysis.declared import meaning
 
+        known = {*self.declaration.arrays, *self.declaration.metrics}
+        assert set(self.declaration.sometimes) <= known, "`sometimes` names what is not declared"
+        absent = self.declaration.sometimes if self.undelivered is None else self.undelivered
         result = self.run(tiny_models.convolutional((8, 8, 1)), *tiny_models.images((8, 8, 1), 3))
         for declared, delivered in (
             (self.declaration.arrays, result.arrays),
@@ -162,7 +165,7 @@ class AnalysisContract(Contract):
             assert declared or not delivered, "declare what the arrays and metrics mean"
             for name, text in declared.items():
                 found = any(meaning({name: text}, key) for key in delivered)
-                assert found or name in self.undelivered, f"{name} is declared and was not delivered"
+                assert found or name in absent, f"{name} is declared and was not delivered"
 
 
 def _python_refusal(analysis: Analysis, field: Field, value: Any) -> str:

@@ -62,5 +62,6 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "steps": "steps taken until the image was misread, or all of them, [(E,)N]",
             },
             metrics=ADVERSARIAL_METRICS,
+            sometimes=("accuracy_after", "success", "success_8bit", "confidence_after", "linf", "l2"),
         )
     ]

@@ -68,5 +68,6 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "excited/<layer>": "with --maximize: share of the filters drawn for which the climb ended above where "
                 "it began",
             },
+            sometimes=("maximizing/<layer>", "excitation/<layer>", "excited/<layer>"),
         )
     ]

@@ -11,6 +11,18 @@ from cnnlab.analysis import Analysis, Doc, Params, hookimpl
 from cnnlab.analysis.adversarial_names import ADVERSARIAL_ARRAYS, ADVERSARIAL_METRICS
 from cnnlab.errors import UsageError
 
+OF_TARGETS = tuple(
+    f"{name}@<target>"
+    for name in (
+        "success_learning",
+        "success_shuffled",
+        "target_confidence",
+        "correlation",
+        "correlation_rank",
+        "noise_alone",
+    )
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseAdditionParams(Params):
@@ -106,12 +118,8 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "of the value range",
                 "learned_on": "how many images the noise was learned on",
                 "success/<class>": "success on the images of one source class",
-                "success_learning@<target>": "success_learning for one of several targets",
-                "success_shuffled@<target>": "success_shuffled for one of several targets",
-                "target_confidence@<target>": "target_confidence for one of several targets",
-                "correlation@<target>": "correlation for one of several targets",
-                "correlation_rank@<target>": "correlation_rank for one of several targets",
-                "noise_alone@<target>": "noise_alone for one of several targets",
+                **{name: f"{name.partition('@')[0]} for one of several targets" for name in OF_TARGETS},
             },
+            sometimes=("image_noise", *(name for name in ADVERSARIAL_METRICS if "@" in name), *OF_TARGETS),
         )
     ]

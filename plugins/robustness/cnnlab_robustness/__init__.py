@@ -82,5 +82,6 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "undefined where fewer than half were fooled",
                 "smallest_found": "share of these images for which an epsilon that fools was found",
             },
+            sometimes=("smallest", "smallest_epsilon", "smallest_found"),
         )
     ]

@@ -101,5 +101,10 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "deletion_random_area": "area under the deletion curve of a random order, to compare with",
                 "insertion_random_area": "area under the insertion curve of a random order, to compare with",
             },
+            sometimes=(
+                *("sanity_map/<layer>", "sanity_layers", "sanity_similarity", "sanity/<layer>", "sanity_all"),
+                *("fraction", "deletion", "insertion", "deletion_random", "insertion_random"),
+                *("deletion_area", "insertion_area", "deletion_random_area", "insertion_random_area"),
+            ),
         )
     ]

@@ -17,6 +17,7 @@ MEASURES = {
     "lowest_target_confidence": "probability of the target after the attack, of the image where that is lowest",
     "mean_squared_difference": "squared difference to the original, mean over pixels and images",
 }
+AT_STRENGTHS = {f"{name}@<strength>": f"{text}, at one strength" for name, text in MEASURES.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +103,8 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 **ADVERSARIAL_METRICS,
                 "skipped": "how many images were left out because the target is their own class",
                 **MEASURES,
-                **{f"{name}@<strength>": f"{text}, at one strength" for name, text in MEASURES.items()},
+                **AT_STRENGTHS,
             },
+            sometimes=tuple(name for name in (*ADVERSARIAL_METRICS, *AT_STRENGTHS) if name.endswith("@<strength>")),
         )
     ]

@@ -23,7 +23,6 @@ MEANS = ("target_confidence", "lowest_target_confidence", "mean_squared_differen
 class TestContract(AnalysisContract):
     analysis = "targeted"
     params = {"steps": 10}  # noqa: RUF012 - the contract declares it
-    undelivered = tuple(f"{name}@<strength>" for name in (*AT_STRENGTHS, *MEANS))
 
 
 class TestContractOfPGD(AnalysisContract):
