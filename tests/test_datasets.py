@@ -163,7 +163,8 @@ def test_every_kind_of_file_gives_the_same_images(tmp_path, images, kind):
     assert data.name == "some"
     assert data.shape == (6, 9, 3 if images.ndim == 4 else 1)
     for split, expected, labels in ((data.train, images[:8], LABELS[:8]), (data.test, images[8:], LABELS[8:])):
-        order = np.arange(len(labels)) if kind != "folder" else np.argsort(labels, kind="stable")
+        turns = [int((labels[:index] == label).sum()) for index, label in enumerate(labels)]
+        order = np.arange(len(labels)) if kind != "folder" else np.lexsort((labels, turns))
         np.testing.assert_array_equal(split.labels, labels[order])
         pixels = expected[order].reshape(len(labels), *data.shape).astype(np.float32) / np.float32(255)
         np.testing.assert_array_equal(split.batch(range(len(split))), pixels)
@@ -173,6 +174,16 @@ def test_every_kind_of_file_gives_the_same_images(tmp_path, images, kind):
 def test_a_folder_without_parts_is_all_training_images(tmp_path):
     data = datasets.load(save_folder(tmp_path / "plain", GREY, parts=False))
     assert (len(data.train), len(data.test)) == (12, 0)
+
+
+def test_the_first_images_of_a_folder_are_of_every_class(tmp_path):
+    for name, count in (("a", 5), ("b", 1), ("c", 3)):
+        (tmp_path / "turns" / name).mkdir(parents=True)
+        for index in range(count):
+            Image.fromarray(np.full((2, 3), 10 * index, np.uint8)).save(tmp_path / "turns" / name / f"{index}.png")
+    data = datasets.load(tmp_path / "turns").train
+    assert data.labels.tolist() == [0, 1, 2, 0, 2, 0, 2, 0, 0]
+    np.testing.assert_allclose(data.images[:, 0, 0, 0] * 25.5, [0, 0, 0, 1, 1, 2, 2, 3, 4], atol=1e-5)
 
 
 def test_class_folders_that_are_numbers_are_sorted_as_numbers(tmp_path):
@@ -236,6 +247,7 @@ BAD = [
     (lambda path: save_npz(path / "n.npz", GREY.astype(np.float32)), "must lie in [0, 1]; received"),
     (lambda path: save_npz(path / "n.npz", GREY, y_train=LABELS[:7]), "8 images"),
     (lambda path: save_npz(path / "n.npz", GREY, y_train=LABELS[:8] - 1), "counted from 0"),
+    (lambda path: save_npz(path / "n.npz", GREY, y_train=LABELS[:8] + 10**9), "labels are out of range"),
     (lambda path: save_npz(path / "n.npz", GREY, class_names=np.array(["x"])), "label 2, but 1 class names"),
     (lambda path: save_npz(path / "n.npz", GREY[:0], y_train=LABELS[:0], y_test=LABELS[:0]), "empty"),
     (written("x.npz", b"no zip"), "cannot be read"),

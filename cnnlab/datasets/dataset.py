@@ -163,20 +163,14 @@ def numbered_classes(train: Split, test: Split) -> tuple[str, ...]:
     """Name classes by their numbers, 0 to the largest label, where a file holds labels and no names.
 
     Raises:
-        CnnlabError: A test label is larger than every training label, or labels count more classes than the larger of
-            256 and the number of images: they are damaged, or no classes.
+        CnnlabError: The labels count more classes than the larger of 256 and the number of images.
     """
-    largest, tested = (int(split.labels.max()) if len(split) else -1 for split in (train, test))
-    if len(train) and tested > largest:
+    classes = max((int(split.labels.max()) for split in (train, test) if len(split)), default=-1) + 1
+    images = len(train) + len(test)
+    if classes > max(MOST_UNNAMED, images):
         raise CnnlabError(
-            f"labels are out of range: the test images have the label {tested}, but the largest of the training images "
-            f"is {largest}."
-        )
-    classes = max(largest, tested) + 1
-    if classes > max(MOST_UNNAMED, len(train) + len(test)):
-        raise CnnlabError(
-            f"labels are out of range: {classes - 1} is the largest of {len(train) + len(test)} images; expected "
-            "classes counted from 0."
+            f"labels are out of range: expected classes counted from 0; received the label {classes - 1} among those "
+            f"of {images} images."
         )
     return tuple(map(str, range(classes)))
 

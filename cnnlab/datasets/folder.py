@@ -16,9 +16,9 @@ from cnnlab.errors import CnnlabError
 def read(folder: Path) -> Dataset:
     """Read a dataset whose classes are the subfolders, sorted by name (by number where all are numbers).
 
-    The images take turns, one of each class and so on while a class has any, so that the first so many of them
-    (``--limit``) are of every class. They are all of one size. They are grey if all of them are, else colour. They stay on the disk and are decoded
-    when they are wanted. Without a folder ``test`` there are no test images.
+    The images take turns, one of each class and again while a class has any left, so that the first so many of them
+    (``--limit``) are of every class. They are all of one size, and grey if all of them are, else colour. They stay on
+    the disk and are decoded when they are wanted. Without a folder ``test`` there are no test images.
 
     Raises:
         CnnlabError: There are no class folders or no images, a class of the test images has no training images, or the
