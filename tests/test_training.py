@@ -428,6 +428,14 @@ def test_datasets_without_the_images_that_are_needed_are_refused(corners, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_class_of_the_test_images_alone_is_refused(corners, tmp_path, unwritten):
+    strange = Split(corners.test.images, np.full(len(corners.test), 7))
+    names = tuple("abcdefgh")
+    with pytest.raises(CnnlabError, match="the label 7, but the largest of the training images is 2"):
+        cnnlab.train(Dataset(name="x", train=corners.train, test=strange, class_names=names), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_dataset_without_test_images_is_judged_by_those_held_out(corners, tmp_path, unwritten):
     none = Split(np.zeros((0, *SHAPE), np.uint8), np.zeros(0, int))
     untested = Dataset(name="x", train=corners.train, test=none, class_names=("a", "b", "c"))

@@ -67,6 +67,13 @@ def _check_data(settings: Settings, dataset: Dataset) -> None:
         raise CnnlabError(
             f"the dataset {dataset.name} has no test images to evaluate. Hold out training images with --validation N."
         )
+    learned = int(dataset.train.labels.max())
+    tested = int(dataset.test.labels.max()) if len(dataset.test) else -1
+    if tested > learned:
+        raise CnnlabError(
+            f"the dataset {dataset.name} has labels out of range: the test images have the label {tested}, but the "
+            f"largest of the training images is {learned}, so that class could not be learned."
+        )
 
 
 @contextlib.contextmanager
