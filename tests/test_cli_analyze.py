@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import cnnlab
 from cnnlab import cli
@@ -224,6 +225,17 @@ def test_a_full_disk_leaves_nothing_half_written(run, trained_run, tmp_path, mon
     status, _, err = run("analyze", "occlusion", "--model", trained_run.path, "--image", SEVEN, "--out", "out", *QUICK)
     assert status == 1
     assert "No space left on device" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_at_the_figure_leaves_nothing_either(run, trained_run, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    status, _, err = run("analyze", "occlusion", "--model", trained_run.path, "--image", SEVEN, "--out", "out", *QUICK)
+    assert status == 1
+    assert "the disk is full: out/figure.png could not be written" in err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -177,12 +177,16 @@ def _staged(target: Path) -> Iterator[Path]:
         target.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=".cnnlab-", dir=target))
         yield stage
-    except OSError as error:
+    except BaseException as error:
         _discard(stage)
         for folder in made:
             if folder.exists() and not any(folder.iterdir()):
                 folder.rmdir()
-        raise CnnlabError(f"the result could not be written to {target}: {error.strerror or error}.") from error
+        if isinstance(error, OSError):
+            raise CnnlabError(f"the result could not be written to {target}: {error.strerror or error}.") from error
+        if type(error) is CnnlabError and stage is not None:  # of a file in the stage, which nobody is to look for
+            raise CnnlabError(str(error).replace(str(stage), str(target))) from error
+        raise
     finally:
         _discard(stage)
 
