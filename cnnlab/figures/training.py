@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator, PercentFormatter
 
 TRAINING, VALIDATION, MISTAKE = "#2a6fbb", "#d9822b", "#c4302b"
 # Told apart by eyes of every kind (Okabe and Ito's palette, black left out).
@@ -81,6 +81,11 @@ def _dress_loss(axes: Axes) -> None:
     low, high = axes.get_ylim()
     # Powers of ten alone would leave an axis of less than two decades with one number or none.
     decades = np.log10(high / low)
+    if decades < 0.5:  # a single epoch, or a few
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+        return
     subs = (1.0, 2.0, 3.0, 5.0) if decades < 1.5 else (1.0, 3.0) if decades < 3.5 else (1.0,)
     axes.yaxis.set_major_locator(LogLocator(subs=subs))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
@@ -146,8 +151,9 @@ def predictions(
     """
     mistakes = len(images) - first
     rows = [-(-first // COLUMNS), -(-mistakes // COLUMNS)]
-    figure = Figure(figsize=(1.25 * COLUMNS, 1.62 * sum(rows) + 0.7 * (1 + bool(mistakes))), layout="constrained")
-    parts = figure.subfigures(1 + bool(mistakes), 1, height_ratios=[r + 0.4 for r in rows if r], squeeze=False)
+    cell = 1.17 * min(images.shape[1] / images.shape[2], 3.0) + 0.45  # inches: an image and two lines above it
+    figure = Figure(figsize=(1.25 * COLUMNS, cell * sum(rows) + 0.7 * (1 + bool(mistakes))), layout="constrained")
+    parts = figure.subfigures(1 + bool(mistakes), 1, height_ratios=[cell * r + 0.65 for r in rows if r], squeeze=False)
     headings = [
         f"The first {first} images",
         f"The {mistakes} most confident of {wrong:,} mistakes in {total:,} images",
