@@ -39,7 +39,7 @@ def keras_epoch(split, **options):
     model.compile(
         keras.optimizers.Adam(1e-3),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        ["accuracy"],
+        metrics=["accuracy"],
         **options,
     )
     images, labels = split.images, split.labels
