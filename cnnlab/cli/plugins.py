@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 
@@ -77,8 +78,17 @@ def _list_table(found: tuple[Plugin, ...]) -> Any:
     return table
 
 
+def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a plugin or of what one provides."""
+    from cnnlab.plugins import registry
+
+    active = [plugin for plugin in registry.plugins() if plugin.state == "active"]
+    names = {name for plugin in active for name in (plugin.name, *(each.name for each in plugin.declarations))}
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
 @plugins.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=_names)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout and nothing else there.")
 def show_plugin(name: str, as_json: bool) -> None:
     """Explain a plugin, or what one provides: parameters, arrays, metrics, and where it comes from."""
@@ -167,7 +177,7 @@ def _print_declaration(console: Any, plugin: Plugin, declaration: Declaration) -
 
 
 @plugins.command("check")
-@click.argument("name")
+@click.argument("name", shell_complete=_names)
 @click.pass_context
 def check_plugin(context: click.Context, name: str) -> None:
     """Hold an installed plugin to its contract, and print a line per promise.
