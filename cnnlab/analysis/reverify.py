@@ -280,7 +280,9 @@ def _originals(
     """Hold the originals against the digests of the images that were given, where they are those images."""
     origin, told = record["claims"]["original"], record["inputs"]
     if origin != "inputs":
-        yield Finding(claim="original", state="not checked", says=f"The originals are not the inputs, but: {origin}.")
+        known = {"other": "They are noise or other images, not those that were given."}
+        says = known.get(origin, f"They are the {origin}, not the images that were given.")
+        yield Finding(claim="original", state="not checked", says=says)
         return
     again = reading_inputs.from_arrays(classifier, arrays["original"]).records()
     wrong = [

@@ -32,8 +32,8 @@ STYLES = {"holds": "green", "fails": "bold red", "note": "yellow", "not checked"
 def verify(directory: Path, model: Path | None, trust: bool, device: str, as_json: bool) -> int:
     """Verify a saved result: read it, its images and its model afresh, and check every claim in it.
 
-    DIR is what `cnnlab analyze NAME --out DIR` wrote. Adversarial images are run through the model again, from the
-    arrays and from the PNG files. Exits with status 1 when a claim does not hold.
+    DIRECTORY is what `cnnlab analyze NAME --out DIRECTORY` wrote. Adversarial images are run through the model again,
+    from the arrays and from the PNG files. Exits with status 1 when a claim does not hold.
     """
     from cnnlab.analysis.reverify import reverify
     from cnnlab.classifier.device import use_device
