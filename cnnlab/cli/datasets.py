@@ -34,9 +34,16 @@ def _list(as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("name", "training", "test", "shape", "classes", "provenance", "licence"):
-        table.add_column(heading, justify="right" if heading in ("training", "test") else "left")
+        table.add_column(
+            heading,
+            justify="right" if heading in ("training", "test") else "left",
+            no_wrap=heading in ("name", "training", "test", "shape", "licence"),
+            min_width=min(16, max(len(_classes(source.class_names)) for source in found.values()))
+            if heading == "classes" and found
+            else None,
+        )
     for name, source in found.items():
         table.add_row(
             name,

@@ -83,9 +83,6 @@ NUMBERS = {
 }
 """The numbers that are listed: their column's heading, and how they are written. Accuracy and loss are validation's."""
 
-ROOM_FOR_TIME = 100
-"""Columns that a terminal must have for the time at which a run was created."""
-
 HEADINGS = {"name": "run", "label": "run", "architecture": "network"}
 
 
@@ -154,8 +151,10 @@ def _print_table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     console = Console()
-    # The order tells which is newer, so the time is what narrow terminals can do without.
-    columns = [column for column in columns if column != "created" or console.width >= ROOM_FOR_TIME]
+    # The order tells which is newer, so the time is what narrow terminals can do without, rather than whole names.
+    widths = [max(len(str(text)) for text in (column, *(_cell(row, column) for row in rows))) for column in columns]
+    if sum(widths) + len(widths) > console.width:
+        columns = [column for column in columns if column != "created"]
     for column in columns:
         numeric = column in NUMBERS or column == "epochs"
         heading = NUMBERS[column][0] if column in NUMBERS else HEADINGS.get(column, column)
