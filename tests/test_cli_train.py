@@ -177,8 +177,8 @@ def test_ctrl_c_says_how_to_go_on_and_resuming_ends_as_if_nothing_had_happened(r
     assert process.returncode == 130
     assert out == ""
     assert "Traceback" not in err
-    assert err.splitlines()[-1].endswith("Go on with: cnnlab train --out runs/stopped --resume")
-    assert "1 of 4 epochs and 3 of 10 steps of the next are done" in err.splitlines()[-1]
+    assert err.splitlines()[-1] == "Go on with: cnnlab train --out runs/stopped --resume"
+    assert "1 of 4 epochs and 3 of 10 steps of the next are done" in err.splitlines()[-2]
     assert stopped.state == "unfinished"
     # The settings come from the run; `make demo` says no more than this.
     assert run("train", "--out", "runs/stopped", "--resume")[0] == 0

@@ -190,7 +190,7 @@ class Session:
         done = f"{self.position.epochs_done} of {self._epochs} epochs"
         if self.position.step:
             done += f" and {self.position.step} of {self._steps} steps of the next"
-        raise Interrupted(f"Stopped; {done} are done and kept. Go on with: {command_to_resume(self._run.path)}")
+        raise Interrupted(f"Stopped; {done} are done and kept.\nGo on with: {command_to_resume(self._run.path)}")
 
     def _train_epoch(self, epoch: int) -> None:
         position, settings = self.position, self._settings
