@@ -349,7 +349,7 @@ def test_an_exported_image_is_the_image(cnnlab_command, tmp_path, mnist):
     [
         (["mnist", "--index", "test:10000", "7.png"], 2, "0 to 9999"),
         (["mnist", "--index", "5", "7.png"], 2, "SPLIT:I"),
-        (["mnist", "--index", "test:0", "7.xyz"], 1, "must end in"),
+        (["mnist", "--index", "test:0", "7.xyz"], 2, "must end in"),
         (["minst", "--index", "test:0", "7.png"], 2, "'mnist'"),
     ],
 )

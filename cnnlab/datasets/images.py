@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from cnnlab.errors import CnnlabError
+from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import write_beside
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
@@ -97,11 +97,12 @@ def write_image(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
         pixels: Floats in [0, 1], [H, W, C] with one or three channels.
 
     Raises:
-        CnnlabError: The suffix names no format that can be written, or the file cannot be.
+        UsageError: The suffix names no format that can be written.
+        CnnlabError: The disk is full.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise CnnlabError(f"{path} must end in {', '.join(sorted(SUFFIXES))}, to say what kind of image to write.")
+        raise UsageError(f"{path} must end in {', '.join(sorted(SUFFIXES))}, to say what kind of image to write.")
     eight = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     image = Image.fromarray(eight[..., 0] if eight.shape[-1] == 1 else eight)
     with write_beside(path) as beside:

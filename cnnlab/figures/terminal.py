@@ -16,7 +16,7 @@ from cnnlab.figures.picture import COLORMAPS, Picture
 RAMP = " .:-=+*#%@"
 """Shades from black to white, or from little to much, where there is no colour."""
 
-NEGATIVE = " .,~<coOQ0"
+NEGATIVE = " .,~<coOQW"
 """The same for values below zero."""
 
 CLASS_SIGNS = "0123456789abcdefghijklmnopqrstuvwxyz"
