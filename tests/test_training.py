@@ -203,7 +203,7 @@ class Stop(Reporter):
 @pytest.mark.parametrize("when", [(1, 1), (2, STEPS), (2, None), (3, None)], ids=str)
 def test_ctrl_c_and_resume_end_as_if_nothing_had_happened(when, corners, finished, tmp_path, unwritten, step_by_step):
     out = tmp_path / "run"
-    with pytest.raises(Interrupted, match=rf"epochs.*cnnlab train --out {out} --resume"):
+    with pytest.raises(Interrupted, match=rf"epochs.*\n.*cnnlab train --out {out} --resume"):
         cnnlab.train(corners, **QUICK, out=out, reporter=Stop(*when))
     assert cnnlab.runs.Run(out).state == "unfinished"
     assert_same(cnnlab.train(corners, **QUICK, out=out, resume=True), finished)
