@@ -53,7 +53,7 @@ def _page(title: str, times: dict[str, list[float]], rounds: int, packages: Sequ
         ratio = statistics.median(mine / base for mine, base in zip(seconds, first, strict=True))
         lines.append(
             f"| {what} | {_shown(statistics.median(seconds))} | {_shown(min(seconds))} to {_shown(max(seconds))} "
-            f"| {ratio:.2f} |"
+            f"| {ratio:.3g} |"
         )
     versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in packages)
     lines += ["", f"{rounds} rounds, by turns, after one to warm up; {os.cpu_count()} CPU cores, no GPU."]
