@@ -17,10 +17,10 @@ from cnnlab.training.optimizer import make_optimizer
 BATCH = 64
 
 
-def cnnlab_epoch(split, precision: str = "float32"):
+def cnnlab_epoch(split, precision: str = "float32", batch_norm: bool = False):
     """The loop of `cnnlab train`, in calls of a hundred steps, as long as those that show progress."""
     feed = make_feed(split, np.arange(len(split)))
-    model = build_network("mnist-cnn", (28, 28, 1), 10, precision=precision, seed=0)
+    model = build_network("mnist-cnn", (28, 28, 1), 10, batch_norm, precision=precision, seed=0)
     loop = TrainingLoop(model, make_optimizer(1e-3, precision), feed.scale)
 
     def epoch() -> None:
@@ -76,6 +76,7 @@ def main() -> None:
         {
             "cnnlab": cnnlab_epoch(split),
             "cnnlab, `--precision bfloat16`": cnnlab_epoch(split, "bfloat16"),
+            "cnnlab, `--batch-norm`": cnnlab_epoch(split, batch_norm=True),
             "Keras `fit`, defaults": keras_epoch(split),
             "Keras `fit`, `steps_per_execution=50`": keras_epoch(split, jit_compile=False, steps_per_execution=50),
             "PyTorch": torch_epoch(split),
