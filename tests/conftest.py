@@ -61,6 +61,23 @@ def cnnlab_command() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture
+def command_line(capsys, monkeypatch) -> Callable[..., tuple[int, str, str]]:
+    """Run the whole command line in this process: ``command_line("runs", ...) -> (status, out, err)``."""
+    from cnnlab import cli
+
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def main(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["cnnlab", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(stop.value.code or 0), printed.out, printed.err
+
+    return main
+
+
+@pytest.fixture
 def install_plugin(tmp_path: Path) -> Callable[..., dict[str, str]]:
     """Install a distribution with a plugin, as an installer lays it down, in a folder of its own.
 

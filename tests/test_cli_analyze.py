@@ -18,19 +18,10 @@ SEVEN = ROOT / "examples" / "7.png"
 
 
 @pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
+def run(command_line, monkeypatch, tmp_path):
     """Run the whole command line in this process, in an empty folder: ``run("analyze", ...) -> (status, out, err)``."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def main(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["cnnlab", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        printed = capsys.readouterr()
-        return int(stop.value.code or 0), printed.out, printed.err
-
-    return main
+    return command_line
 
 
 QUICK = ("--patch", "8", "--stride", "6")

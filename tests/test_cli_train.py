@@ -15,7 +15,6 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from cnnlab import cli
 from cnnlab.cli.runs import labels
 from cnnlab.cli.training import RichReporter, duration
 from cnnlab.runs import Run
@@ -42,19 +41,10 @@ def place(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def run(capsys, monkeypatch, place):
+def run(command_line, monkeypatch, place):
     """Run the whole command line in this process: ``run("train", ...) -> (status, out, err)``."""
     monkeypatch.chdir(place)
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def main(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["cnnlab", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        printed = capsys.readouterr()
-        return int(stop.value.code or 0), printed.out, printed.err
-
-    return main
+    return command_line
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import tensorflow as tf
 import tf_keras
 
 import cnnlab
-from cnnlab import cli
 from cnnlab.analysis.inspection import inspect
 from cnnlab.classifier import about
 from cnnlab.classifier.preparation import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STD
@@ -19,19 +18,10 @@ from cnnlab.errors import CnnlabError, UsageError
 
 
 @pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
+def run(command_line, monkeypatch, tmp_path):
     """Run the command line in this process: ``run("inspect", path) -> (status, out, err)``."""
-    monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.chdir(tmp_path)
-
-    def main(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["cnnlab", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        printed = capsys.readouterr()
-        return int(stop.value.code or 0), printed.out, printed.err
-
-    return main
+    return command_line
 
 
 def network(channels: int = 3, last: str | None = "softmax", classes: int = 4) -> keras.Model:

@@ -16,7 +16,6 @@ from annotated_types import Ge
 from PIL import Image
 
 import cnnlab
-from cnnlab import cli
 from cnnlab.analysis import Analysis, Doc, Params, Result
 from cnnlab.analysis.adversarial import Claims, measure
 from cnnlab.analysis.adversarial_names import ADVERSARIAL_ARRAYS, ADVERSARIAL_METRICS
@@ -378,18 +377,9 @@ def saved(honest, tmp_path):
 
 
 @pytest.fixture
-def run(capsys, monkeypatch):
+def run(command_line):
     """Run the whole command line in this process: ``run("verify", ...) -> (status, out, err)``."""
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def main(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["cnnlab", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        printed = capsys.readouterr()
-        return int(stop.value.code or 0), printed.out, printed.err
-
-    return main
+    return command_line
 
 
 def test_the_png_files_hold_the_rounded_images(saved):
