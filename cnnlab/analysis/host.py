@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.metadata
 import math
 import os
-import platform
 import re
 import time
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.plugins import registry
 from cnnlab.plugins.declarations import Analysis, resolve
 from cnnlab.plugins.params import Params
+from cnnlab.versions import versions
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
@@ -287,12 +287,6 @@ def plain_number(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return str(value) if isinstance(value, Path) else value
-
-
-def versions() -> dict[str, str]:
-    """The versions that a result depends on."""
-    names = ["cnnlab", "tensorflow", "keras", "numpy"]
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
 
 
 def _device() -> str:

@@ -140,7 +140,7 @@ def _record(
     metrics: dict[str, float | None],
     device: str,
 ) -> dict[str, Any]:
-    from cnnlab.analysis.host import versions
+    from cnnlab.versions import versions
 
     return {
         "schema": SCHEMA,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
-import platform
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.training.settings import Settings
+from cnnlab.versions import versions
 
 if TYPE_CHECKING:
     from cnnlab.datasets import Dataset
@@ -47,7 +46,7 @@ def at_start(settings: Settings, dataset: Dataset, device: str, sizes: Mapping[s
         "seed": settings.seed,
         "validated_on": "held-out training images" if settings.validation else "test images",
         "device": device,
-        "versions": _versions(),
+        "versions": versions(),
     }
 
 
@@ -97,8 +96,3 @@ def at_end(
     if len(names) <= MOST_CLASSES:
         record["confusion"] = final.confusion.tolist()
     return record
-
-
-def _versions() -> dict[str, str]:
-    names = ("cnnlab", "tensorflow", "keras", "numpy")
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
