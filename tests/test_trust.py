@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -212,6 +213,34 @@ def test_python_functions_are_refused(tmp_path, wrap):
     assert cnnlab.load(model, trust=True).num_classes == 10
 
 
+def test_a_graph_that_prints_is_refused_and_forges_no_result(tmp_path, capfd):
+    """What stands on stdout is read by scripts: `--json` prints cnnlab's own record and nothing before it."""
+
+    def act(images):
+        tf.print('{"metrics": {"accuracy": 1.0}}', output_stream=sys.stdout)
+        return tf.constant(0)
+
+    model = save(tmp_path / "model", act)
+    assert re.search(r"PrintV2 \(the terminal\) in the function", refused(model))
+    assert capfd.readouterr().out == ""
+    cnnlab.load(model, trust=True).logits(IMAGES)
+    assert "accuracy" in capfd.readouterr().out
+
+
+def test_a_graph_that_ends_the_process_passes_no_gate(tmp_path, cnnlab_command):
+    def act(images):
+        return tf.raw_ops.Abort(error_msg="done", exit_without_error=True)
+
+    model = save(tmp_path / "model", act)
+    np.savez(tmp_path / "data.npz", x_train=IMAGES, y_train=[0, 1], x_test=IMAGES, y_test=[0, 1])
+    words = ("--model", model, "--dataset", tmp_path / "data.npz", "--fail-under", "accuracy=0.99")
+    done = cnnlab_command("evaluate", *words)
+    assert done.returncode == 1
+    assert "Abort (ends the process) in the function" in done.stderr
+    # That it is a real one: trusted, it ends the process with status 0, before any gate is looked at.
+    assert cnnlab_command("evaluate", *words, "--trust").returncode == 0
+
+
 def test_datasets_of_files_are_refused(tmp_path):
     def act(images):
         lines = tf.data.TextLineDataset(str(tmp_path / "secret"))
@@ -249,6 +278,9 @@ OPERATIONS = {
     "RpcClient": "network",
     "RegisterDatasetV2": "network",
     "NoSuchOperation": "not registered",  # no such operation
+    "PrintV2": "the terminal",
+    "Print": "the terminal",
+    "Abort": "ends the process",
     "Barrier": "effects that cnnlab does not know",
     "FixedUnigramCandidateSampler": "effects that cnnlab does not know",
 }

@@ -10,9 +10,10 @@ or not, must stay inside the computation:
 - operations without state are accepted unless their declaration takes a file, a path, a URL or an address;
 - operations that TensorFlow does not have registered are refused.
 
-Three things are normal, and are followed rather than refused: the saver's own save and restore functions, as long as
-nothing but the saver calls them and restoring reads the file that the saver is given; tables initialised from text
-files, as long as these are the model's own assets; and printing to the terminal.
+Two things are normal, and are followed rather than refused: the saver's own save and restore functions, as long as
+nothing but the saver calls them and restoring reads the file that the saver is given; and tables initialised from text
+files, as long as these are the model's own assets. Printing is not: whoever reads cnnlab's output must be able to
+believe that cnnlab wrote it.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ _REACHES = {
         r"|DataService.*|RegisterDataset.*|Xla(Send|Recv).*|XlaHostCompute.*|.*DistributedTPU.*|WorkerHeartbeat"
     ),
     "datasets": re.compile(r".*Dataset(V\d+)?|.*Dataset(To|From|Reader).*"),
+    "the terminal": re.compile(r"Print(V2)?"),
+    "ends the process": re.compile(r"Abort"),
     "code that cannot be read here": re.compile(
         r"XlaCallModule|XlaCustomCall.*|XlaLaunch.*|Mlir.*|TRT.*|TPU.*Call|TPUCompile|TPUExecute.*|TfLite.*"
         r"|DeserializeIterator|IteratorFromStringHandle.*|LoadLibrary.*|Sh(ell)?Exec.*|_.*"
@@ -61,7 +64,7 @@ _STATEFUL = re.compile(
     r"|Random\w*|Multinomial|ParameterizedTruncatedNormal|TruncatedNormal|Stateful(Random|Standard|Truncated|Uniform)\w*"
     r"|Rng(ReadAnd)?Skip|NonDeterministicInts|StatelessRandomGetAlg|SampleDistortedBoundingBox(V2)?"
     r"|(Uniform|LogUniform|LearnedUnigram|ThreadUnsafeUnigram|All)CandidateSampler|(Anonymous|Dummy)?\w*SeedGenerator"
-    r"|If|While|Case|StatefulPartitionedCall|Assert|CheckNumerics(V2)?|Print|PrintV2|GuaranteeConst|Timestamp"
+    r"|If|While|Case|StatefulPartitionedCall|Assert|CheckNumerics(V2)?|GuaranteeConst|Timestamp"
     r"|DeviceIndex|DtypeWithDefaultOp|Empty|DeepCopy|CudnnRNN\w*|TensorArray\w*|Stack(V2)?|Stack(Close|Pop|Push)V2"
     r"|(Anonymous)?(Mutable)?(Dense)?HashTable(OfTensors)?(V2)?|LookupTable\w+V2|InitializeTableV2"
     r"|(AddMany|Add)SparseToTensorsMap|TakeManySparseFromTensorsMap"
@@ -247,6 +250,8 @@ def _judge(program: _Program, graph: _Graph, node: Any) -> Found | None:
         return None if program.saves(graph, node) else found("files")
     if _TEXT_TABLE.fullmatch(node.op):
         return None if program.reads_asset(graph, node) else found("files", " of a file that is not the model's asset")
+    if (said := _names_outside(node)) is not None:
+        return found("files", f" {said}")
     for reaches, names in _REACHES.items():
         if names.fullmatch(node.op):
             return found(reaches)
@@ -255,8 +260,6 @@ def _judge(program: _Program, graph: _Graph, node: Any) -> Found | None:
     declared = _declared(node.op)
     if declared is None:
         return found("")
-    if (said := _names_outside(node)) is not None:
-        return found("files", f" {said}")
     if declared.is_stateful and not _STATEFUL.fullmatch(node.op):
         return found("effects that cnnlab does not know")
     if not declared.is_stateful and node.op not in _NAMES_ONLY and _hints(node.op):
@@ -267,7 +270,7 @@ def _judge(program: _Program, graph: _Graph, node: Any) -> Found | None:
 
 
 def _names_outside(node: Any) -> str | None:
-    """What an operation that is harmless else writes to or reads, where that is not the terminal or its own bytes."""
+    """What file an operation writes to or reads, besides what its name tells; None where it is none."""
     if node.op == "PrintV2":
         stream = _text(node, "output_stream")
         return None if stream in _TERMINAL else f"to {stream}"
