@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -228,6 +229,60 @@ def test_a_disk_that_fills_up_at_the_figure_leaves_nothing_either(run, trained_r
     assert status == 1
     assert "the disk is full: out/figure.png could not be written" in err
     assert list(tmp_path.iterdir()) == []
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"result.json": '{"score": 3}', "arrays.npz": "mine"},
+        {"result.json": '{"schema": 1, "figures": ["thesis.txt"], "analysis": "x"}', "thesis.txt": "years of work"},
+        {"notes.txt": "mine"},
+    ],
+    ids=["another's result", "a record that names a file", "something else"],
+)
+def test_a_folder_that_cnnlab_did_not_write_is_left_alone(run, trained_run, tmp_path, foreign):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name, text in foreign.items():
+        (out / name).write_text(text)
+    before = contents(out)
+    words = ("analyze", "occlusion", "--model", trained_run.path, "--image", SEVEN, *QUICK)
+    status, printed, err = run(*words, "--out", out)
+    assert (status, printed) == (1, "")
+    assert err.count("\n") == 1
+    assert f"{out} is not empty and holds no result of cnnlab's" in err
+    assert contents(out) == before
+
+
+def test_a_result_replaces_an_earlier_one_but_nothing_that_was_changed_since(run, trained_run, tmp_path):
+    words = ("analyze", "occlusion", "--model", trained_run.path, "--image", SEVEN, "--out", "out")
+    assert run(*words, *QUICK)[0] == 0
+    (Path("out") / "notes.txt").write_text("mine")
+    assert run(*words, *QUICK, "--patch", "7")[0] == 0
+    assert json.loads(Path("out/result.json").read_text())["params"]["patch"] == 7
+    assert Path("out/notes.txt").read_text() == "mine"
+    Path("out/figure.png").write_bytes(b"drawn upon")
+    before = contents(Path("out"))
+    status, _, err = run(*words, *QUICK)
+    assert status == 1
+    assert "out/figure.png is not as cnnlab wrote it" in err
+    assert contents(Path("out")) == before
+
+
+def test_a_record_cannot_have_other_files_deleted(run, trained_run, tmp_path):
+    """Somebody's record that looks like cnnlab's, digests and all, and names what no result holds."""
+    words = ("analyze", "occlusion", "--model", trained_run.path, "--image", SEVEN, "--out", "out", *QUICK)
+    assert run(*words)[0] == 0
+    record = json.loads(Path("out/result.json").read_text())
+    Path("thesis.txt").write_text("years of work")
+    record["files"]["../thesis.txt"] = hashlib.sha256(b"years of work").hexdigest()
+    Path("out/result.json").write_text(json.dumps(record))
+    assert run(*words)[0] == 1
+    assert Path("thesis.txt").read_text() == "years of work"
 
 
 def test_debug_shows_the_traceback(run, monkeypatch):

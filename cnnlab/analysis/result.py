@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -81,20 +83,24 @@ class Result:
         An earlier result there is replaced, its images too; other files are left alone.
 
         Raises:
-            CnnlabError: The folder cannot be written; what was there before is still there.
+            CnnlabError: The folder holds what cnnlab did not write (:func:`check_folder`), or cannot be written; what
+                was there before is still there.
         """
         target = Path(directory)
+        check_folder(target)
         with _staged(target) as stage:
             figures = self._save_figures(stage)
             images = self._save_images(stage)
             with open(stage / ARRAYS, "wb") as file:
                 arrays: dict[str, Any] = dict(self.arrays)
                 np.savez_compressed(file, **arrays)
-            record = {**self.record, "figures": figures}
+            written = [ARRAYS, *figures, *images]
+            digests = {name: _digest(stage / name) for name in written}
+            record = {**self.record, "figures": figures, "files": digests}
             text = json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False)
             (stage / RECORD).write_text(text + "\n", encoding="utf-8")
-            _replace(stage, target, [ARRAYS, *figures, *images, RECORD])
-        return [target / name for name in [RECORD, ARRAYS, *figures, *images]]
+            _replace(stage, target, [*written, RECORD])
+        return [target / name for name in [RECORD, *written]]
 
     def _save_figures(self, stage: Path) -> list[str]:
         from cnnlab.figures import save
@@ -168,6 +174,70 @@ def _reading(directory: str | os.PathLike[str]) -> Iterator[Path]:
         raise CnnlabError(f"the result in {source} is damaged: {error}. Run the analysis again.") from error
 
 
+def check_folder(directory: str | os.PathLike[str]) -> None:
+    """Refuse a folder in which a result would replace what cnnlab did not write.
+
+    Raises:
+        CnnlabError: It holds files and no result of cnnlab's, or a file of the result there was changed since.
+    """
+    _own_files(Path(directory))
+
+
+def _own_files(target: Path, names: Sequence[str] = ()) -> list[Path]:
+    """List the files of the result that lies in ``target``: each is proved to be cnnlab's by its digest in the record.
+
+    Args:
+        target: The folder.
+        names: What is about to be written there.
+
+    Raises:
+        CnnlabError: See :func:`check_folder`.
+    """
+    try:
+        there = [path.name for path in target.iterdir() if not path.name.startswith(_STAGE)]
+    except OSError:  # nothing is there, or no folder: writing will say so
+        return []
+    if not there:
+        return []
+    written = _written(target / RECORD)
+    if written is None:
+        raise CnnlabError(
+            f"{target} is not empty and holds no result of cnnlab's, so nothing was written to it. Name a new folder "
+            "with --out."
+        )
+    changed = [
+        name for name, digest in written.items() if (target / name).is_file() and _digest(target / name) != digest
+    ]
+    foreign = [name for name in names if name not in written and name != RECORD and (target / name).exists()]
+    if changed or foreign:
+        raise CnnlabError(
+            f"{target / [*changed, *foreign][0]} is not as cnnlab wrote it, so nothing was written to its folder. Move "
+            "it elsewhere, or name a new folder with --out."
+        )
+    return [target / RECORD, *(target / name for name in written)]
+
+
+def _written(record: Path) -> dict[str, str] | None:
+    """What a record says was written beside it, name by digest; None where the file is no record of cnnlab's."""
+    try:
+        said = json.loads(record.read_text(encoding="utf-8"))
+        files = dict(said["files"])
+        own = said["schema"] == SCHEMA and bool(said["analysis"]) and bool(said["versions"]["cnnlab"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    # A record from elsewhere must not lead out of its folder, nor to files that no result has.
+    return files if own and all(_NAMES.fullmatch(name) for name in files) else None
+
+
+_STAGE = ".cnnlab-"
+_NAMES = re.compile(r"arrays\.npz|figure[^/\\]*\.png|images/[^/\\]+\.png")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextmanager
 def _staged(target: Path) -> Iterator[Path]:
     """Give a temporary folder inside ``target``; take it away at the end, and ``target`` too if it was made in vain."""
@@ -175,7 +245,7 @@ def _staged(target: Path) -> Iterator[Path]:
     stage = None
     try:
         target.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=".cnnlab-", dir=target))
+        stage = Path(tempfile.mkdtemp(prefix=_STAGE, dir=target))
         yield stage
     except BaseException as error:
         _discard(stage)
@@ -197,8 +267,8 @@ def _discard(stage: Path | None) -> None:
 
 
 def _replace(stage: Path, target: Path, names: Sequence[str]) -> None:
-    """Move the staged files into ``target``, in order; the stale record, figures and images of an earlier result go."""
-    for file in _earlier_files(target):
+    """Move the staged files into ``target``, in order; those of an earlier result go."""
+    for file in _own_files(target, names):
         file.unlink(missing_ok=True)
     for name in names:
         (target / name).parent.mkdir(exist_ok=True)
@@ -206,16 +276,3 @@ def _replace(stage: Path, target: Path, names: Sequence[str]) -> None:
     images = target / saved_images.IMAGES
     if images.is_dir() and not any(images.iterdir()):
         images.rmdir()
-
-
-def _earlier_files(target: Path) -> list[Path]:
-    """The record, figures and images of the result that lies in ``target``, so that none of them outlives it."""
-    record = target / RECORD
-    try:
-        earlier = json.loads(record.read_text(encoding="utf-8"))
-        # The names alone: a record from elsewhere must not lead out of its folder.
-        figures = [target / Path(name).name for name in earlier["figures"]]
-        images = [target / saved_images.IMAGES / Path(image["file"]).name for image in earlier.get("images") or ()]
-    except (OSError, ValueError, KeyError, TypeError):
-        return [record]
-    return [record, *figures, *images]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cnnlab.analysis.result import check_folder
 from cnnlab.cli import gates
 from cnnlab.cli.model import ModelChoice
 from cnnlab.errors import UsageError
@@ -56,6 +57,8 @@ def run(request: Request) -> None:
     wanted = gates.parse(request.gates, request.analysis.metrics, request.analysis.name)
     _check_words(request)
     _ = request.choice.path
+    if request.out is not None:
+        check_folder(request.out)
 
     from cnnlab.analysis import host
     from cnnlab.classifier.device import use_device
