@@ -1,4 +1,4 @@
-"""How cnnlab's figures look, whatever a user's matplotlibrc says."""
+"""How drawings look, whatever a user's matplotlibrc says: one palette and one style for files, terminal and pages."""
 
 from __future__ import annotations
 
@@ -23,10 +23,34 @@ SETTINGS: dict[Any, Any] = {
     "xtick.labelsize": 8.0,
     "ytick.labelsize": 8.0,
     "savefig.facecolor": "white",
+    "svg.fonttype": "none",  # text stays text, which can be searched and edited
+    "svg.hashsalt": "cnnlab",  # the same bytes every time
+    "pdf.fonttype": 42,
 }
+
+COLORMAPS = {"image": "gray", "diverging": "RdBu_r", "sequential": "viridis"}
+"""matplotlib's names. The diverging one is white at zero, red above and blue below."""
+
+CELLS = {"sequential": "Oranges", "diverging": "RdBu_r"}
+"""The same for the cells of a matrix, in which numbers are to be read: little is pale."""
 
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#5a3a22", "#999999", "#000000")
 """Colours of lines that eyes of every kind tell apart (after Okabe and Ito, 2008)."""
+
+BARS = ("#999999", *LINES[1:])
+"""Colours of bars: of two groups the first, before, is grey."""
+
+MARK = "#c4302b"
+"""What stands out: a mistake, an image that fools."""
+
+CLASS_COLORS = (
+    *("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#7f3c8d", "#999999", "#5a3a22"),
+)
+
+
+def class_color(label: int) -> str:
+    """Return the colour that stands for a class, the same in every picture."""
+    return CLASS_COLORS[label] if 0 <= label < len(CLASS_COLORS) else LINES[label % len(LINES)]
 
 
 def styled(draw: Callable[P, R]) -> Callable[P, R]:

@@ -1,0 +1,225 @@
+"""Values on a scale: one picture, or a sheet of many small ones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from cnnlab.drawings.values import Values
+from cnnlab.errors import UsageError
+
+Scale = Literal["image", "diverging", "sequential", "classes"]
+"""How values become colours: an ``image`` is grey or in colour, as its channels say; ``diverging`` is centred at zero,
+red above and blue below (three channels: colours around grey); ``sequential`` goes from little to much; ``classes``
+are integers, a colour each."""
+
+ARRAYS = {"arbitrary_types_allowed": True}
+"""What pydantic must be told to hold arrays, wherever drawings are checked."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scaled:
+    """What pictures and sheets have in common.
+
+    Attributes:
+        values: The numbers; NaN stays uncoloured.
+        title: A line above it.
+        scale: How values become colours: ``image``, grey or in colour, as the channels say; ``diverging``, centred at
+            zero, red above and blue below; ``sequential``, from little to much; ``classes``, integers with a colour
+            each.
+        limits: The values at the ends of the scale; by default [0, 1] for images within it, else the smallest and the
+            largest value. Those of a diverging scale are made symmetric.
+        unit: What the values are, for the colour bar.
+    """
+
+    values: Values
+    title: str = ""
+    scale: Scale = "image"
+    limits: tuple[float, float] | None = None
+    unit: str = ""
+
+    __pydantic_config__ = ARRAYS
+    _ranks: ClassVar[tuple[int, ...]] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.values, np.ndarray) and self.values.ndim not in self._ranks:
+            raise UsageError(
+                f"a {type(self).__name__} needs values of {' or '.join(map(str, self._ranks))} axes; received "
+                f"{list(self.values.shape)}."
+            )
+        if self.limits is not None and not self.limits[0] <= self.limits[1]:
+            raise UsageError(f"the limits of a picture must rise; received {self.limits[0]:g} and {self.limits[1]:g}.")
+
+    @property
+    def array(self) -> np.ndarray:
+        """The values, once they are an array (see :func:`cnnlab.drawings.resolved`)."""
+        if not isinstance(self.values, np.ndarray):
+            raise UsageError(f"a picture's values must be an array or At(...); received {type(self.values).__name__}.")
+        return self.values
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The values at the ends of the colour scale; the second is the larger one."""
+        low, high = self.limits or self._natural_ends()
+        if self.scale == "diverging":
+            largest = max(abs(low), abs(high)) or 1.0
+            return (-largest, largest)
+        return (low, high) if high > low else (low, low + 1.0)
+
+    def _natural_ends(self) -> tuple[float, float]:
+        finite = self.array[np.isfinite(self.array)]
+        if not finite.size:
+            return (0.0, 1.0)
+        low, high = float(finite.min()), float(finite.max())
+        return (0.0, 1.0) if self.scale == "image" and low >= 0 and high <= 1 else (low, high)
+
+    def unit_interval(self, values: np.ndarray) -> np.ndarray:
+        """Map values to [0, 1] by the scale's ends, and clip them; NaN stays."""
+        low, high = self.ends
+        return np.clip((np.asarray(values, np.float64) - low) / (high - low), 0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Picture(Scaled):
+    """Values over an image or a plane: [H, W], [H, W, 1] or, in colour, [H, W, 3]. Of other channels the mean is drawn.
+
+    Attributes:
+        names: The classes' names, for the scale ``classes``.
+        under: An image [H, W], [H, W, 1] or [H, W, 3] in [0, 1] that is shown faintly below the values.
+        place: Where the values lie on the image that they are about: top, left, bottom and right edge, in its pixels;
+            None where they are as large as it.
+        mark: Whether it is framed in red, as what stands out: a mistake, an image that fools.
+        image: Which of the images given it is about, so that pictures of one image share a pointer on a page; the host
+            sets it.
+
+    Example:
+        >>> import numpy as np
+        >>> Picture(values=np.eye(3), title="the diagonal", scale="sequential").ends
+        (0.0, 1.0)
+    """
+
+    names: tuple[str, ...] = ()
+    under: Values | None = None
+    place: tuple[float, float, float, float] | None = None
+    mark: bool = False
+    image: int | None = None
+    kind: Literal["picture"] = "picture"
+
+    _ranks = (2, 3)
+
+    @classmethod
+    def of_image(cls, image: Values, /, bounds: tuple[float, float], title: str = "", **more: Any) -> Picture:
+        """Make a picture of an image [H, W, C] as a model takes it, in grey or, with three channels, in colour."""
+        return cls(values=image, title=title, limits=(float(bounds[0]), float(bounds[1])), **more)
+
+    @property
+    def in_colour(self) -> bool:
+        """Whether its three channels are red, green and blue."""
+        return self.array.ndim == 3 and self.array.shape[-1] == 3 and self.scale in ("image", "diverging")
+
+    @property
+    def plane(self) -> np.ndarray:
+        """The values [H, W], or [H, W, 3] in colour."""
+        if self.array.ndim == 3 and not self.in_colour:
+            return self.array[..., 0] if self.array.shape[-1] == 1 else self.array.mean(axis=-1)
+        return self.array
+
+    @property
+    def unit_plane(self) -> np.ndarray:
+        """The plane mapped to [0, 1]."""
+        return self.unit_interval(self.plane)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The values at the ends of the colour scale; classes have a colour each, up to the last that has a name."""
+        return (0.0, float(max(len(self.names) - 1, 1))) if self.scale == "classes" else super().ends
+
+    @property
+    def ground(self) -> np.ndarray | None:
+        """What lies under it as one plane [H, W] in [0, 1]; None where nothing does."""
+        under = None if self.under is None else np.asarray(self.under)
+        return under.mean(axis=-1) if under is not None and under.ndim == 3 else under
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sheet(Scaled):
+    """Many small pictures on one scale, row by row: values [n, h, w] or, in colour, [n, h, w, 3].
+
+    Attributes:
+        channels_last: Whether the values are a layer's maps [h, w, n] as it gives them, each channel a picture.
+        most: Of more than so many, the first are drawn.
+        normalised: Whether each picture's values are divided by its own largest |value|: faint ones show, and it does
+            not show that they are faint.
+        columns: How many lie side by side; about twice as many as rows by default.
+        names: What each of them is called, where they stand for themselves: filters by number.
+        rows: What each row is called, where the sheet is a table: filters.
+        heads: What each column is called, where the sheet is a table: input channels.
+        row_label: What the rows are.
+        head_label: What the columns are.
+        clipped: Whether values beyond the limits take the colours of the ends; the colour bar says so.
+        image: See :class:`Picture`.
+
+    Example:
+        >>> import numpy as np
+        >>> Sheet(values=np.zeros((6, 3, 3)), columns=3).mosaic.shape
+        (7, 11)
+    """
+
+    channels_last: bool = False
+    most: int | None = None
+    normalised: bool = False
+    columns: int | None = None
+    names: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    row_label: str = ""
+    head_label: str = ""
+    clipped: bool = False
+    image: int | None = None
+    kind: Literal["sheet"] = "sheet"
+
+    _ranks = (3, 4)
+
+    @property
+    def array(self) -> np.ndarray:
+        """What is drawn, [n, h, w] or [n, h, w, 3], once the values are an array."""
+        stacked = np.moveaxis(super().array, -1, 0) if self.channels_last else super().array
+        stacked = stacked[: self.most]
+        if not self.normalised:
+            return stacked
+        largest = np.abs(stacked).max(axis=tuple(range(1, stacked.ndim)), keepdims=True, initial=0.0)
+        return stacked / np.where(largest > 0, largest, 1.0)
+
+    @property
+    def in_colour(self) -> bool:
+        """Whether the three channels of each are red, green and blue."""
+        return self.array.ndim == 4 and self.array.shape[-1] == 3
+
+    @property
+    def across(self) -> int:
+        """How many lie side by side."""
+        count, height, width = self.array.shape[:3]
+        natural = max(1, math.ceil(math.sqrt(2 * count * height / width)))
+        return min(self.columns or natural, count) or 1
+
+    @property
+    def mosaic(self) -> np.ndarray:
+        """All of them in one array [H, W] or [H, W, 3], float32, a pixel of NaN between them."""
+        count, height, width, *channels = self.array.shape
+        rows = math.ceil(count / self.across)
+        shape: list[Any] = [rows * (height + 1) - 1, self.across * (width + 1) - 1, *channels]
+        laid = np.full(shape, np.nan, np.float32)
+        for index, small in enumerate(self.array):
+            top, left = (index // self.across) * (height + 1), (index % self.across) * (width + 1)
+            laid[top : top + height, left : left + width] = small
+        return laid
+
+    @property
+    def picture(self) -> Picture:
+        """The sheet as one picture, for those who draw it so."""
+        return Picture(
+            values=self.mosaic, title=self.title, scale=self.scale, limits=self.ends, unit=self.unit, image=self.image
+        )

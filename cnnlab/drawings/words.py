@@ -1,0 +1,52 @@
+"""Numbers in words, the same wherever a drawing or a table writes one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+
+def percent(fraction: float, digits: int = 1) -> str:
+    """Write a fraction in percent, towards the uncertain side: only certainty is 100%, and only impossibility 0%.
+
+    Args:
+        fraction: From 0 to 1; what is not finite becomes a dash.
+        digits: Digits behind the point.
+
+    Example:
+        >>> percent(0.9997), percent(1.0), percent(0.5), percent(0.0004), percent(0.0)
+        ('99.9%', '100%', '50.0%', '0.1%', '0%')
+    """
+    if not math.isfinite(fraction):
+        return "-"
+    if fraction in (0, 1):
+        return f"{fraction:.0%}"
+    step = 10.0 ** -(digits + 2)
+    inside = min(max(float(fraction), step), 1 - step)
+    return f"{100 * inside:.{digits}f}%"
+
+
+def shortened(text: str, length: int = 12) -> str:
+    """Cut a text that is too long for its place; the end of a path tells more than its beginning.
+
+    >>> shortened("a very long name"), shortened("runs/a/very/long/path.png", 12)
+    ('a very long…', '…ng/path.png')
+    """
+    if len(text) <= length:
+        return text
+    return f"…{text[-(length - 1) :]}" if "/" in text else f"{text[: length - 1]}…"
+
+
+def few(items: Iterable[object], most: int = 5) -> str:
+    """List the first of many, for a sentence.
+
+    Args:
+        items: What is listed, each as :class:`str` writes it.
+        most: How many are named; dots stand for the others.
+
+    Example:
+        >>> few(range(3)), few(range(9), most=2)
+        ('0, 1, 2', '0, 1, ...')
+    """
+    words = [str(item) for item in items]
+    return ", ".join(words[:most]) + (", ..." if len(words) > most else "")

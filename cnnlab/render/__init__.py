@@ -1,0 +1,24 @@
+"""Drawings made visible: as matplotlib figures for files, as coloured blocks for the terminal, as HTML for pages.
+
+:func:`figure` makes a figure, :func:`save` writes one, ``cnnlab.render.terminal`` prints drawings and
+``cnnlab.render.html`` writes them for a browser. Importing this package imports no matplotlib.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cnnlab.render.figures import figure
+    from cnnlab.render.saving import save, save_png
+
+_LAZY = {"figure": "figures", "save": "saving", "save_png": "saving"}
+
+__all__ = ["figure", "save", "save_png"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,322 @@
+"""Drawings as matplotlib figures: how large each is, and where in a figure its parts go."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from matplotlib import image as image_files
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, FigureBase
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.transforms import ScaledTranslation
+
+from cnnlab.drawings import Bars, Curves, Drawing, Image, Matrix, Panel, Picture, Scrub, Sheet, Tiles
+from cnnlab.drawings.words import shortened
+from cnnlab.render.charts import draw_bars, draw_curves, draw_matrix
+from cnnlab.render.pictures import color_bar, draw_picture, draw_sheet, wrapped
+from cnnlab.render.style import DPI, styled
+
+LINE = 0.16
+"""Inches that a line of text takes."""
+
+Cell = Panel | Tiles | Image | None
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a drawing takes on paper, in inches.
+
+    Attributes:
+        width: Of the field itself.
+        height: Of the field itself.
+        beside: Width of what stands beside it: ticks, a colour bar.
+        above: Height of what stands above and below it: a title, ticks.
+    """
+
+    width: float
+    height: float
+    beside: float = 0.0
+    above: float = 0.0
+
+
+@styled
+def figure(drawing: Drawing) -> Figure:
+    """Draw a drawing.
+
+    Args:
+        drawing: What, its values arrays (see :func:`cnnlab.drawings.resolved`).
+
+    Returns:
+        A figure of its own, unknown to pyplot.
+    """
+    if isinstance(drawing, Scrub):
+        drawing = Tiles(tiles=(drawing,), columns=1, title=drawing.title)
+    room = _room(drawing, 2.6)
+    width, height = room.width + room.beside, room.height + room.above
+    layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.02)
+    made = Figure(figsize=(max(width, 2.4), max(height, 0.3)), layout=layout)
+    _fill(made, drawing)
+    _lay_out(made, layout)
+    return made
+
+
+def _lay_out(made: Figure, layout: ConstrainedLayoutEngine) -> None:
+    """Give titles and heads their room, once and for all: left to itself, matplotlib does it anew at every turn.
+
+    Pictures keep their proportions, so that what stands around one moves when its room changes: a single run leaves
+    heads cut off at the border.
+    """
+    layout.execute(made)
+    layout.execute(made)
+    made.set_layout_engine("none")
+
+
+def _fill(place: FigureBase, drawing: Cell) -> None:
+    """Draw into a figure, or a part of one."""
+    if isinstance(drawing, Tiles):
+        _fill_tiles(place, Grid(drawing))
+    elif drawing is not None:
+        axes = place.subplots()
+        _panel(axes, drawing, _title(drawing), bar=True, legend=True)
+        if isinstance(drawing, Sheet):  # the layout takes a title for as high as if the sheet filled its place
+            axes.set_anchor("N")
+
+
+class Grid:
+    """Tiles as rows of cells, every scrub laid out side by side."""
+
+    def __init__(self, tiles: Tiles) -> None:
+        self.tiles, self.columns = tiles, tiles.across
+
+    @cached_property
+    def rows(self) -> list[list[Cell]]:
+        """The cells, row by row, all rows of one length."""
+        starts = range(0, len(self.tiles.tiles), self.columns)
+        laid = [list(_cells(self.tiles.tiles[start : start + self.columns])) for start in starts]
+        longest = max(map(len, laid), default=1)
+        return [row + [None] * (longest - len(row)) for row in laid] or [[None]]
+
+    @cached_property
+    def heads(self) -> list[str]:
+        """What stands above each column of cells: of a scrub, its stops."""
+        heads: list[str] = []
+        for number, tile in enumerate(self.tiles.tiles[: self.columns]):
+            if isinstance(tile, Scrub):
+                for stop in tile.stops:
+                    heads += [f"{tile.axis} {stop}", *[""] * (len(tile.frames[0]) - 1)]
+            else:
+                heads.append(self.tiles.heads[number] if number < len(self.tiles.heads) else "")
+        return heads
+
+    @cached_property
+    def titles(self) -> list[list[str]]:
+        """What stands above each cell, broken to its width; what all cells of a column say is said once.
+
+        But for numbers, which are each picture's own, also where they happen to be equal.
+        """
+        titles = [[_title(cell, self.side) for cell in row] for row in self.rows]
+        for column in range(len(titles[0])):
+            if len({row[column] for row in titles}) == 1 and not re.search(r"\d", titles[0][column]):
+                for row in titles[1:]:
+                    row[column] = ""
+        return titles
+
+    @property
+    def title(self) -> str:
+        """The heading, broken to the width of all columns."""
+        return wrapped(self.tiles.title, sum(self.sizes[0])) if self.tiles.title else ""
+
+    @property
+    def side(self) -> float:
+        """The side of a picture, in inches."""
+        across = len(self.rows[0])
+        few = 2.6 if len(self.rows) <= 4 else 1.9
+        return self.tiles.size or (few if across <= 4 else 1.5 if across <= 8 else 1.1)
+
+    @cached_property
+    def rooms(self) -> list[list[Room]]:
+        """The room that each cell takes."""
+        return [
+            [_room(cell, self.side, title, self.tiles.bars == "each") for cell, title in zip(row, titles, strict=True)]
+            for row, titles in zip(self.rows, self.titles, strict=True)
+        ]
+
+    @property
+    def sizes(self) -> tuple[list[float], list[float]]:
+        """The widths of the columns and the heights of the rows in inches, with what stands around the cells."""
+        widths = [max(room.width + room.beside for room in column) for column in zip(*self.rooms, strict=True)]
+        return widths, [max(room.height + room.above for room in row) for row in self.rooms]
+
+    @property
+    def fields(self) -> tuple[list[float], list[float]]:
+        """The same without what stands around them, as matplotlib's layout counts."""
+        widths = [max(room.width for room in column) for column in zip(*self.rooms, strict=True)]
+        return widths, [max(room.height for room in row) for row in self.rooms]
+
+
+def _cells(row: tuple[Any, ...]) -> Iterator[Cell]:
+    for tile in row:
+        if isinstance(tile, Scrub):
+            for frame in tile.frames:
+                yield from frame
+        else:
+            yield tile
+
+
+def _room(cell: Cell, side: float, title: str | None = None, bar: bool = True) -> Room:
+    """Say how much room a cell takes, whose pictures have this side."""
+    match cell:
+        case Tiles():
+            return Room(*_size_of_tiles(Grid(cell)))
+        case Picture():
+            height, width = cell.plane.shape[:2]
+            above = LINE * (_lines(cell.title) if title is None else _lines(title)) + 0.08
+            with_bar = bar and cell.scale != "image" and not cell.in_colour
+            return Room(side, side * min(max(height / width, 0.3), 3.0), 0.3 * side if with_bar else 0.06 * side, above)
+        case Sheet():
+            return _room_of_sheet(cell, _title(cell) if title is None else title, bar)
+        case Bars():
+            return Room(max(1.8 * side, 3.2) - 0.6, max(0.85 * side, 1.9) - 0.4, 0.6, 0.6)
+        case Matrix(rows=rows, columns=columns):
+            return Room(max(4.2, 2.2 + 0.52 * min(len(columns), 12)), max(3.0, 1.3 + 0.46 * min(len(rows), 14)))
+        case Curves():
+            return Room(5.7, 3.2, 0.7, 0.7)
+        case Image():
+            height, width = _pixels(cell).shape[:2]
+            return Room(width / DPI, height / DPI)
+    return Room(side, 0.1)
+
+
+def _title(cell: Cell, side: float | None = None) -> str:
+    """What stands above a cell, broken to its width; a chart has its title itself, and a picture by itself as it is."""
+    if isinstance(cell, Sheet):
+        return wrapped(cell.title, 1.25 * _width_of_sheet(cell))
+    return "" if cell is None else cell.title if side is None else wrapped(cell.title, side)
+
+
+def _lines(text: str) -> int:
+    return text.count("\n") + 1 if text else 0
+
+
+def _room_of_sheet(sheet: Sheet, title: str, bar: bool) -> Room:
+    height, width = sheet.mosaic.shape[:2]
+    down = sheet.across * _cell_of_sheet(sheet) * height / width
+    beside = 0.1 + (0.5 if sheet.rows else 0.0) + (0.8 if bar and not sheet.in_colour else 0.0)
+    around = 0.15 + (0.4 if sheet.heads else 0.0) + (0.15 if sheet.names else 0.0)
+    return Room(_width_of_sheet(sheet), min(max(down, 0.5), 12.0), beside, around + LINE * _lines(title))
+
+
+def _width_of_sheet(sheet: Sheet) -> float:
+    """The width of its pictures together, in inches."""
+    return max(sheet.across * _cell_of_sheet(sheet), 3.6 if sheet.title else 2.4)
+
+
+def _cell_of_sheet(sheet: Sheet) -> float:
+    if sheet.names:
+        return 0.85 if sheet.across <= 8 else 0.5
+    if sheet.rows or sheet.heads:
+        return 0.25 if max(len(sheet.rows), len(sheet.heads)) > 12 else 0.5
+    return 5.6 / sheet.across
+
+
+def _size_of_tiles(grid: Grid) -> tuple[float, float]:
+    widths, heights = grid.sizes
+    above = (0.4 + 0.2 * grid.title.count("\n") if grid.title else 0.08) + 0.2 * any(grid.heads)
+    shared = 0.8 if grid.tiles.bars == "shared" else 0.0
+    legend = 0.3 if _shared_legend(grid) else 0.0
+    return (sum(widths) + (0.5 if grid.tiles.rows else 0.0) + shared, sum(heights) + above + legend)
+
+
+def _fill_tiles(place: FigureBase, grid: Grid) -> None:
+    if grid.title:
+        place.suptitle(grid.title)
+    nested = any(isinstance(cell, Tiles) for row in grid.rows for cell in row)
+    widths, heights = grid.sizes if nested else grid.fields
+    ratios: dict[str, Any] = {"width_ratios": widths, "height_ratios": heights, "squeeze": False}
+    rows, columns = len(heights), len(widths)
+    if nested:
+        parts = place.subfigures(rows, columns, **ratios)
+        for part, cell in zip(parts.flat, (cell for row in grid.rows for cell in row), strict=True):
+            _fill(part, cell)
+        return
+    axes = place.subplots(rows, columns, **ratios)
+    legend = _shared_legend(grid)
+    for row, cells in enumerate(grid.rows):
+        for column, cell in enumerate(cells):
+            axes[row, column].set_axis_off()
+            if cell is not None:
+                title = grid.titles[row][column]
+                _panel(axes[row, column], cell, title, bar=grid.tiles.bars == "each", legend=not legend and row == 0)
+    _write_heads(axes, grid)
+    if grid.tiles.bars == "shared":
+        _share_bar(axes, grid)
+    if legend:
+        handles, words = axes[0, 0].get_legend_handles_labels()
+        across = 2 if max(map(len, words)) < 60 else 1
+        place.legend(handles, words, loc="outside lower center", ncols=across, frameon=False)
+
+
+def _write_heads(axes: Any, grid: Grid) -> None:
+    for number, words in enumerate(grid.heads[: axes.shape[1]]):
+        above = ScaledTranslation(
+            0, (4 + 12 * _lines(grid.titles[0][number])) / 72, axes[0, number].figure.dpi_scale_trans
+        )
+        place = {"transform": axes[0, number].transAxes + above, "ha": "center", "va": "bottom"}
+        axes[0, number].text(0.5, 1.0, words, fontsize=9.5, fontweight="bold", **place)
+    for number, words in enumerate(grid.tiles.rows[: axes.shape[0]]):
+        axes[number, 0].set_anchor("W")  # or the words move out of the figure as the picture shrinks
+        axes[number, 0].text(
+            -0.08, 0.5, shortened(words, 28), transform=axes[number, 0].transAxes, rotation=90, ha="right", va="center"
+        )
+
+
+def _shared_legend(grid: Grid) -> bool:
+    """Whether all cells are charts of the same lines, so that one legend serves them."""
+    cells = [cell for row in grid.rows for cell in row]
+    names = [tuple(line.name for line in cell.lines) for cell in cells if isinstance(cell, Curves)]
+    return len(cells) > 1 and len(names) == len(cells) and len(set(names)) == 1 and len(names[0]) > 1
+
+
+def _share_bar(axes: Any, grid: Grid) -> None:
+    """One colour bar for all pictures whose colours stand for numbers; it says what the first of them says."""
+    shaded = [
+        (place, cell)
+        for place, cell in zip(axes.flat, (cell for row in grid.rows for cell in row), strict=True)
+        if isinstance(cell, Picture | Sheet) and cell.scale != "image" and not cell.in_colour
+    ]
+    if shaded:
+        place, cell = shaded[0]
+        color_bar(
+            place.images[-1], list(axes.flat), cell.unit, "both" if getattr(cell, "clipped", False) else "neither"
+        )
+
+
+def _panel(axes: Axes, panel: Any, title: str, *, bar: bool, legend: bool) -> None:
+    match panel:
+        case Picture():
+            draw_picture(axes, panel, title=title, bar=bar)
+            return
+        case Image():
+            axes.set_axis_off()
+            axes.imshow(_pixels(panel), interpolation="none")
+            return
+    axes.set_axis_on()
+    match panel:
+        case Sheet():
+            draw_sheet(axes, panel, title=title, bar=bar)
+        case Curves():
+            draw_curves(axes, panel, legend=legend)
+        case Bars():
+            draw_bars(axes, panel, title=title, legend=legend)
+        case Matrix():
+            draw_matrix(axes, panel, title=title, bar=bar)
+
+
+def _pixels(image: Image) -> np.ndarray:
+    return np.asarray(image_files.imread(io.BytesIO(image.data), format="png"))

@@ -1,0 +1,198 @@
+"""Pictures, sheets and matrices as a browser takes them: a PNG within the page, the values beside it, and words."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image as Pillow
+
+from cnnlab.drawings import Matrix, Picture, Sheet
+from cnnlab.drawings.words import shortened
+from cnnlab.render.colors import OVER, cell_colors, colors_of, is_dark, shades, written
+from cnnlab.render.style import COLORMAPS, class_color
+
+MOST_VALUES = 64 * 64
+"""Pixels up to which a page holds a picture's numbers, for the pointer; they weigh four bytes each."""
+
+STOPS = 33
+"""Colours of a colour bar."""
+
+
+@dataclass(frozen=True)
+class PageImage:
+    """A picture in a page.
+
+    Attributes:
+        source: The PNG, as a data URI.
+        height: Its pixels.
+        width: Its pixels.
+        words: What those who do not see it are told.
+        place: Which part of its image it covers, ``top left bottom right`` in shares of what is drawn.
+        values: The numbers [H, W], float32 in base64; empty where there are too many, or colours.
+        names: The classes' names, where the values are classes.
+    """
+
+    source: str
+    height: int
+    width: int
+    words: str
+    place: tuple[float, float, float, float]
+    values: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What the colours of a picture stand for.
+
+    Attributes:
+        unit: What the values are.
+        gradient: Colours from the low end to the high one.
+        ends: What the ends are called, low to high.
+        classes: Colours and names of classes; empty where there are none.
+    """
+
+    unit: str
+    gradient: tuple[str, ...]
+    ends: tuple[str, ...]
+    classes: tuple[tuple[str, str], ...]
+
+
+def image_of(picture: Picture) -> PageImage:
+    """Draw a picture for a page."""
+    colors = colors_of(picture, unknown=0.8)
+    ground = picture.ground
+    place = (0.0, 0.0, 1.0, 1.0)
+    if ground is not None:
+        colors, place = _over(colors, ground, picture.place)
+    plane = picture.plane
+    held = plane.ndim == 2 and plane.size <= MOST_VALUES
+    values = base64.b64encode(np.ascontiguousarray(plane, "<f4").tobytes()).decode() if held else ""
+    return PageImage(
+        source=_data_uri(colors),
+        height=len(colors),
+        width=colors.shape[1],
+        words=_described(picture),
+        place=place,
+        values=values,
+        names=picture.names if picture.scale == "classes" else (),
+    )
+
+
+def _over(
+    colors: np.ndarray, ground: np.ndarray, place: tuple[float, float, float, float] | None
+) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    """Lay colours over a grey image, where they belong, at a size at which both show their pixels."""
+    height, width = ground.shape
+    top, left, bottom, right = place or (0.0, 0.0, float(height), float(width))
+    grow = max(1, round(max(len(colors) / max(bottom - top, 1), 1)), -(-2 * len(colors) // height))
+    rows = round((bottom - top) * grow), round((right - left) * grow)
+    laid = np.repeat(_repeated(ground, (height * grow, width * grow))[..., np.newaxis], 3, axis=2)
+    y, x = round(top * grow), round(left * grow)
+    part = laid[max(y, 0) : y + rows[0], max(x, 0) : x + rows[1]]
+    over = _repeated(colors, rows)[max(-y, 0) :, max(-x, 0) :][: len(part), : part.shape[1]]
+    part[:] = OVER * over + (1 - OVER) * part
+    return laid, (top / height, left / width, bottom / height, right / width)
+
+
+def _repeated(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Bring [H, W, ...] to another size by repeating pixels or leaving some out."""
+    rows = np.arange(size[0]) * len(values) // max(size[0], 1)
+    columns = np.arange(size[1]) * values.shape[1] // max(size[1], 1)
+    return np.asarray(values[rows][:, columns], np.float64)
+
+
+def _data_uri(colors: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Pillow.fromarray(np.rint(255 * np.clip(colors, 0, 1)).astype(np.uint8)).save(buffer, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _described(picture: Picture) -> str:
+    """Say in words what a picture shows, from its numbers."""
+    height, width = picture.plane.shape[:2]
+    title = picture.title.replace("\n", " ") or "Picture"
+    size = f"{height} by {width}"
+    if picture.scale == "classes":
+        labels, counts = np.unique(picture.plane.astype(int), return_counts=True)
+        order = np.argsort(-counts, kind="stable")[:4]
+        names = [f"{_name(picture, labels[index])} at {counts[index]} of {picture.plane.size}" for index in order]
+        return f"{title}: classes at {size} places, {', '.join(names)}."
+    values = picture.plane[np.isfinite(picture.plane)]
+    if not values.size:
+        return f"{title}: {size}, no values."
+    spread = f"values from {values.min():.3g} to {values.max():.3g}"
+    if picture.scale == "image" or picture.in_colour:
+        return f"{title}: {size} pixels, {spread}."
+    most = np.unravel_index(int(np.nanargmax(np.abs(picture.plane))), picture.plane.shape)
+    return f"{title}: {size} places, {spread}, the strongest at row {most[0]}, column {most[1]}."
+
+
+def _name(picture: Picture, label: Any) -> str:
+    return picture.names[label] if 0 <= label < len(picture.names) else str(label)
+
+
+def legend_of(picture: Picture) -> Legend | None:
+    """Say what a picture's colours stand for; None where they are an image's own."""
+    if picture.scale == "image" or picture.in_colour:
+        return None
+    if picture.scale == "classes":
+        present = [int(label) for label in np.unique(picture.plane)]
+        classes = tuple((class_color(label), shortened(_name(picture, label), 24)) for label in present)
+        return Legend(picture.unit, (), (), classes)
+    low, high = picture.ends
+    colors = shades(np.linspace(0, 1, STOPS), COLORMAPS[picture.scale])
+    middle = ("0",) if picture.scale == "diverging" else ()
+    return Legend(picture.unit, tuple(map(written, colors)), (f"{low:.3g}", *middle, f"{high:.3g}"), ())
+
+
+@dataclass(frozen=True)
+class PageSheet:
+    """A sheet in a page: its mosaic, and where in it each small picture lies.
+
+    Attributes:
+        image: The mosaic.
+        picture: The mosaic as a picture.
+        columns: How many lie side by side.
+        labels: Names of the small pictures, with the place of each in percent: left, top.
+    """
+
+    image: PageImage
+    picture: Picture
+    columns: int
+    labels: tuple[tuple[str, float, float], ...]
+
+
+def sheet_of(sheet: Sheet) -> PageSheet:
+    """Draw a sheet for a page."""
+    height, width = sheet.array.shape[1:3]
+    laid = sheet.mosaic
+    places = [divmod(index, sheet.across) for index in range(len(sheet.array))]
+    labels = [
+        (name, 100 * column * (width + 1) / laid.shape[1], 100 * row * (height + 1) / laid.shape[0])
+        for name, (row, column) in zip(sheet.names, places, strict=False)
+    ]
+    return PageSheet(image_of(sheet.picture), sheet.picture, sheet.across, tuple(labels))
+
+
+def matrix_of(matrix: Matrix) -> list[tuple[str, list[tuple[str, str, bool]]]]:
+    """Return a matrix' rows: the name of each, and its cells as number, colour, and whether that is dark."""
+    values = np.asarray(matrix.values, np.float64)
+    colors = cell_colors(matrix.picture, matrix.scale)
+    return [
+        (
+            name,
+            [(_number(value, matrix), written(color), is_dark(color)) for value, color in zip(row, line, strict=True)],
+        )
+        for name, row, line in zip(matrix.rows, values, colors, strict=True)
+    ]
+
+
+def _number(value: float, matrix: Matrix) -> str:
+    if not np.isfinite(value):
+        return ""
+    return format(int(value) if matrix.number == "d" else float(value), matrix.number)

@@ -1,0 +1,163 @@
+"""Pictures and sheets in matplotlib axes."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from cnnlab.drawings import Picture, Sheet
+from cnnlab.drawings.words import shortened
+from cnnlab.render.colors import OVER
+from cnnlab.render.style import COLORMAPS, MARK, class_color
+
+BETWEEN = "#888888"
+"""What lies between the pictures of a sheet whose zero is white, as paper is; names are read on white."""
+
+TITLE_CHARACTERS = 11
+"""How many characters of a title fit over an inch of picture."""
+
+
+def draw_picture(axes: Axes, picture: Picture, *, title: str, bar: bool) -> None:
+    """Draw a picture.
+
+    Args:
+        axes: Where.
+        picture: What, its values an array.
+        title: Over it.
+        bar: Whether to add a colour bar where its colours stand for numbers or classes.
+    """
+    axes.set_axis_off()
+    axes.xaxis.set_visible(False)  # or the layout measures their ticks all the same
+    axes.yaxis.set_visible(False)
+    axes.set_title(title, y=1.0, pad=3, color=MARK if picture.mark else "black")
+    if picture.ground is not None:
+        axes.imshow(picture.ground, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    if picture.scale == "classes":
+        _draw_classes(axes, picture, bar)
+    elif picture.in_colour:
+        axes.imshow(np.nan_to_num(picture.unit_plane, nan=1.0), interpolation="nearest", extent=_extent(picture))
+    else:
+        low, high = picture.ends
+        shades = axes.imshow(
+            picture.plane,
+            cmap=COLORMAPS[picture.scale],
+            vmin=low,
+            vmax=high,
+            interpolation="nearest",
+            alpha=1.0 if picture.ground is None else OVER,
+            extent=_extent(picture),
+        )
+        if bar and picture.scale != "image":
+            color_bar(shades, [axes], picture.unit)
+    if picture.ground is not None:
+        height, width = picture.ground.shape
+        axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    if picture.mark:
+        _frame(axes)
+
+
+def _extent(picture: Picture) -> Any:
+    """Where values that cover a part of an image lie, in the order that matplotlib takes; None for all of it."""
+    if picture.place is None:
+        return None
+    top, left, bottom, right = picture.place
+    return (left - 0.5, right - 0.5, bottom - 0.5, top - 0.5)
+
+
+def _frame(axes: Axes) -> None:
+    axes.set_axis_on()
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set(color=MARK, linewidth=2)
+
+
+def color_bar(shades: Any, beside: list[Axes], label: str, extend: str = "neither") -> None:
+    """Add a colour bar, with few ticks in whole digits, beside some axes."""
+    figure = beside[0].figure
+    several = len(beside) > 1
+    size: dict[str, Any] = {"fraction": 0.04, "pad": 0.02} if several else {"fraction": 0.05, "pad": 0.03}
+    bar = figure.colorbar(shades, ax=beside if several else beside[0], label=label, extend=extend, **size)
+    bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=5))
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    bar.ax.tick_params(labelsize=7, length=2)
+    bar.outline.set_visible(False)
+
+
+def _draw_classes(axes: Axes, picture: Picture, bar: bool) -> None:
+    present = [int(label) for label in np.unique(picture.plane)]
+    colors = [class_color(label) for label in present]
+    edges = [label - 0.5 for label in present] + [present[-1] + 0.5]
+    # A colour for each class that occurs; BoundaryNorm wants at least one interval, which one class gives.
+    norm = BoundaryNorm(edges, len(colors)) if len(colors) > 1 else None
+    shades = axes.imshow(
+        picture.plane, cmap=ListedColormap(colors), norm=norm, interpolation="nearest", extent=_extent(picture)
+    )
+    if not bar:
+        return
+    if norm is None:
+        shades.set_clim(present[0] - 0.5, present[0] + 0.5)
+    legend = axes.figure.colorbar(shades, ax=axes, fraction=0.05, pad=0.03, label=picture.unit, spacing="uniform")
+    middles = [(low + high) / 2 for low, high in itertools.pairwise(edges)]
+    names = [picture.names[label] if label < len(picture.names) else str(label) for label in present]
+    legend.set_ticks(middles, labels=[shortened(name) for name in names])
+    legend.ax.tick_params(labelsize=7, length=0)
+    legend.ax.minorticks_off()
+    legend.outline.set_visible(False)
+
+
+def draw_sheet(axes: Axes, sheet: Sheet, *, title: str, bar: bool) -> None:
+    """Draw a sheet: its pictures in one, numbered or with names of rows and columns."""
+    axes.set_title(title, pad=12 if sheet.names else 3)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelsize=7)
+    axes.set(xticks=[], yticks=[], xlabel=sheet.head_label, ylabel=sheet.row_label)
+    # An axis without words costs the layout as much time as one with them.
+    axes.xaxis.set_visible(bool(sheet.heads or sheet.head_label))
+    axes.yaxis.set_visible(bool(sheet.rows or sheet.row_label))
+    laid, (height, width) = sheet.mosaic, sheet.array.shape[1:3]
+    if sheet.scale == "diverging" and not sheet.in_colour and not sheet.names:
+        axes.set_facecolor(BETWEEN)
+        last, empty = divmod(len(sheet.array), sheet.across)
+        if empty:  # the rest of the last row is no place between pictures
+            corner = (empty * (width + 1) - 1.5, last * (height + 1) - 0.5)
+            axes.add_patch(Rectangle(corner, laid.shape[1], height, color="white"))
+    if sheet.in_colour:
+        axes.imshow(np.nan_to_num(sheet.unit_interval(laid), nan=1.0), interpolation="nearest")
+    else:
+        low, high = sheet.ends
+        shades = axes.imshow(laid, cmap=COLORMAPS[sheet.scale], vmin=low, vmax=high, interpolation="nearest")
+        if bar and sheet.scale != "image":
+            color_bar(shades, [axes], sheet.unit, "both" if sheet.clipped else "neither")
+            axes.set_anchor("C")  # moved beside its bar, a narrow sheet would push its title out of the figure
+    for names, side, place in ((sheet.heads, width, axes.set_xticks), (sheet.rows, height, axes.set_yticks)):
+        step = 1 if len(names) <= 12 else 4
+        middles = np.arange(len(names))[::step] * (side + 1) + (side - 1) / 2
+        place(middles, [shortened(name) for name in names[::step]])
+    for index, name in enumerate(sheet.names[: len(sheet.array)]):
+        row, column = divmod(index, sheet.across)
+        where = (column * (width + 1) - 0.5, row * (height + 1) - 0.5)
+        axes.annotate(name, where, xytext=(1, 1), textcoords="offset points", fontsize=6, annotation_clip=False)
+
+
+def wrapped(text: str, inches: float) -> str:
+    """Break a title so that no line is longer than its place is wide; a word that is, is cut."""
+    width = max(8, int(TITLE_CHARACTERS * inches))
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in paragraph.split(" "):
+            word = word if len(word) <= width else f"…{word[-(width - 1) :]}"
+            if line and len(line) + 1 + len(word) > width:
+                lines.append(line)
+                line = word
+            else:
+                line = f"{line} {word}" if line else word
+        lines.append(line)
+    return "\n".join(lines)
