@@ -14,13 +14,43 @@ class CnnlabError(Exception):
 
     A good message names what is wrong, what was expected, what was received and what to do. The command line
     prints it without a traceback (``CNNLAB_DEBUG=1`` shows the traceback) and exits with :attr:`exit_code`.
+
+    Attributes:
+        exit_code: The exit status of the command line: 1, it could not be done.
+
+    Example:
+        >>> raise CnnlabError("this model has no convolution, and filters are of convolutions. Try saliency.")
+        Traceback (most recent call last):
+            ...
+        cnnlab.errors.CnnlabError: this model has no convolution, and filters are of convolutions. Try saliency.
     """
 
     exit_code = 1
 
 
 class UsageError(CnnlabError, ValueError):
-    """What was asked for makes no sense by its words alone: an unknown name, a value out of bounds."""
+    """What was asked for makes no sense by its words alone: an unknown name, a value out of bounds.
+
+    It is a ValueError too.
+
+    Attributes:
+        exit_code: The exit status of the command line: 2, the command line is wrong.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from cnnlab.plugin import Params
+        >>> @dataclass(frozen=True, kw_only=True)
+        ... class BandParams(Params):
+        ...     low: int = 0
+        ...     high: int = 9
+        ...     def check(self) -> None:
+        ...         if self.low > self.high:
+        ...             raise UsageError(f"low must not exceed high; received {self.low} and {self.high}.")
+        >>> BandParams(low=10)
+        Traceback (most recent call last):
+            ...
+        cnnlab.errors.UsageError: low must not exceed high; received 10 and 9.
+    """
 
     exit_code = 2
 
@@ -34,12 +64,20 @@ class GateError(CnnlabError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Say which known names are near ``name``, or list them all, as the end of an error message.
 
-    >>> did_you_mean("oclusion", ["occlusion", "filters"])
-    "Did you mean 'occlusion'?"
-    >>> did_you_mean("zzz", ["occlusion", "filters"])
-    "There is: 'filters', 'occlusion'."
-    >>> did_you_mean("zzz", [])
-    'There is none.'
+    Args:
+        name: What was asked for.
+        known: What there is.
+
+    Returns:
+        A sentence.
+
+    Example:
+        >>> did_you_mean("oclusion", ["occlusion", "filters"])
+        "Did you mean 'occlusion'?"
+        >>> did_you_mean("zzz", ["occlusion", "filters"])
+        "There is: 'filters', 'occlusion'."
+        >>> did_you_mean("zzz", [])
+        'There is none.'
     """
     known = sorted(set(known))
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.6)

@@ -1,4 +1,4 @@
-"""Writing files and folders whole: beside their place first, then renamed into it."""
+"""Writing files and folders whole, beside their place first and then renamed into it; reading arrays safely."""
 
 from __future__ import annotations
 
@@ -8,13 +8,24 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnnlab.errors import CnnlabError
 
+if TYPE_CHECKING:
+    import numpy as np
+
 _PREFIX = ".partial-"
+
+_UNREADABLE = (
+    *(OSError, ValueError, EOFError, TypeError, KeyError, AttributeError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What NumPy and zipfile raise at files that are damaged, encrypted, or claim to be larger than the memory."""
 
 
 @contextlib.contextmanager
@@ -50,11 +61,101 @@ def write_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
+@contextlib.contextmanager
+def write_into(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a folder inside ``folder`` to write files in, which the block then moves up; it is taken away at the end.
+
+    For folders that hold other things too, which :func:`write_beside` would replace. When the block raises, what was
+    staged is removed, and ``folder`` too if it was made in vain.
+
+    Args:
+        folder: The folder; it and its parents are made where they are missing.
+
+    Raises:
+        CnnlabError: It cannot be written to.
+    """
+    target = Path(folder)
+    made = [parent for parent in [target, *target.parents] if not parent.exists()]
+    stage = target / f"{_PREFIX}{uuid.uuid4().hex[:8]}"
+    try:
+        stage.mkdir(parents=True)
+        yield stage
+    except BaseException as error:
+        _remove(stage)
+        for parent in made:
+            if parent.exists() and not any(parent.iterdir()):
+                parent.rmdir()
+        if isinstance(error, OSError):
+            raise CnnlabError(f"the result could not be written to {target}: {error.strerror or error}.") from error
+        if type(error) is CnnlabError:  # of a file in the stage, which nobody is to look for
+            raise CnnlabError(str(error).replace(str(stage), str(target))) from error
+        raise
+    finally:
+        _remove(stage)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a killed process had half-written this file or folder."""
+    return path.name.startswith(_PREFIX)
+
+
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write ``value`` as indented JSON, whole or not at all; what JSON has no number for must be None already."""
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     with write_beside(path) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+def read_npz(
+    path: str | os.PathLike[str], names: Sequence[str], *, needed: Sequence[str] = (), expected: str = ""
+) -> dict[str, np.ndarray]:
+    """Read some arrays of an ``.npz`` file, those of ``names`` that it holds. Nothing in it is ever unpickled.
+
+    Args:
+        path: The file.
+        names: What is read; other arrays are not looked at.
+        needed: Those among them without which the file is of no use.
+        expected: What the file should hold, for the message that one of these is missing; by default their names.
+
+    Raises:
+        CnnlabError: There is no such file, it is damaged, an array of these names holds Python objects (which could
+            run code), or one that is needed is missing.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(Path(folder) / "data.npz", x=np.zeros(3), y=np.ones(3))
+        ...     read_npz(Path(folder) / "data.npz", ["x"], needed=["x"])["x"].tolist()
+        [0.0, 0.0, 0.0]
+    """
+    import numpy as np
+
+    path = Path(path)
+    if not path.exists():
+        raise CnnlabError(f"there is no file {path}.")
+    if not zipfile.is_zipfile(path):
+        raise CnnlabError(f"{path} cannot be read as an .npz file: it is no zip archive, or it is damaged.")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            held = sorted(archive.files)
+            arrays = {name: archive[name] for name in names if name in held}
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray):  # an entry that is no .npy file is given as its bytes
+                raise ValueError(f"{name} is no array")
+    except _UNREADABLE as error:
+        if "allow_pickle" in str(error):
+            raise CnnlabError(
+                f"{path} holds pickled Python objects, which can run code when they are opened; cnnlab opens arrays of "
+                "numbers only. Save it again with arrays of uint8 or float32."
+            ) from None
+        raise CnnlabError(f"{path} cannot be read as an .npz file: {error}.") from error
+    for name in needed:
+        if name not in arrays:
+            expected = expected or ", ".join(needed)
+            raise CnnlabError(f"{path} has no {name}: expected {expected}, found {', '.join(held) or 'nothing'}.")
+    return arrays
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -85,7 +186,7 @@ def _flush_to_disk(path: Path) -> None:
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
-    else:
+    elif path.parent.is_dir():
         path.unlink(missing_ok=True)
 
 

@@ -1,46 +1,47 @@
-"""What the host lends an analysis while it runs: a seeded generator, a progress reporter, a place for warnings."""
+"""What the host lends an analysis while it runs: a seeded generator, batches, progress, a place for warnings."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sized
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from cnnlab.perturbations import round_8bit
+from cnnlab.progress import Progress, Silent
 
 if TYPE_CHECKING:
-    import numpy as np
+    from cnnlab.inputs import Inputs
 
 T = TypeVar("T")
-
-
-class Progress(Protocol):
-    """Where an analysis' progress is shown. The command line draws a live bar with the time left."""
-
-    def task(self, description: str, total: int | None) -> contextlib.AbstractContextManager[Callable[[int], None]]:
-        """Show a task while the context lasts; the value is called with the number of steps just done."""
-
-
-class Silent:
-    """The progress of a library call: none is shown."""
-
-    @contextlib.contextmanager
-    def task(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """Show nothing."""
-        yield lambda steps: None
 
 
 class Context:
     """What the host lends an analysis while it runs.
 
+    The host makes it; a test may.
+
+    Args:
+        seed: The user's ``--seed``.
+        progress: Where progress is shown; nowhere by default.
+        batch_size: How many images the model takes at once.
+
     Attributes:
         seed: The user's ``--seed``, for random streams of one's own.
         rng: A NumPy generator seeded with it.
+        batch_size: How many images the model takes at once.
         warnings: What :meth:`warn` collected; shown to the user and saved in ``result.json``.
+
+    Example:
+        >>> context = Context(seed=3)
+        >>> context.warn("The model is very sure of everything.")
+        >>> context.warnings
+        ['The model is very sure of everything.']
     """
 
-    def __init__(self, seed: int = 0, progress: Progress | None = None) -> None:
-        import numpy as np
-
-        self.seed = seed
+    def __init__(self, seed: int = 0, progress: Progress | None = None, batch_size: int = 500) -> None:
+        self.seed, self.batch_size = seed, batch_size
         self.rng: np.random.Generator = np.random.default_rng(seed)
         self.warnings: list[str] = []
         self._progress = progress or Silent()
@@ -60,13 +61,64 @@ class Context:
         return self._progress.task(description, total)
 
     def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-        """Go through ``items`` and show how far one is. ``total`` is found by ``len`` where it can be."""
+        """Go through items, and show how far one is.
+
+        Args:
+            items: What to go through.
+            description: What is being done, in a few words.
+            total: How many there are; by default found by ``len`` where it can be.
+
+        Yields:
+            One item after the other.
+        """
         if total is None and isinstance(items, Sized):
             total = len(items)
         with self.progress(description, total) as advance:
             for item in items:
                 yield item
                 advance(1)
+
+    def gather(
+        self,
+        inputs: Inputs,
+        function: Callable[[np.ndarray, np.ndarray], Mapping[str, np.ndarray]],
+        description: str = "images",
+        size: int | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Call a function with one batch of images after the other, show how far one is, and join what it gives.
+
+        Args:
+            inputs: The images, one at least; only a batch of them is in memory at a time.
+            function: From images [n, H, W, C] and labels [n] to arrays by name, each [n, ...].
+            description: What is being done, in a few words.
+            size: Images in a batch; as many as the model takes at once by default.
+
+        Returns:
+            The arrays, each [N, ...].
+        """
+        parts: list[Mapping[str, np.ndarray]] = []
+        with self.progress(description, len(inputs)) as advance:
+            for images, labels in inputs.batches(size or self.batch_size):
+                parts.append(function(images, labels))
+                advance(len(images))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def on_grid(self, inputs: Inputs, eight_bit: bool) -> np.ndarray:
+        """Return all images [N, H, W, C] to begin an attack at: with ``eight_bit`` rounded, and the user is told.
+
+        Args:
+            inputs: The images.
+            eight_bit: Whether the attack looks only at what an 8-bit file can hold.
+        """
+        if not eight_bit:
+            return inputs.images
+        rounded = round_8bit(inputs.images, inputs.bounds)
+        moved = int((rounded != inputs.images).any(axis=(1, 2, 3)).sum())
+        if moved:
+            self.warn(
+                f"{moved} of {len(inputs)} images were no 8-bit images: with --eight-bit they were rounded first."
+            )
+        return rounded
 
     def warn(self, text: str) -> None:
         """Tell the user, once, something that they should know when they read the result. One sentence."""

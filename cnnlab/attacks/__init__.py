@@ -3,7 +3,8 @@
 An :class:`Attack` says what is climbed (an objective on the logits, less penalties), within what (an L-infinity or L2
 ball, the box of the model's value range), how (a step rule), from where (a start) and until when (a goal). Its
 :meth:`Attack.run` does that for many images and many strengths in one compiled loop. :func:`learn_noise` learns one
-noise for a whole set of images with the same pieces, and :func:`smallest_epsilon` bisects the strength per image.
+noise for a whole set of images with the same pieces; :func:`smallest_epsilon` and :func:`largest_beta` search the
+strength per image.
 
 Importing this package imports TensorFlow; plugins import it in the module that runs.
 """
@@ -11,9 +12,8 @@ Importing this package imports TensorFlow; plugins import it in the module that 
 from __future__ import annotations
 
 from cnnlab.attacks.attack import Attack, Outcome, fgsm, pgd
-from cnnlab.attacks.balls import Norm, add_noise, distances, from_8bit, norms, outside, round_8bit, to_8bit, tolerance
 from cnnlab.attacks.goals import Confident, Fooled, Goal
-from cnnlab.attacks.minimal import Smallest, smallest_epsilon
+from cnnlab.attacks.minimal import Nearest, Smallest, largest_beta, smallest_epsilon
 from cnnlab.attacks.objectives import (
     ClassLogit,
     CrossEntropy,
@@ -25,9 +25,10 @@ from cnnlab.attacks.objectives import (
     SquaredDistance,
     TotalVariation,
 )
-from cnnlab.attacks.shared import Learned, learn_noise
 from cnnlab.attacks.starts import AtImage, GaussianNoise, Start, UniformNoise, stream
 from cnnlab.attacks.steps import Adam, NormalisedGradient, Sign, Step
+from cnnlab.attacks.universal import Learned, learn_noise
+from cnnlab.perturbations import Norm, add_noise, distances, from_8bit, norms, outside, round_8bit, to_8bit, tolerance
 
 __all__ = [
     "Adam",
@@ -43,6 +44,7 @@ __all__ = [
     "Learned",
     "LogOdds",
     "Margin",
+    "Nearest",
     "Norm",
     "NormalisedGradient",
     "Objective",
@@ -59,6 +61,7 @@ __all__ = [
     "distances",
     "fgsm",
     "from_8bit",
+    "largest_beta",
     "learn_noise",
     "norms",
     "outside",

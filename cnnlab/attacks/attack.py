@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 import numpy as np
 
-from cnnlab.attacks.balls import Norm, shrunk
 from cnnlab.attacks.goals import Fooled, Goal
-from cnnlab.attacks.loop import Plan, Then, compiled
+from cnnlab.attacks.loop import Loop, Plan, Then
 from cnnlab.attacks.objectives import LogOdds, Objective, Penalty
-from cnnlab.attacks.pool import Pool, Rows, batch_size_for
+from cnnlab.attacks.rows import Pool, Rows, batch_size_for
 from cnnlab.attacks.starts import AtImage, Start, UniformNoise, stream
 from cnnlab.attacks.steps import NormalisedGradient, Sign, Step
 from cnnlab.errors import UsageError
+from cnnlab.perturbations import Norm, largest_epsilon, shrunk
 
 
 class Model(Protocol):
@@ -33,6 +33,8 @@ class Model(Protocol):
     def bounds(self) -> tuple[float, float]: ...  # noqa: D102
     @property
     def num_classes(self) -> int: ...  # noqa: D102
+    def compiled(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what ``make`` makes, once for this model and key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,22 +42,37 @@ class Attack:
     """What is climbed, within what, how, from where and until when.
 
     Attributes:
-        objective: What is climbed, on the logits; see :mod:`cnnlab.attacks.objectives`.
-        penalties: What is taken off it: :class:`~cnnlab.attacks.SquaredDistance` and so on.
+        objective: What is climbed, on the logits: :class:`~cnnlab.plugin.LogOdds`, ``CrossEntropy``, ``ClassLogit``,
+            ``Margin``, or any hashable callable from logits [B, K] and classes [B] to values [B], in TensorFlow.
+        penalties: What is taken off it: :class:`~cnnlab.plugin.SquaredDistance`, ``TotalVariation``, ``Energy``, or any
+            hashable callable from images, references [B, H, W, C] and beta [B] to values [B], in TensorFlow.
         norm: The ball that the image stays in, ``"linf"`` or ``"l2"``, its radius given to :meth:`run`; None for none.
             The box of the model's value range is always kept to.
-        step: How it moves: :class:`~cnnlab.attacks.Sign`, ``NormalisedGradient`` or ``Adam``.
+        step: How it moves: :class:`~cnnlab.plugin.Sign`, ``NormalisedGradient`` or ``Adam``.
         step_size: Length of a step in the model's units; None for ``epsilon * min(1, 2.5 / steps)``, which lets every
             row cross its ball (Madry et al., 2018).
         steps: How many steps at most.
-        start: Where it begins; see :mod:`cnnlab.attacks.starts`.
+        start: Where it begins: :class:`~cnnlab.plugin.AtImage`, ``UniformNoise`` or ``GaussianNoise``.
         restarts: How many times a row that did not reach its goal begins anew, from its next random stream.
-        goal: What a row is after: :class:`~cnnlab.attacks.Fooled` or :class:`~cnnlab.attacks.Confident`.
+        goal: What a row is after: :class:`~cnnlab.plugin.Fooled` or :class:`~cnnlab.plugin.Confident`.
         then: What a row does when it reaches its goal. ``"stop"``: it ends there, and is taken out of the batch.
             ``"closest"``: it goes on to the last step and gives the image nearest to the original (least sum of squared
             differences) of those that reached it. ``"last"``: it goes on and gives the last image, whatever it is.
         eight_bit: Look only at images that an 8-bit file can hold: what is found outlives being saved as a PNG.
             A pixel of an original that is no 8-bit value itself, and has none within the ball, stays as it is.
+
+    Raises:
+        UsageError: Steps or restarts are below 0, restarts have no random start, or there is neither a ball nor a step
+            size.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.plugin import NormalisedGradient
+        >>> from cnnlab.testing import FakeClassifier
+        >>> attack = Attack(norm="l2", step=NormalisedGradient(), steps=10)
+        >>> images = np.full((1, 2, 2, 1), 0.4, np.float32)
+        >>> attack.run(FakeClassifier.of_brightness(), images, [0], epsilon=0.5).predicted.tolist()
+        [1]
     """
 
     objective: Objective = field(default_factory=LogOdds)
@@ -109,7 +126,7 @@ class Attack:
             labels: The class that each row's objective and goal are about: the label to get away from, or the target.
             epsilon: Radius of the ball, in the model's units, from 0 to the value range (times sqrt(H W C) for L2).
             step_size: Length of a step, where :attr:`step_size` is not to hold for all.
-            beta: Factor of the :class:`~cnnlab.attacks.SquaredDistance` penalty.
+            beta: Factor of the :class:`~cnnlab.plugin.SquaredDistance` penalty.
             references: The images [N, H, W, C] that the penalties measure the distance to; by default the originals.
             starts: Where to begin, [N, H, W, C] or [E, N, H, W, C], instead of :attr:`start`; restarts begin there.
             keys: What each image's random stream belongs to; by default its contents, so that an image gets the same
@@ -138,7 +155,7 @@ class Attack:
             self.then,
             self.eight_bit,
         )
-        loop = compiled(model.logits_function, plan, shape, classes)
+        loop = model.compiled((plan, shape), lambda: Loop(model.logits_function, plan, shape, classes))
         outcome = Outcome.empty(rows_shape, shape, classes, self.steps if trace else None)
         report = advance or (lambda steps: None)
         batch = batch_size or batch_size_for(shape)
@@ -271,6 +288,15 @@ class Outcome:
             having reached the goal says nothing about the network.
         confidence: float32 [*rows, steps + 1], the softmax probability of each row's class at the start and after every
             step, NaN after the row has stopped; None unless ``trace`` was asked for.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.plugin import fgsm
+        >>> from cnnlab.testing import FakeClassifier
+        >>> images, epsilon = np.full((1, 2, 2, 1), 0.4, np.float32), np.array([[0.05], [0.2]])
+        >>> outcome = fgsm().run(FakeClassifier.of_brightness(), images, [0], epsilon=epsilon)
+        >>> outcome.reached.tolist(), outcome.adversarial.shape
+        ([[False], [True]], (2, 1, 2, 2, 1))
     """
 
     adversarial: np.ndarray
@@ -373,17 +399,24 @@ def _check_range(images: np.ndarray, bounds: tuple[float, float]) -> None:
         )
 
 
-def largest_epsilon(bounds: tuple[float, float], shape: tuple[int, ...], norm: Norm) -> float:
-    """Return the radius of the ball that holds the whole box: the value range, for L2 times the root of H W C."""
-    low, high = bounds
-    return float((high - low) * (1.0 if norm == "linf" else np.sqrt(np.prod(shape))))
-
-
 def fgsm(*, targeted: bool = False, norm: Norm = "linf", eight_bit: bool = False) -> Attack:
     """One step of the full epsilon: the fast gradient sign method; for L2, the fast gradient method.
 
     Goodfellow, Shlens and Szegedy, "Explaining and Harnessing Adversarial Examples" (2015):
     x' = clip(x + epsilon sign(grad of cross-entropy)).
+
+    Args:
+        targeted: Whether the labels given to :meth:`Attack.run` are to be reached, instead of got away from.
+        norm: ``"linf"`` or ``"l2"``.
+        eight_bit: Whether only images are looked at that an 8-bit file can hold.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.testing import FakeClassifier
+        >>> images = np.full((1, 2, 2, 1), 0.4, np.float32)
+        >>> found = fgsm().run(FakeClassifier.of_brightness(), images, [0], epsilon=0.2)
+        >>> round(float(found.adversarial.mean()), 3), found.predicted.tolist()
+        (0.6, [1])
     """
     step: Step = Sign() if norm == "linf" else NormalisedGradient()
     return Attack(
@@ -406,6 +439,27 @@ def pgd(
 
     From the image itself it is the basic iterative method (Kurakin, Goodfellow and Bengio, 2017), from a random
     point of the ball it is Madry et al. (2018). An image is done as soon as it is fooled.
+
+    Args:
+        steps: How many steps at most, from 0 on.
+        targeted: Whether the labels given to :meth:`Attack.run` are to be reached, instead of got away from.
+        norm: ``"linf"`` or ``"l2"``.
+        step_size: Length of a step in the model's units; by default ``epsilon * min(1, 2.5 / steps)``.
+        random_start: Whether it begins at a random point of the ball.
+        restarts: How many times an image that is not fooled begins anew; needs a random start.
+        then: ``"stop"``, ``"closest"`` or ``"last"``; see :class:`Attack`.
+        eight_bit: Whether only images are looked at that an 8-bit file can hold.
+
+    Raises:
+        UsageError: As :class:`Attack`.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.testing import FakeClassifier
+        >>> attack = pgd(steps=20, random_start=True, restarts=2)
+        >>> images = np.full((3, 2, 2, 1), 0.4, np.float32)
+        >>> attack.run(FakeClassifier.of_brightness(), images, [0, 0, 0], epsilon=0.2, seed=1).reached.tolist()
+        [True, True, True]
     """
     return Attack(
         objective=LogOdds(targeted),

@@ -29,7 +29,18 @@ class Goal(Protocol):
 
 @dataclass(frozen=True)
 class Fooled:
-    """The image is read as another class than its own; with ``targeted=True``, as the class given."""
+    """The image is read as another class than its own; with ``targeted=True``, as the class given.
+
+    The lead must exceed 1e-5 of the image's largest logit, so that it outlasts rounding.
+
+    Attributes:
+        targeted: Whether the class is wanted or to be got away from.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> Fooled()(tf.constant([[2.0, 0.5], [0.5, 2.0]]), tf.constant([0, 0])).numpy().tolist()
+        [False, True]
+    """
 
     targeted: bool = False
 
@@ -47,6 +58,11 @@ class Confident:
     Attributes:
         confidence: A probability, above 0 and below 1.
         targeted: Whether the class is wanted or to be got away from.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> Confident(0.9)(tf.constant([[4.0, 0.0], [1.0, 0.0]]), tf.constant([0, 0])).numpy().tolist()
+        [True, False]
     """
 
     confidence: float = 0.99

@@ -7,18 +7,17 @@ stretch of steps in one ``tf.while_loop``, and ``finish`` takes the last step, w
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import tensorflow as tf
 
-from cnnlab.attacks.balls import LEVELS, Norm, grid, tolerance
 from cnnlab.attacks.goals import Goal
 from cnnlab.attacks.objectives import Objective, Penalty, of_class
 from cnnlab.attacks.steps import Step
 from cnnlab.errors import CnnlabError
+from cnnlab.perturbations import LEVELS, Norm, grid, tolerance
 
 Then = Literal["stop", "closest", "last"]
 Tensors = dict[str, Any]
@@ -47,12 +46,6 @@ class Plan:
     goal: Goal
     then: Then
     eight_bit: bool
-
-
-@functools.lru_cache(maxsize=16)
-def compiled(logits_function: Callable[[Any], Any], plan: Plan, shape: tuple[int, int, int], classes: int) -> Loop:
-    """Return the compiled loop for a model and a plan; the most recent ones are kept."""
-    return Loop(logits_function, plan, shape, classes)
 
 
 class Loop:

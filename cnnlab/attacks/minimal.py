@@ -1,4 +1,4 @@
-"""The smallest strength that fools, image by image, by bisection."""
+"""The smallest change that reaches a goal, image by image: by bisection of epsilon, or by a search for beta."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from cnnlab.attacks.attack import Attack, Model
-from cnnlab.attacks.balls import distances
 from cnnlab.errors import UsageError
+from cnnlab.perturbations import distances
 
 MOST_ROUNDS = 24
 """The bracket is then narrower than float32 can tell."""
+
+FACTOR = 4.0
+"""By how much beta grows or shrinks in the search, until one reached the goal and one did not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +26,16 @@ class Smallest:
     Attributes:
         epsilon: float64 [N], the distance of the nearest image found that reaches the goal; infinite where none was.
         adversarial: float32 [N, H, W, C], those images; the originals where none was found.
-        reached: bool [N].
+        reached: bool [N], whether one was found.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.plugin import pgd, smallest_epsilon
+        >>> from cnnlab.testing import FakeClassifier
+        >>> model, images = FakeClassifier.of_brightness(), np.full((1, 2, 2, 1), 0.1, np.float32)
+        >>> found = smallest_epsilon(pgd(), model, images, np.array([0]), most=0.2, tolerance=0.01)
+        >>> found.reached.tolist(), found.epsilon.tolist()
+        ([False], [inf])
     """
 
     epsilon: np.ndarray
@@ -66,6 +78,15 @@ def smallest_epsilon(
 
     Raises:
         UsageError: The attack has no ball, or the tolerance is not above 0.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.plugin import pgd
+        >>> from cnnlab.testing import FakeClassifier
+        >>> model, images = FakeClassifier.of_brightness(), np.full((1, 2, 2, 1), 0.4, np.float32)
+        >>> found = smallest_epsilon(pgd(), model, images, np.array([0]), most=1.0, tolerance=0.001)
+        >>> found.epsilon.round(2).tolist()
+        [0.1]
     """
     if attack.norm is None or tolerance <= 0:
         raise UsageError("bisection needs an attack in a ball and a tolerance above 0.")
@@ -104,3 +125,106 @@ def smallest_epsilon(
         low = np.minimum(low, high)
     report(len(images) - settled)
     return Smallest(epsilon=high, adversarial=best, reached=reached)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nearest:
+    """What a search for beta found.
+
+    Attributes:
+        beta: float64 [N], the beta that each image was found with.
+        adversarial: float32 [N, H, W, C], the nearest of all images that reached the goal; where none did, the last of
+            the smallest beta.
+        reached: bool [N], whether any reached it.
+        steps: int64 [N], the steps taken to it.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.plugin import Adam, Attack, SquaredDistance, largest_beta
+        >>> from cnnlab.testing import FakeClassifier
+        >>> attack = Attack(
+        ...     penalties=(SquaredDistance(),), norm=None, step=Adam(), step_size=0.05, steps=20, then="closest"
+        ... )
+        >>> model, images = FakeClassifier.of_brightness(), np.full((1, 2, 2, 1), 0.4, np.float32)
+        >>> found = largest_beta(attack, model, images, np.array([0]), first=1.0, rounds=4)
+        >>> found.reached.tolist(), bool(found.beta[0] > 0)
+        ([True], True)
+    """
+
+    beta: np.ndarray
+    adversarial: np.ndarray
+    reached: np.ndarray
+    steps: np.ndarray
+
+
+def largest_beta(
+    attack: Attack,
+    model: Model,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    first: float,
+    rounds: int,
+    advance: Callable[[int], None] | None = None,
+) -> Nearest:
+    """Search, for each image, the largest factor of the penalty under which ``attack`` still reaches its goal.
+
+    A beta that reached it is raised, one that did not is lowered; once an image has one of each, the next lies midway
+    between them on a logarithmic scale (as Carlini and Wagner, "Towards Evaluating the Robustness of Neural Networks",
+    2017, search their c).
+
+    Args:
+        attack: An attack with a :class:`~cnnlab.plugin.SquaredDistance` penalty and ``then="closest"``.
+        model: An opened classifier.
+        images: [N, H, W, C] in the model's bounds.
+        labels: [N], the class that the attack's goal is about.
+        first: The beta that the search begins with, above 0.
+        rounds: How many betas are tried for each image.
+        advance: Called with the number of steps just done; they add up to N * rounds * the attack's steps.
+
+    Raises:
+        UsageError: As :meth:`Attack.run`.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.plugin import Adam, Attack, SquaredDistance
+        >>> from cnnlab.testing import FakeClassifier
+        >>> attack = Attack(
+        ...     penalties=(SquaredDistance(),), norm=None, step=Adam(), step_size=0.05, steps=20, then="closest"
+        ... )
+        >>> model, images = FakeClassifier.of_brightness(), np.full((1, 2, 2, 1), 0.4, np.float32)
+        >>> found = largest_beta(attack, model, images, np.array([0]), first=1.0, rounds=4)
+        >>> model.predict(found.adversarial).tolist()
+        [1]
+    """
+    images = np.ascontiguousarray(images, np.float32)
+    count = len(images)
+    beta = np.full(count, first)
+    lower, upper = np.zeros(count), np.full(count, np.inf)
+    best = images.copy()
+    nearest, least = np.full(count, np.inf), np.full(count, np.inf)
+    steps, with_beta = np.zeros(count, np.int64), np.zeros(count)
+    for _ in range(rounds):
+        found = attack.run(model, images, labels, beta=beta, advance=advance)
+        far = distances(images, found.adversarial, "l2")
+        never = np.isinf(nearest)
+        better = np.where(found.reached, far < nearest, never & (beta < least))
+        best[better], steps[better], with_beta[better] = found.adversarial[better], found.steps[better], beta[better]
+        nearest = np.where(found.reached & better, far, nearest)
+        least = np.minimum(least, beta)
+        lower = np.where(found.reached, np.maximum(lower, beta), lower)
+        upper = np.where(found.reached, upper, np.minimum(upper, beta))
+        beta = next_beta(lower, upper)
+    return Nearest(beta=with_beta, adversarial=best, reached=np.isfinite(nearest), steps=steps)
+
+
+def next_beta(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """Choose the next beta of each image, between the largest that reached and the smallest that did not, [N].
+
+    Args:
+        lower: The largest that reached the goal; 0 where none has.
+        upper: The smallest that did not; infinite where all have.
+    """
+    with np.errstate(invalid="ignore"):
+        between = np.sqrt(lower * upper)
+    return np.asarray(np.where(lower == 0, upper / FACTOR, np.where(np.isinf(upper), lower * FACTOR, between)))

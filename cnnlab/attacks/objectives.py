@@ -47,6 +47,15 @@ class CrossEntropy:
 
     In float32 it and its gradient are exactly zero once the class leads by a logit margin of about 104; see
     :class:`LogOdds`, which does not end there.
+
+    Attributes:
+        targeted: Whether the class is to be reached, instead of got away from.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> values = CrossEntropy()(tf.constant([[0.0, 0.0], [200.0, 0.0]]), tf.constant([0, 0]))
+        >>> [f"{value:.3f}" for value in values.numpy()]
+        ['0.693', '0.000']
     """
 
     targeted: bool = False
@@ -65,6 +74,14 @@ class LogOdds:
     log(1 + exp(m)). Its gradient is sigmoid(m) times the gradient of m: the same direction, times a factor that
     vanishes when the network is sure. Step rules that look at the direction only (sign, normalised gradient) do the
     same with m as they would with an exact cross-entropy, on networks however sure.
+
+    Attributes:
+        targeted: Whether the class is to be reached, instead of got away from.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> LogOdds()(tf.constant([[2.0, 0.5]]), tf.constant([0])).numpy().tolist()
+        [-1.5]
     """
 
     targeted: bool = False
@@ -77,7 +94,16 @@ class LogOdds:
 
 @dataclass(frozen=True)
 class ClassLogit:
-    """The logit of the class alone (its negative where one wants away from it)."""
+    """The logit of the class alone (its negative where one wants away from it).
+
+    Attributes:
+        targeted: Whether the class is to be reached, instead of got away from.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> ClassLogit()(tf.constant([[2.0, 0.5]]), tf.constant([0])).numpy().tolist()
+        [2.0]
+    """
 
     targeted: bool = True
 
@@ -92,6 +118,14 @@ class Margin:
     """The highest other logit less the class's (its negative for a target): above zero, the image is read otherwise.
 
     Carlini and Wagner, "Towards Evaluating the Robustness of Neural Networks" (2017), without its clipping.
+
+    Attributes:
+        targeted: Whether the class is to be reached, instead of got away from.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> Margin()(tf.constant([[2.0, 0.5, -1.0]]), tf.constant([0])).numpy().tolist()
+        [-1.5]
     """
 
     targeted: bool = False
@@ -106,7 +140,16 @@ class Margin:
 class SquaredDistance:
     """``weight * beta`` times the sum of squared differences to the reference image.
 
-    ``beta`` (per row) and the reference (by default the original) are given to :meth:`cnnlab.attacks.Attack.run`.
+    ``beta`` (per row) and the reference (by default the original) are given to :meth:`Attack.run`.
+
+    Attributes:
+        weight: A factor for all rows.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> images, references = tf.ones((1, 2, 2, 1)), tf.zeros((1, 2, 2, 1))
+        >>> SquaredDistance()(images, references, tf.constant([0.5])).numpy().tolist()
+        [2.0]
     """
 
     weight: float = 1.0
@@ -118,7 +161,19 @@ class SquaredDistance:
 
 @dataclass(frozen=True)
 class TotalVariation:
-    """``weight`` times the sum of absolute differences between neighbouring pixels: keeps an image smooth."""
+    """``weight`` times the sum of absolute differences between neighbouring pixels: keeps an image smooth.
+
+    Neighbours are one beside and one below another (anisotropic total variation, after Rudin, Osher and Fatemi, 1992).
+
+    Attributes:
+        weight: A factor for all rows.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> step = tf.constant([0.0, 1.0, 0.0, 1.0], shape=(1, 2, 2, 1))
+        >>> TotalVariation(0.5)(step, references=None, beta=None).numpy().tolist()
+        [1.0]
+    """
 
     weight: float
 
@@ -129,7 +184,16 @@ class TotalVariation:
 
 @dataclass(frozen=True)
 class Energy:
-    """``weight`` times the sum of squared pixel values: keeps an image dark where nothing calls for light."""
+    """``weight`` times the sum of squared pixel values: keeps an image dark where nothing calls for light.
+
+    Attributes:
+        weight: A factor for all rows.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> Energy(0.5)(tf.ones((1, 2, 2, 1)), references=None, beta=None).numpy().tolist()
+        [2.0]
+    """
 
     weight: float
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from cnnlab.attacks.balls import Norm
+from cnnlab.perturbations import Norm
 
 
 def stream(seed: int, key: bytes, number: int = 0) -> np.random.Generator:
@@ -22,6 +22,16 @@ def stream(seed: int, key: bytes, number: int = 0) -> np.random.Generator:
         seed: The user's seed.
         key: What the stream belongs to: an image's bytes, or a name.
         number: Which of its streams: restarts each have their own.
+
+    Returns:
+        A generator over Philox (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), whose key is a
+        hash of all three.
+
+    Example:
+        >>> one, same, other = stream(7, b"image 3"), stream(7, b"image 3"), stream(7, b"image 4")
+        >>> first = one.random()
+        >>> first == same.random(), first == other.random()
+        (True, False)
     """
     hashed = hashlib.blake2b(key, digest_size=16, salt=_word(seed), person=_word(number)).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(hashed, "little")))
@@ -61,7 +71,15 @@ class Start(Protocol):
 
 @dataclass(frozen=True)
 class AtImage:
-    """Begin at the image itself."""
+    """Begin at the image itself.
+
+    Example:
+        >>> from cnnlab.plugin import Attack
+        >>> Attack(start=AtImage(), restarts=3)
+        Traceback (most recent call last):
+            ...
+        cnnlab.errors.UsageError: restarts need a random start: begun anew at the same image, an attack does the same.
+    """
 
     random: ClassVar[bool] = False
 
@@ -74,7 +92,16 @@ class AtImage:
 
 @dataclass(frozen=True)
 class UniformNoise:
-    """Begin at a uniformly drawn point of the ball around the image; without a ball, at a uniformly drawn image."""
+    """Begin at a uniformly drawn point of the ball around the image; without a ball, at a uniformly drawn image.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.plugin import stream
+        >>> image, epsilon = np.full((2, 2, 1), 0.5), np.array([0.1, 0.2])
+        >>> begin = UniformNoise()(image, epsilon, "linf", (0.0, 1.0), stream(0, b"an image"))
+        >>> bool(np.abs(begin - image).max() <= 0.2), bool((begin[0] != begin[1]).all())
+        (True, True)
+    """
 
     random: ClassVar[bool] = True
 
@@ -105,6 +132,14 @@ class GaussianNoise:
     Attributes:
         std: Standard deviation, as a share of the value range.
         mean: The mean grey level as a share of the value range; None adds the noise to the image instead.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.plugin import stream
+        >>> image, epsilon = np.full((2, 2, 1), 0.5), np.array([0.1, 0.2])
+        >>> begin = GaussianNoise(std=0.1)(image, epsilon, "linf", (0.0, 1.0), stream(0, b"an image"))
+        >>> begin.shape, bool((begin[0] == begin[1]).all())
+        ((2, 2, 2, 1), True)
     """
 
     std: float = 0.2

@@ -29,7 +29,15 @@ class Step(Protocol):
 
 @dataclass(frozen=True)
 class Sign:
-    """The gradient's sign: the steepest direction for the L-infinity norm (Goodfellow et al., 2015)."""
+    """The gradient's sign: the steepest direction for the L-infinity norm (Goodfellow et al., 2015).
+
+    Example:
+        >>> import tensorflow as tf
+        >>> gradient = tf.constant([0.3, -0.4], shape=(1, 1, 2, 1))
+        >>> direction, _ = Sign()(gradient, slots=(), step=0.0)
+        >>> direction.numpy().ravel().tolist()
+        [1.0, -1.0]
+    """
 
     slots: ClassVar[int] = 0
 
@@ -40,7 +48,15 @@ class Sign:
 
 @dataclass(frozen=True)
 class NormalisedGradient:
-    """The gradient, scaled to length one: the steepest direction for the L2 norm. A zero gradient stays zero."""
+    """The gradient, scaled to length one: the steepest direction for the L2 norm. A zero gradient stays zero.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> gradient = tf.constant([3.0, 0.0], shape=(1, 1, 2, 1))
+        >>> direction, _ = NormalisedGradient()(gradient, slots=(), step=0.0)
+        >>> direction.numpy().ravel().tolist()
+        [1.0, 0.0]
+    """
 
     slots: ClassVar[int] = 0
 
@@ -54,7 +70,19 @@ class NormalisedGradient:
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma and Ba, 2015), climbing: each pixel moves by about the step size at first."""
+    """Adam (Kingma and Ba, 2015), climbing: each pixel moves by about the step size at first.
+
+    Attributes:
+        beta1: How much of the mean gradient is kept from step to step, from 0 to below 1.
+        beta2: How much of the mean squared gradient is kept, from 0 to below 1.
+        epsilon: What is added to the root of the mean square, against division by zero; no radius.
+
+    Example:
+        >>> from cnnlab.plugin import Attack
+        >>> attack = Attack(norm=None, step=Adam(beta1=0.8), step_size=0.01, steps=100, then="closest")
+        >>> attack.step.slots
+        2
+    """
 
     beta1: float = 0.9
     beta2: float = 0.999

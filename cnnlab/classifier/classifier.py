@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from cnnlab.classifier.about import About
 from cnnlab.classifier.freeze import Frozen, digest, in_batches_of
 from cnnlab.classifier.graph import Layer, read_layers
+from cnnlab.classifier.hints import About
 from cnnlab.classifier.logits import Output, OutputKind, written_type
-from cnnlab.classifier.preparation import Preparation
+from cnnlab.classifier.preprocessing import Preparation
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
+from cnnlab.numerics import known_label, softmax
+
+T = TypeVar("T")
 
 BATCH = 500
 """Most images in one forward pass; larger sets are streamed, so that memory does not grow with their number."""
@@ -47,6 +50,18 @@ class Classifier:
         bounds: The value range (low, high) of the images.
         class_names: The classes, in the order of their labels.
         dataset_name: The dataset that a run was trained on; None for other models.
+
+    Raises:
+        UsageError: Images are given to one of its methods that are not of its :attr:`input_shape`.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.testing import FakeClassifier
+        >>> classifier, images = FakeClassifier.of_brightness(), np.full((1, 2, 2, 1), 0.75)
+        >>> classifier.class_names[classifier.predict(images)[0]]
+        'bright'
+        >>> classifier.input_gradient(images, np.array([1]), of="logit").ravel().tolist()
+        [0.25, 0.25, 0.25, 0.25]
     """
 
     def __init__(
@@ -75,6 +90,7 @@ class Classifier:
         self.class_names = tuple(class_names or map(str, range(self.num_classes)))
         self.dataset_name, self.notes = dataset_name, tuple(notes)
         self.memory = memory or memory_budget()
+        self._compiled: dict[Hashable, Any] = {}
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -94,7 +110,7 @@ class Classifier:
 
     @cached_property
     def batch_size(self) -> int:
-        """How many images go through the model at once: as many as :attr:`memory` allows, at most :data:`BATCH`."""
+        """How many images go through the model at once: as many as :attr:`memory` allows, at most 500."""
         values = sum(math.prod(side or 1 for side in layer.output_shape) for layer in self.layers)
         values += math.prod(side or 1 for side in self.input_shape)
         return max(1, min(BATCH, self.memory // (4 * values)))
@@ -104,6 +120,9 @@ class Classifier:
 
         Args:
             *tensors: Names of layers, or ``"logits"``.
+
+        Raises:
+            UsageError: A layer is unknown.
         """
         graph = self._frozen.graph
         wanted = [
@@ -127,6 +146,9 @@ class Classifier:
         The layer's output [N, h, w, c] or [N, units] is taken as given; what goes around the layer, as a residual
         connection does, is computed from the images.
 
+        Args:
+            layer: The name of the layer.
+
         Raises:
             UsageError: The layer is unknown.
         """
@@ -138,6 +160,30 @@ class Classifier:
         return lambda images, output: self._finished(
             pruned(self.preparation.apply(images, image), tf.cast(output, tensor.dtype))[0]
         )
+
+    def keras_model(self, tensor: str = "logits") -> Any:
+        """Return a functional ``keras.Model`` from images [N, H, W, C] to a layer or the logits; differentiable.
+
+        For libraries that take nothing else, such as tf-keras-vis. Its one layer computes :meth:`graph_function`; it
+        has no weights, and nothing in it can be trained.
+
+        Args:
+            tensor: The name of a layer, or ``"logits"``.
+
+        Raises:
+            UsageError: The layer is unknown.
+        """
+        import keras
+
+        function = self.graph_function(tensor)
+
+        class Graph(keras.layers.Layer):
+            def call(self, images: Any) -> Any:
+                return function(images)[0]
+
+        image = keras.Input(self.input_shape, dtype="float32")
+        # In a list, as tf-keras-vis hands its images over.
+        return keras.Model([image], Graph(dtype="float32")(image))
 
     def randomized(self, layers: Sequence[str], seed: int) -> Classifier:
         """Return this model without what some of its layers have learned.
@@ -199,10 +245,7 @@ class Classifier:
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Return the softmax of the logits, float32 [N, K]."""
-        logits = self.logits(images).astype(np.float64)
-        logits -= logits.max(axis=1, keepdims=True)
-        exponentials = np.exp(logits)
-        return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+        return softmax(self.logits(images))
 
     def own_probabilities(self, images: np.ndarray) -> np.ndarray | None:
         """Return what the model itself gives as probabilities, float32 [N, K]; None where its output is logits.
@@ -238,8 +281,40 @@ class Classifier:
         """Return the predicted labels, int64 [N]."""
         return self.logits(images).argmax(axis=1)
 
+    def own_class(self, images: np.ndarray, labels: np.ndarray, wanted: int | None = None) -> np.ndarray:
+        """Return the class that each image is looked at for, int64 [N].
+
+        Args:
+            images: [N, H, W, C].
+            labels: The true labels [N], -1 where unknown.
+            wanted: One class for all; None for the label where it is known, else what the model reads.
+        """
+        if wanted is not None:
+            return np.full(len(labels), wanted, np.int64)
+        return known_label(labels, self.predict(images))
+
+    def record(self) -> dict[str, Any]:
+        """Return what a record says of the model: ``path``, ``kind`` and ``digest``."""
+        return {"path": str(self.path) if self.path else None, "kind": self.kind, "digest": self.digest}
+
+    def compiled(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what ``make`` makes, once for this model: compiled functions live as long as what they are of.
+
+        Args:
+            key: What it is; equal keys stand for the same.
+            make: Makes it.
+        """
+        if key not in self._compiled:
+            self._compiled[key] = make()
+        made: T = self._compiled[key]
+        return made
+
     def activations(self, images: np.ndarray, layers: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """Return each layer's output, float32 [N, h, w, c] or [N, units], by layer name.
+
+        Args:
+            images: [N, H, W, C].
+            layers: The names of the layers; all of them by default.
 
         Raises:
             UsageError: A layer is unknown.

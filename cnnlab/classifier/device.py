@@ -9,6 +9,14 @@ from collections.abc import Iterator
 from cnnlab.errors import CnnlabError, UsageError
 
 
+def current_device() -> str:
+    """Return what TensorFlow computes on, ``cpu`` or ``gpu:0``."""
+    import tensorflow as tf
+
+    gpus = tf.config.get_visible_devices("GPU")
+    return gpus[0].name.removeprefix("/physical_device:").lower() if gpus else "cpu"
+
+
 @contextlib.contextmanager
 def use_device(name: str = "auto") -> Iterator[str]:
     """Place what TensorFlow does inside the ``with`` block on a device.

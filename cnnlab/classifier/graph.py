@@ -85,6 +85,15 @@ class Layer:
             Products with padding count; biases and everything elementwise do not. 0 where there is no kernel; None
             where the size is open, or the layer is a loop or a function that could not be looked into.
         constants: The names in the graph of the constants that hold its parameters.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.testing import FakeClassifier
+        >>> kernel, bias = np.zeros((3, 3, 1, 8), np.float32), np.zeros(8, np.float32)
+        >>> conv1 = Layer("conv1", "Conv2D", kernel, bias, (28, 28, 1), (26, 26, 8), 80, "conv1/Relu:0")
+        >>> classifier = FakeClassifier.of_brightness((28, 28, 1), layers=[conv1])
+        >>> [layer.name for layer in classifier.layers if layer.convolutional]
+        ['conv1']
     """
 
     name: str
@@ -98,6 +107,11 @@ class Layer:
     statistics: int = 0
     multiply_adds: int | None = 0
     constants: tuple[str, ...] = ()
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether it has kernels [h, w, in, out]."""
+        return self.kernel is not None and self.kernel.ndim == 4
 
 
 def read_layers(frozen: Frozen, end: Any) -> tuple[Layer, ...]:

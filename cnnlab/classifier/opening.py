@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cnnlab.classifier.about import SCHEMES, About, make_about, recall
 from cnnlab.classifier.classifier import Classifier
 from cnnlab.classifier.freeze import Frozen, digest, freeze
+from cnnlab.classifier.hints import SCHEMES, About, make_about, recall
 from cnnlab.classifier.logits import Output, find_output, written
-from cnnlab.classifier.preparation import ASSUMED, Preparation, prepare
-from cnnlab.classifier.probing import settle_output
-from cnnlab.classifier.trust import check_saved_model
-from cnnlab.classifier.trust_keras import check_keras_file
+from cnnlab.classifier.noise_probe import settle_output
+from cnnlab.classifier.preprocessing import ASSUMED, Preparation, prepare
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
-from cnnlab.runs.folder import is_run
+from cnnlab.runs.folder import Run, is_run
+from cnnlab.trust.keras_files import check_keras_file
+from cnnlab.trust.savedmodel import check_saved_model
 
 _LONGEST = 200
 """Characters of another library's message that ours repeats."""
@@ -43,8 +43,8 @@ def load(
     run that the model is of, then from the model itself.
 
     Args:
-        model: A path to a run folder, a SavedModel folder or a ``.keras`` or ``.h5`` file, a live ``keras.Model``, or a
-            Classifier, which is returned as it is.
+        model: A path to a run folder, a SavedModel folder or a ``.keras`` or ``.h5`` file, a :class:`~cnnlab.runs.Run`,
+            a live ``keras.Model``, or a Classifier, which is returned as it is.
         signature: Which of a SavedModel's signatures to call; ``serving_default`` where it has one.
         output: Which of several outputs holds the logits or probabilities.
         input_range: The values that the model's images have: two numbers, ``"0,255"``, ``"imagenet"`` or ``"caffe"``.
@@ -64,6 +64,7 @@ def load(
     said = make_about(
         signature=signature, output=output, input_range=input_range, class_names=class_names, layout=layout
     )
+    model = model.path if isinstance(model, Run) else model
     if isinstance(model, str | os.PathLike) and Path(model).exists():
         said = said.over(recall(Path(model)))
     opened = open_model(model, said.signature, trust=trust)
@@ -156,7 +157,7 @@ def open_model(model: Any, signature: str | None = None, *, trust: bool = False)
     if isinstance(model, keras.Model) or (callable(model) and hasattr(model, "inputs")):  # the latter: Keras 2
         return Opened(concrete=_trace(model), kind="live", keep=model)
     if not isinstance(model, str | os.PathLike):
-        raise UsageError(f"a model is a path or a Keras model; received {type(model).__name__}.")
+        raise UsageError(f"a model is a path, a run or a Keras model; received {type(model).__name__}.")
     path = Path(model)
     if not path.exists():
         raise CnnlabError(

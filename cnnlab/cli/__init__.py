@@ -14,22 +14,22 @@ from typing import NoReturn
 import click
 
 from cnnlab import __version__
-from cnnlab.cli.quiet import quieten_tensorflow
 from cnnlab.errors import CnnlabError, did_you_mean
+from cnnlab.silence_tensorflow import quieten_tensorflow
 
 # In the order that --help shows them: a command, the module and attribute that hold it.
 COMMANDS = {
-    "train": "cnnlab.cli.train:train",
-    "evaluate": "cnnlab.cli.evaluate:evaluate",
-    "summary": "cnnlab.cli.summary:summary",
-    "inspect": "cnnlab.cli.inspect:inspect",
-    "runs": "cnnlab.cli.runs:runs",
-    "compare": "cnnlab.cli.runs:compare",
-    "analyze": "cnnlab.cli.analyze:analyze",
-    "verify": "cnnlab.cli.verify:verify",
-    "datasets": "cnnlab.cli.datasets:datasets",
-    "plugins": "cnnlab.cli.plugins:plugins",
-    "completion": "cnnlab.cli.completion:completion",
+    "train": "cnnlab.cli.commands.train:train",
+    "evaluate": "cnnlab.cli.commands.evaluate:evaluate",
+    "summary": "cnnlab.cli.commands.summary:summary",
+    "inspect": "cnnlab.cli.commands.inspect:inspect",
+    "runs": "cnnlab.cli.commands.runs:runs",
+    "compare": "cnnlab.cli.commands.runs:compare",
+    "analyze": "cnnlab.cli.commands.analyze:analyze",
+    "verify": "cnnlab.cli.commands.verify:verify",
+    "datasets": "cnnlab.cli.commands.datasets:datasets",
+    "plugins": "cnnlab.cli.commands.plugins:plugins",
+    "completion": "cnnlab.cli.commands.completion:completion",
 }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from cnnlab.plugins.declarations import DatasetSource
+from cnnlab.pluginhost.declarations import DatasetSource
 
 if TYPE_CHECKING:
     from cnnlab.datasets.dataset import Dataset, Split

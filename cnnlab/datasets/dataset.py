@@ -41,8 +41,17 @@ class Split:
             which are taken as they are.
         labels: Integers [N], counted from 0.
 
+    Attributes:
+        labels: int64 [N], read-only.
+
     Raises:
         CnnlabError: They do not fit together.
+
+    Example:
+        >>> import numpy as np
+        >>> split = Split(np.full((4, 2, 2), 255, np.uint8), [0, 1, 1, 0])
+        >>> len(split), split.shape, float(split.batch([3]).max())
+        (4, (2, 2, 1), 1.0)
     """
 
     def __init__(self, pixels: Pixels, labels: Sequence[int] | np.ndarray) -> None:
@@ -119,6 +128,14 @@ class Dataset:
 
     Raises:
         CnnlabError: It holds no image at all, its splits have different shapes, or a label has no class name.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.plugin import Split
+        >>> train, test = Split(np.zeros((4, 2, 2), np.uint8), [0, 1, 1, 0]), Split(np.zeros((0, 2, 2), np.uint8), [])
+        >>> dataset = Dataset(name="spots", train=train, test=test, class_names=("dark", "bright"))
+        >>> dataset.shape, len(dataset.split("test"))
+        ((2, 2, 1), 0)
     """
 
     name: str
@@ -155,7 +172,11 @@ class Dataset:
         return hashlib.sha256(f"{self.train.digest} {self.test.digest}".encode()).hexdigest()
 
     def split(self, name: str) -> Split:
-        """Return ``train`` or ``test`` by name."""
+        """Return one of its splits.
+
+        Args:
+            name: ``train`` or ``test``.
+        """
         return {"train": self.train, "test": self.test}[name]
 
 

@@ -61,11 +61,14 @@ def read_array(path: Path) -> np.ndarray:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
         raise CnnlabError(f"{path} cannot be read: {error}.") from error
-    return parse(content, path)
+    return parse_idx(content, path)
 
 
-def parse(content: bytes, path: Path) -> np.ndarray:
+def parse_idx(content: bytes, path: Path) -> np.ndarray:
     """Return the array that the bytes of an IDX file hold, in this machine's byte order.
+
+    IDX is the format that MNIST is published in (http://yann.lecun.com/exdb/mnist, "FILE FORMATS"): two zeros, a byte
+    for the type, one for the number of axes, their lengths, and the values, all big-endian.
 
     Args:
         content: The file's bytes.
@@ -73,6 +76,12 @@ def parse(content: bytes, path: Path) -> np.ndarray:
 
     Raises:
         CnnlabError: It is no IDX file, or it is cut short.
+
+    Example:
+        >>> from pathlib import Path
+        >>> content = bytes([0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 3, 7, 8, 9])
+        >>> parse_idx(content, Path("digits.idx")).tolist()
+        [[7, 8, 9]]
     """
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
         raise CnnlabError(f"{path} is no IDX file: it begins with {content[:4].hex() or 'nothing'}.")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cnnlab.datasets import folder, idx, keras_datasets, npz
 from cnnlab.datasets.dataset import Dataset
 from cnnlab.errors import CnnlabError
-from cnnlab.plugins import registry
-from cnnlab.plugins.declarations import resolve
+from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.declarations import resolve
+
+if TYPE_CHECKING:
+    from cnnlab.classifier import Classifier
 
 
 def load(source: str | os.PathLike[str]) -> Dataset:
@@ -35,6 +39,16 @@ def load(source: str | os.PathLike[str]) -> Dataset:
     if registry.is_name(word) and not Path(word).exists():
         registry.find_dataset(word)  # raises, and names the nearest
     return read_path(Path(word))
+
+
+def trained_on(classifier: Classifier) -> Dataset | None:
+    """Load the dataset that a run was trained on; None for other models, and where it is not to be had."""
+    if classifier.dataset_name is None:
+        return None
+    try:
+        return load(classifier.dataset_name)
+    except CnnlabError:
+        return None
 
 
 def read_path(path: Path) -> Dataset:

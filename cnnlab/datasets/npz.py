@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from cnnlab.datasets.dataset import Dataset, Split, numbered_classes
 from cnnlab.errors import CnnlabError
-
-LAYOUT = "x_train, y_train, x_test and y_test"
+from cnnlab.files import read_npz
 
 
 def read(path: Path) -> Dataset:
@@ -22,40 +20,17 @@ def read(path: Path) -> Dataset:
         CnnlabError: The file is damaged, holds pickled objects (which could run code, and are never opened), lacks
             an array, or has labels out of range.
     """
-    arrays = _arrays(path)
-    for needed in ("x_train", "y_train"):
-        if needed not in arrays:
-            found = ", ".join(sorted(arrays)) or "nothing"
-            raise CnnlabError(f"{path} has no {needed}: expected {LAYOUT}, found {found}.")
+    names = ("x_train", "y_train", "x_test", "y_test", "class_names")
+    arrays = read_npz(path, names, needed=names[:2], expected="x_train, y_train, x_test and y_test")
     x_test = arrays.get("x_test", arrays["x_train"][:0])
     y_test = arrays.get("y_test", arrays["y_train"][:0])
     try:
         train, test = _split(arrays["x_train"], arrays["y_train"]), _split(x_test, y_test)
         named = tuple(str(name) for name in arrays["class_names"]) if "class_names" in arrays else None
-        names = numbered_classes(train, test) if named is None else named
-        return Dataset(name=path.stem, train=train, test=test, class_names=names, provenance=str(path))
+        classes = numbered_classes(train, test) if named is None else named
+        return Dataset(name=path.stem, train=train, test=test, class_names=classes, provenance=str(path))
     except CnnlabError as error:
         raise CnnlabError(f"{path}: {error}") from error
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    wanted = ("x_train", "y_train", "x_test", "y_test", "class_names")
-    if not zipfile.is_zipfile(path):
-        raise CnnlabError(f"{path} cannot be read as an .npz file: it is no zip archive, or it is damaged.")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files if name in wanted} or dict.fromkeys(
-                archive.files, np.zeros(0)
-            )
-    except ValueError as error:
-        if "allow_pickle" in str(error):
-            raise CnnlabError(
-                f"{path} holds pickled Python objects, which can run code when they are opened; cnnlab opens arrays of "
-                "numbers only. Save it again with arrays of uint8 or float32."
-            ) from None
-        raise CnnlabError(f"{path} cannot be read as an .npz file: {error}.") from error
-    except (OSError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise CnnlabError(f"{path} cannot be read as an .npz file: {error}.") from error
 
 
 def _split(images: np.ndarray, labels: np.ndarray) -> Split:

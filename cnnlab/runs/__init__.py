@@ -13,7 +13,7 @@
 Nothing here imports more than the standard library.
 """
 
-from cnnlab.runs.folder import DEFAULT_ROOT, Run, find, list_runs, new_folder
+from cnnlab.runs.folder import DEFAULT_ROOT, Run, files_tell, find, list_runs, new_folder
 from cnnlab.runs.history import COLUMNS, read_history, write_history
 from cnnlab.runs.lock import RunLock
 
@@ -22,6 +22,7 @@ __all__ = [
     "DEFAULT_ROOT",
     "Run",
     "RunLock",
+    "files_tell",
     "find",
     "list_runs",
     "new_folder",

@@ -5,14 +5,18 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cnnlab.errors import CnnlabError, did_you_mean
 from cnnlab.runs.history import read_history
 from cnnlab.runs.lock import RunLock
+
+if TYPE_CHECKING:
+    from cnnlab.drawings import Drawing
 
 DEFAULT_ROOT = Path("runs")
 """Where runs are kept, below the current folder."""
@@ -21,6 +25,7 @@ RECORD = "run.json"
 MODEL = "model"
 KERAS = "model.keras"
 HISTORY = "history.csv"
+DRAWINGS = "drawings.json"
 CHECKPOINT = "checkpoint"
 SETTINGS = f"{CHECKPOINT}/settings.json"
 STATE = f"{CHECKPOINT}/state.npz"
@@ -62,6 +67,11 @@ class Run:
     def record_path(self) -> Path:
         """run.json."""
         return self.path / RECORD
+
+    @property
+    def drawings_path(self) -> Path:
+        """drawings.json."""
+        return self.path / DRAWINGS
 
     @property
     def checkpoint_path(self) -> Path:
@@ -107,6 +117,20 @@ class Run:
     def history(self) -> list[dict[str, Any]]:
         """A row per finished epoch: epoch, loss, accuracy, val_loss, val_accuracy, seconds."""
         return read_history(self.history_path)
+
+    @property
+    def drawings(self) -> dict[str, Drawing]:
+        """What ``curves.png``, ``predictions.png`` and ``confusion.png`` show, as data, by these names.
+
+        Raises:
+            CnnlabError: The run is unfinished, or drawings.json is damaged.
+        """
+        from cnnlab.drawings import from_json
+
+        try:
+            return from_json(self.drawings_path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise CnnlabError(f"{self.path} has no drawings: {error}. A complete run has.") from error
 
     @property
     def dataset_name(self) -> str:
@@ -201,6 +225,26 @@ def _unfinished(run: Run) -> str:
     if run.state == "training":
         return f"{run.path} is still being trained."
     return f"{run.path} is unfinished; go on with `cnnlab train --out {run.path} --resume`."
+
+
+def files_tell(model: str | os.PathLike[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of a model's classes and layers that can be read off its files without opening it.
+
+    Args:
+        model: A run folder or a ``.keras`` file; None for the newest run.
+
+    Returns:
+        The classes and the layers; nothing of what cannot be told.
+    """
+    try:
+        run = Run(Path(model)) if model is not None else find(None)
+        keras_file = run.path if run.path.suffix == ".keras" else run.keras_path
+        classes = run.class_names if run.complete else ()
+        with zipfile.ZipFile(keras_file) as archive:
+            layers = json.loads(archive.read("config.json"))["config"]["layers"]
+        return classes, tuple(str(layer["config"]["name"]) for layer in layers if layer["class_name"] != "InputLayer")
+    except (CnnlabError, OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return (), ()
 
 
 def new_folder(stem: str, root: str | os.PathLike[str] = DEFAULT_ROOT) -> Path:

@@ -1,10 +1,10 @@
 """Training: from an architecture and a dataset to a run folder, in one compiled loop.
 
 ``settings`` says what can be asked for, ``recipes`` and ``schedules`` what it means; ``data`` feeds the ``loop``;
-``session`` puts them together, saving a ``checkpoint`` after every epoch; ``finish`` writes the run folder.
+``session`` puts them together, saving a ``checkpoint`` after every epoch; ``artifacts`` writes the run folder.
 """
 
-from cnnlab.plugins.declarations import Architecture
+from cnnlab.pluginhost.declarations import Architecture
 from cnnlab.training.api import build, train
 from cnnlab.training.interrupt import Interrupted
 from cnnlab.training.reporter import Progress, Reporter

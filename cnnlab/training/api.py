@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnlab.plugins import registry
-from cnnlab.training import place
+from cnnlab.pluginhost import registry
+from cnnlab.training import run_choice as place
 from cnnlab.training.reporter import Reporter
 from cnnlab.training.settings import Settings
 

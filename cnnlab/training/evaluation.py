@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.classifier.evaluation import Evaluation
+from cnnlab.inspection.evaluation import Evaluation
 from cnnlab.training.data import Feed
 from cnnlab.training.loop import to_float
 

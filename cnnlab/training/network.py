@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from cnnlab.errors import CnnlabError
-from cnnlab.plugins import registry
-from cnnlab.plugins.declarations import resolve
+from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.declarations import resolve
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 """Keras' name for computing in a precision while the weights stay float32."""

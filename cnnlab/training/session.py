@@ -16,7 +16,7 @@ from cnnlab.errors import CnnlabError
 from cnnlab.files import remove_leftovers, write_json
 from cnnlab.runs import Run, RunLock, write_history
 from cnnlab.runs.folder import SETTINGS, STATE, is_run
-from cnnlab.training import checkpoint, finish, record
+from cnnlab.training import artifacts, checkpoint, record
 from cnnlab.training.checkpoint import Position
 from cnnlab.training.data import Batches, Feed, held_out, make_feed, shuffled
 from cnnlab.training.evaluation import Evaluator
@@ -24,9 +24,9 @@ from cnnlab.training.interrupt import Interrupted, StopRequest, stop_on_interrup
 from cnnlab.training.loop import TrainingLoop
 from cnnlab.training.network import build_network
 from cnnlab.training.optimizer import make_optimizer
-from cnnlab.training.place import command_to_resume
 from cnnlab.training.recipes import RECIPES
 from cnnlab.training.reporter import Progress, Reporter
+from cnnlab.training.run_choice import command_to_resume
 from cnnlab.training.schedules import schedule
 from cnnlab.training.settings import Settings
 
@@ -55,7 +55,7 @@ def train_in(run: Run, settings: Settings, dataset: Dataset, device: str, report
             _begin(run, start, reporter)
             session.train(request)
             reporter.stage("Drawing and saving")
-            finish.complete(run, session.evaluated_model, dataset, session.position.history, session.stop_if_asked)
+            artifacts.complete(run, session.evaluated_model, dataset, session.position.history, session.stop_if_asked)
     return Run(run.path)
 
 

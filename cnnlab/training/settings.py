@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt
 
 from cnnlab.errors import UsageError
-from cnnlab.plugins import registry
-from cnnlab.plugins.params import Doc, Params
+from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.params import Doc, Params
 from cnnlab.training.recipes import RECIPES
 
 

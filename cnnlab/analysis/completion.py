@@ -1,0 +1,149 @@
+"""What the host makes of what a plugin handed over: arrays as declared, rows of its columns, drawings that are data."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnnlab import drawings as drawing_data
+from cnnlab.drawings import At, Image, Picture, Scrub, Sheet, Tiles
+from cnnlab.errors import UsageError
+from cnnlab.pluginhost.axes import check_axes, optional_axes
+from cnnlab.pluginhost.declarations import Analysis
+from cnnlab.pluginhost.meanings import declared_as
+from cnnlab.results.claims import Claims
+from cnnlab.results.result import Result
+from cnnlab.results.rows import rows_of
+
+if TYPE_CHECKING:
+    from cnnlab.inputs import Inputs
+
+DRAWN = 8
+"""Images that are shown; the arrays hold all."""
+
+ACROSS = 4
+"""Pictures side by side, at least, where there are several images."""
+
+
+def complete(analysis: Analysis, result: Result, inputs: Inputs) -> Result:
+    """Hold what a plugin handed over against its declaration, and make all of it data.
+
+    Raises:
+        UsageError: It broke its declaration; as the middle of a sentence whose subject is the analysis.
+    """
+    _check_declared(analysis, result)
+    lengths = check_axes(analysis.arrays, result.arrays)
+    columns = _columns(analysis, result, inputs)
+    claims = result.claims or Claims()
+    strengths = _strengths(claims, columns)
+    gone = optional_axes(analysis.arrays, result.arrays)
+    arrays = {name: np.squeeze(array, gone.get(name, ())) for name, array in result.arrays.items()}
+    drawings = _drawings(result, lengths.get("N", len(inputs)), gone)
+    try:
+        # Read back as it will be from the disk: what is shown now is what will be loaded.
+        kept = drawing_data.from_json(drawing_data.to_json(drawings))
+        for name in kept:
+            drawing_data.resolved(kept[name], arrays)
+    except Exception as error:
+        raise UsageError(f"gave a drawing that cannot be kept: {error}") from error
+    rows = rows_of(columns, claims.axis, strengths) if columns else result.rows
+    return replace(result, arrays=arrays, drawings=kept, rows=rows, columns={}, show=None, title="")
+
+
+def _check_declared(analysis: Analysis, result: Result) -> None:
+    for name, array in result.arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufU":
+            kind = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise UsageError(f"returned the array {name!r} as {kind}, not as numbers in NumPy")
+    for name, value in result.metrics.items():
+        if not isinstance(value, (int, float, np.integer, np.floating)):
+            raise UsageError(f"returned the metric {name!r} as {type(value).__name__}, not as a number")
+    named: tuple[tuple[Mapping[str, Any], Mapping[str, Any], str], ...] = (
+        (analysis.arrays, result.arrays, "array"),
+        (analysis.metrics, result.metrics, "metric"),
+    )
+    for declared, delivered, noun in named:
+        for name in delivered:
+            if declared and declared_as(declared, name) is None:
+                raise UsageError(f"returned the {noun} {name!r}, which it does not declare")
+
+
+def _columns(analysis: Analysis, result: Result, inputs: Inputs) -> dict[str, Any]:
+    """The columns, with the sources of the images first where the analysis is about the images given."""
+    columns = dict(result.columns)
+    if not columns:
+        return {}
+    lengths = {name: np.shape(values)[-1] if np.ndim(values) else -1 for name, values in columns.items()}
+    if analysis.inputs == "required" and "image" not in columns:
+        columns = {"image": inputs.sources, **columns}
+        lengths = {"image": len(inputs), **lengths}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{count} of {name}" for name, count in lengths.items())
+        raise UsageError(f"gave columns of different lengths: {said}")
+    return columns
+
+
+def _strengths(claims: Claims, columns: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the strengths are called that columns [E, N] have; none where there is no such column."""
+    counts = [len(values) for values in columns.values() if np.ndim(values) > 1]
+    try:
+        return claims.names(max(counts)) if counts else ()
+    except UsageError as error:
+        raise UsageError(f"gave claims that do not fit its columns: {error}") from error
+
+
+def _drawings(result: Result, count: int, gone: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    drawings: dict[str, Any] = {}
+    if result.show is not None and count:
+        drawings[""] = _shown(result, count)
+    drawings |= result.drawings
+
+    def adapted(value: Any) -> Any:
+        """A reference to an array that lost axes loses their places too."""
+        if not isinstance(value, At) or value.array not in gone:
+            return value
+        kept = tuple(index for place, index in enumerate(value.places) if place not in gone[value.array])
+        return At(value.array, kept)
+
+    return {name: _as_data(drawing_data.changed(drawing, adapted)) for name, drawing in drawings.items()}
+
+
+def _shown(result: Result, count: int) -> Tiles:
+    """Lay out what is shown of the first images, a row for each, or several where a row would be short."""
+    assert result.show is not None
+    shown = [list(_of_image(result.show(index), index)) for index in range(min(count, DRAWN))]
+    across = max(len(row) for row in shown)
+    plain = not any(isinstance(panel, Scrub) for row in shown for panel in row)
+    several = max(1, min(ACROSS // across, len(shown))) if across and plain else 1
+    title = result.title
+    if count > DRAWN:
+        title = f"{title}: the first {DRAWN} of {count:,} images".removeprefix(": ")
+    padded = [panel for row in shown for panel in [*row, *[None] * (across - len(row))]]
+    return Tiles(tiles=tuple(padded), columns=across * several, title=title)
+
+
+def _of_image(panels: Sequence[Any], index: int) -> Iterator[Any]:
+    """Say of each picture which image it is about."""
+    for panel in panels:
+        if isinstance(panel, Picture | Sheet):
+            yield replace(panel, image=index)
+        elif isinstance(panel, Scrub):
+            yield replace(panel, frames=tuple(tuple(_of_image(frame, index)) for frame in panel.frames))
+        else:
+            yield panel
+
+
+def _as_data(drawing: Any) -> Any:
+    """Keep a matplotlib figure as an image; everything else is data already."""
+    if not hasattr(drawing, "savefig"):
+        return drawing
+    from cnnlab.render import save_png
+
+    buffer = io.BytesIO()
+    save_png(drawing, buffer)
+    return Image(png=base64.b64encode(buffer.getvalue()).decode())

@@ -1,0 +1,139 @@
+"""Which images are asked about: files, arrays, or some of a dataset; and reading them for a model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from cnnlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from cnnlab.classifier import Classifier
+    from cnnlab.datasets import Dataset
+    from cnnlab.inputs import Inputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageChoice:
+    """Images as they were asked for.
+
+    Attributes:
+        images: Arrays [N, H, W, C] (or [N, H, W], [H, W, C], [H, W]) in the model's value range, an image file or a
+            list of them, a :class:`~cnnlab.datasets.Split`, or :class:`~cnnlab.inputs.Inputs`; None for those of the
+            dataset, or for none.
+        labels: The true labels of ``images``, [N]; None where unknown.
+        dataset: A dataset, or its name or path: the images that are asked about are some of it, or belong to it. By
+            default the one that the model was trained on.
+        split: Which part of the dataset.
+        indices: Images of it, each an index such as ``7`` or a range such as ``0:10``.
+        limit: Only the first so many of them.
+        fit: How an image file of another size is brought to the model's.
+        invert: Whether black and white of image files change places.
+        strict: Whether image files that would have to be converted are refused.
+    """
+
+    images: Any = None
+    labels: Any = None
+    dataset: Any = None
+    split: str = "test"
+    indices: tuple[str, ...] = ()
+    limit: int | None = None
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
+    invert: bool = False
+    strict: bool = False
+
+    @property
+    def some(self) -> bool:
+        """Whether any images are asked about."""
+        return self.images is not None or self.of_dataset
+
+    @property
+    def of_dataset(self) -> bool:
+        """Whether these are some of a dataset."""
+        return self.images is None and bool(self.dataset or self.indices or self.limit)
+
+    def check(self) -> None:
+        """Refuse words that make no sense together, before anything is opened.
+
+        Raises:
+            UsageError: They do not.
+        """
+        if self.images is not None and (self.indices or self.limit or isinstance(self.dataset, str)):
+            raise UsageError("--image and --dataset (with --index or --limit) exclude each other; give one of them.")
+        if self.indices and self.limit:
+            raise UsageError("--index and --limit exclude each other; give one of them.")
+        for text in self.indices:
+            _range(text)
+        if self.labels is not None and _are_files(self.images) and len(self.labels) != len(self.images):
+            raise UsageError(
+                f"--label must be given once for each --image; received {len(self.labels)} for {len(self.images)}."
+            )
+
+    def read(self, classifier: Classifier, *, wanted: bool = True) -> Inputs:
+        """Read the images for a model; none where none are asked about.
+
+        Args:
+            classifier: The model.
+            wanted: Whether anybody looks at images, or at those that the model was trained on.
+
+        Raises:
+            UsageError: They do not fit the model, or are of a dataset that nobody named.
+            CnnlabError: A file cannot be read.
+        """
+        from cnnlab import inputs
+
+        if isinstance(self.images, inputs.Inputs):
+            return self.images
+        dataset = self._dataset(classifier) if wanted else None
+        if self.of_dataset:
+            return self._some_of(dataset, classifier)
+        images = [self.images] if isinstance(self.images, str | os.PathLike) else self.images
+        if _are_files(images):
+            return inputs.from_files(
+                classifier,
+                images,
+                self.labels,
+                dataset=dataset,
+                fit=self.fit,
+                invert=self.invert,
+                strict=self.strict,
+            )
+        return inputs.from_arrays(classifier, images, self.labels, dataset=dataset)
+
+    def _dataset(self, classifier: Classifier) -> Dataset | None:
+        from cnnlab.datasets import loading
+
+        if self.dataset is None:
+            return loading.trained_on(classifier)
+        return loading.load(self.dataset) if isinstance(self.dataset, str | os.PathLike) else self.dataset
+
+    def _some_of(self, dataset: Dataset | None, classifier: Classifier) -> Inputs:
+        from cnnlab import inputs
+
+        if dataset is None:
+            raise UsageError("--index and --limit need --dataset: the model does not say what it was trained on.")
+        length = len(dataset.split(self.split))
+        chosen = list(range(min(self.limit or length, length)))
+        if self.indices:
+            chosen = [index for text in self.indices for index in _range(text)]
+        return inputs.from_split(classifier, dataset, self.split, chosen)
+
+
+def _are_files(images: Any) -> bool:
+    several = isinstance(images, Sequence) and not isinstance(images, str | os.PathLike) and bool(images)
+    return several and all(isinstance(image, str | os.PathLike) for image in images)
+
+
+def _range(text: str) -> range:
+    """Read ``7`` or ``0:10``."""
+    start, colon, stop = text.partition(":")
+    try:
+        first = int(start)
+        indices = range(first, int(stop) if colon else first + 1)
+    except ValueError:
+        indices = range(0)
+    if not indices or indices[0] < 0:
+        raise UsageError(f"--index must be an index such as 7 or a range such as 0:10; received {text}.")
+    return indices

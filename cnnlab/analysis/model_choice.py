@@ -1,0 +1,67 @@
+"""Which model is asked about, and what the model does not say of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cnnlab.classifier import Classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelChoice:
+    """A model as it was asked for.
+
+    Attributes:
+        model: A path, a run, a live Keras model or an opened classifier; None for the newest run.
+        signature: Which signature of a SavedModel.
+        output: Which of several outputs.
+        input_range: The values of the model's images, ``0,255``, ``imagenet`` or ``caffe``.
+        class_names: A file with the classes' names.
+        layout: How the model's images lie in memory.
+        memory: Bytes that a pass through the model may take.
+        trust: Whether it is opened also when that can run code or reach files.
+    """
+
+    model: Any = None
+    signature: str | None = None
+    output: str | None = None
+    input_range: str | None = None
+    class_names: Path | None = None
+    layout: str | None = None
+    memory: int | None = None
+    trust: bool = False
+
+    @property
+    def source(self) -> Any:
+        """The model, or where it is.
+
+        Raises:
+            CnnlabError: None was named, and there is no complete run.
+        """
+        from cnnlab import runs
+
+        return self.model if self.model is not None else runs.find(None).path
+
+    def open(self) -> Classifier:
+        """Open it.
+
+        Raises:
+            UsageError: What was said of it does not fit.
+            CnnlabError: It cannot be opened.
+        """
+        from cnnlab.classifier import load
+        from cnnlab.classifier.hints import read_class_names
+
+        return load(
+            self.source,
+            signature=self.signature,
+            output=self.output,
+            input_range=self.input_range,
+            class_names=None if self.class_names is None else read_class_names(self.class_names),
+            layout=self.layout,
+            memory=self.memory,
+            trust=self.trust,
+        )

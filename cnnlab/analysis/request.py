@@ -1,0 +1,137 @@
+"""An analysis as it was asked for, by a command, a report, a page or a library call; and the one way to answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnnlab.analysis.image_choice import ImageChoice
+from cnnlab.analysis.model_choice import ModelChoice
+from cnnlab.errors import UsageError
+from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.declarations import Analysis
+from cnnlab.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from cnnlab.results.result import Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """An analysis, its parameters, the model and the images.
+
+    Attributes:
+        analysis: Which question.
+        params: Its own parameters, by their public names; whatever is missing has its default.
+        model: Which model.
+        images: Which images.
+        seed: Seeds everything random in the analysis.
+        device: What to compute on: ``auto``, ``cpu`` or ``gpu:0``.
+    """
+
+    analysis: Analysis
+    params: Mapping[str, Any] = field(default_factory=dict)
+    model: ModelChoice = field(default_factory=ModelChoice)
+    images: ImageChoice = field(default_factory=ImageChoice)
+    seed: int = 0
+    device: str = "auto"
+
+    def check(self) -> None:
+        """Refuse what can be refused by the words alone, before anything heavy is imported.
+
+        Raises:
+            UsageError: The words make no sense together, or a value is out of bounds.
+            CnnlabError: No model was named, and there is no run.
+        """
+        self.analysis.params.from_public(dict(self.params))
+        self.images.check()
+        if self.analysis.inputs == "required" and not self.images.some:
+            raise UsageError(
+                f"{self.analysis.name} needs images: name files with --image, or a dataset with --dataset and --index "
+                "or --limit."
+            )
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise UsageError(f"seed must be an integer of at least 0; received {self.seed}.")
+        _ = self.model.source
+
+
+def perform(request: Request, progress: Progress | None = None) -> Result:
+    """Answer a request: open the model, read the images, run the analysis in its guard, and complete its Result.
+
+    Args:
+        request: What is asked.
+        progress: Where to show progress; nowhere by default.
+
+    Raises:
+        UsageError: The words make no sense together, a value is out of bounds, or does not fit the model.
+        CnnlabError: The model or an image cannot be read, the model lacks what is needed, or the plugin failed.
+    """
+    request.check()
+
+    from cnnlab.analysis import host
+    from cnnlab.classifier.device import use_device
+
+    progress = progress or Silent()
+    with use_device(request.device):
+        with progress.stage("Opening the model"):
+            classifier = request.model.open()
+            inputs = request.images.read(classifier, wanted=request.analysis.inputs != "none")
+        params = request.analysis.params.from_public(dict(request.params))
+        return host.run(request.analysis, classifier, inputs, params, seed=request.seed, progress=progress)
+
+
+def analyze(
+    name: str,
+    model: Any,
+    images: Any = None,
+    labels: Any = None,
+    *,
+    seed: int = 0,
+    dataset: Any = None,
+    progress: Progress | None = None,
+    **params: Any,
+) -> Result:
+    """Ask one question of one model: the same as ``cnnlab analyze NAME``, as a function.
+
+    Args:
+        name: The analysis, as ``cnnlab plugins list`` names it.
+        model: A path to a run folder, a SavedModel or a ``.keras`` file, a :class:`~cnnlab.runs.Run`, a live
+            ``keras.Model``, or an opened :class:`~cnnlab.classifier.Classifier` (opening once and asking often saves
+            time).
+        images: Arrays [N, H, W, C] (or [N, H, W], [H, W, C], [H, W]) in the model's value range, a path to an image
+            file or a list of them, or :class:`~cnnlab.inputs.Inputs`. Analyses that look at the model alone take none.
+        labels: The true labels, int [N]; None or -1 where unknown.
+        seed: Seeds everything random in the analysis.
+        dataset: A :class:`~cnnlab.datasets.Dataset` that the images belong to, for analyses that look at training
+            images; by default the one the model was trained on, where it can be loaded.
+        progress: Where to show progress; nowhere by default.
+        **params: The analysis' own parameters.
+
+    Returns:
+        The Result, with its record filled in; ``result.save(DIR)`` writes what the command writes.
+
+    Raises:
+        UsageError: An unknown analysis or parameter, a value out of bounds, images that do not fit the model.
+        CnnlabError: The model or an image cannot be read, or the analysis failed.
+    """
+    request = Request(
+        analysis=registry.find_analysis(name),
+        params=params,
+        model=ModelChoice(model=model),
+        images=ImageChoice(images=images, labels=labels, dataset=dataset),
+        seed=seed,
+    )
+    return perform(request, progress)
+
+
+def default_folder(result: Result) -> Path:
+    """Return a new folder for a result: in the run, or under results/ for other models; earlier results are left."""
+    model, name = result.record["model"], result.record["analysis"]
+    parent = Path(model["path"]) / "analyses" if model["kind"] == "run" and model["path"] else Path("results")
+    candidate, count = parent / name, 1
+    while candidate.exists():
+        count += 1
+        candidate = parent / f"{name}-{count}"
+    return candidate

@@ -1,0 +1,1 @@
+"""The commands, a module each: thin Click over the library."""

@@ -1,0 +1,162 @@
+"""``cnnlab analyze NAME``: one command per installed analysis, its options made from its declared parameters."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cnnlab.analysis import gates as gating
+from cnnlab.cli.commands.declared_options import option_for
+from cnnlab.cli.commands.options import (
+    about_options,
+    device_option,
+    gates_option,
+    image_options,
+    json_option,
+    model_option,
+    take_images,
+    take_model,
+)
+from cnnlab.errors import UsageError
+from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.declarations import Analysis
+from cnnlab.pluginhost.params import fields_of
+
+
+class Analyses(click.Group):
+    """The group whose commands are the installed analyses; failed plugins are named below them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the active analyses, in alphabetical order."""
+        return sorted(registry.analyses())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Make the command for an analysis.
+
+        Raises:
+            UsageError: There is no such analysis, or its plugin failed; the message says which.
+        """
+        return command_for(registry.find_analysis(cmd_name))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the analysis; an unknown one is an error that names the nearest."""
+        if args and not args[0].startswith("-"):
+            return args[0], self.get_command(ctx, args[0]), args[1:]
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the analyses, then the plugins that could not be used."""
+        rows = [(name, analysis.summary) for name, analysis in sorted(registry.analyses().items())]
+        if rows:
+            with formatter.section("Analyses"):
+                formatter.write_dl(rows)
+        failed = [p for p in registry.plugins() if p.state not in ("active", "disabled")]
+        if failed:
+            with formatter.section("Not available (see `cnnlab plugins list`)"):
+                formatter.write_dl([(plugin.name, f"{plugin.state}: {plugin.error}") for plugin in failed])
+
+
+@click.group(cls=Analyses)
+def analyze() -> None:
+    """Ask one question of a model: an analysis, by name.
+
+    Writes result.json, arrays.npz, drawings.json and figure*.png into a folder. `cnnlab analyze NAME --help` tells
+    an analysis' options.
+    """
+
+
+def host_options(analysis: Analysis) -> list[click.Parameter]:
+    """Make the options that the host owns, in the order that the help shows them."""
+    general = [
+        click.Option(["--out"], type=click.Path(path_type=Path), help="Where to write. [default: beside the run]"),
+        click.Option(
+            ["--format"],
+            type=click.Choice(["png", "svg", "pdf"]),
+            default="png",
+            show_default=True,
+            help="What the figures are written as.",
+        ),
+        click.Option(
+            ["--dpi"],
+            type=click.IntRange(30, 1200),
+            default=150,
+            show_default=True,
+            help="Dots per inch of the figures.",
+        ),
+        click.Option(
+            ["--seed"], type=click.IntRange(min=0), default=0, show_default=True, help="Seeds what is random."
+        ),
+        device_option(),
+        gates_option(),
+        json_option("result.json"),
+    ]
+    return [model_option(), *(image_options() if analysis.inputs != "none" else []), *about_options(), *general]
+
+
+def command_for(analysis: Analysis) -> click.Command:
+    """Make the click command of an analysis.
+
+    Raises:
+        UsageError: Its declared parameters cannot be read.
+    """
+    try:
+        fields = fields_of(analysis.params)
+    except (TypeError, NameError) as error:
+        raise UsageError(f"the parameters of {analysis.name!r} are declared wrongly: {error}.") from error
+    own = {field.name for field in fields}
+
+    def callback(**values: Any) -> None:
+        given = {name: values.pop(name) for name in own}
+        # A tuple option that nobody gave arrives empty, and stands for the default.
+        params = {name: value for name, value in given.items() if value is not None and value != ()}
+        _answer(analysis, params, values)
+
+    return click.Command(
+        analysis.name,
+        params=[*(option_for(field) for field in fields), *host_options(analysis)],
+        callback=callback,
+        help=analysis.summary,
+        short_help=analysis.summary,
+    )
+
+
+def _answer(analysis: Analysis, params: dict[str, Any], values: dict[str, Any]) -> None:
+    """Do what was asked, from checking the words to judging the gates.
+
+    What can be refused by its words alone is refused before anything heavy is imported.
+    """
+    from cnnlab.analysis.request import Request, default_folder, perform
+    from cnnlab.results.folder import RECORD, check_folder
+
+    request = Request(
+        analysis=analysis,
+        params=params,
+        model=take_model(values),
+        images=take_images(values),
+        seed=values["seed"],
+        device=values["device"],
+    )
+    wanted = gating.parse(values["gates"], analysis.metrics, analysis.name)
+    request.check()
+    if values["out"] is not None:
+        check_folder(values["out"])
+
+    from cnnlab.cli.views.progress import RichProgress
+
+    progress = RichProgress()
+    result = perform(request, progress)
+    with progress.stage("Drawing and saving"):
+        files = result.save(values["out"] or default_folder(result), format=values["format"], dpi=values["dpi"])
+    if values["as_json"]:
+        record = next(file for file in files if file.name == RECORD)
+        sys.stdout.write(record.read_text(encoding="utf-8"))
+    else:
+        from cnnlab.cli.views import result as view
+
+        view.show(result, files)
+    gating.judge(wanted, result.metrics)

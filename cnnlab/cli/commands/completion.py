@@ -1,0 +1,80 @@
+"""``cnnlab completion SHELL``, and what completes the values that cnnlab knows: datasets, runs, architectures.
+
+Only names are looked up: no plugin's code is run beyond its declaration.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+from cnnlab.errors import CnnlabError
+
+if TYPE_CHECKING:
+    from cnnlab.pluginhost.of_model import OfModel
+
+VARIABLE = "_CNNLAB_COMPLETE"
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that completes cnnlab's commands, options and names in a shell.
+
+    \b
+    bash:  eval "$(cnnlab completion bash)"       in ~/.bashrc
+    zsh:   eval "$(cnnlab completion zsh)"        in ~/.zshrc
+    fish:  cnnlab completion fish | source        in ~/.config/fish/config.fish
+    """  # noqa: D301 - click wants the control character, not a backslash
+    from cnnlab.cli import cli
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise CnnlabError(f"no completion is known for {shell}.")
+    # The template alone: source() would first run the shell to ask its version, which other machines need not have.
+    script = found(cli, {}, "cnnlab", VARIABLE)
+    click.echo(script.source_template % script.source_vars())
+
+
+def dataset_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a dataset's name; once it looks like a path, a path."""
+    from cnnlab.pluginhost import registry
+
+    found = [
+        CompletionItem(name, help=source.summary)
+        for name, source in sorted(registry.datasets().items())
+        if name.startswith(incomplete)
+    ]
+    return found or [CompletionItem(incomplete, type="file")]
+
+
+def architecture_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete an architecture's name."""
+    from cnnlab.pluginhost import registry
+
+    return [
+        CompletionItem(name, help=architecture.summary)
+        for name, architecture in sorted(registry.architectures().items())
+        if name.startswith(incomplete)
+    ]
+
+
+def names_in_model(ctx: click.Context, wanted: OfModel | None) -> list[str]:
+    """List the classes or the layers of the model that was named, as far as its files tell them without opening it."""
+    from cnnlab.pluginhost.of_model import AClass
+    from cnnlab.runs import files_tell
+
+    if wanted is None:
+        return []
+    classes, layers = files_tell(ctx.params.get("model"))
+    return list(classes if isinstance(wanted, AClass) else layers)
+
+
+def model_paths(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the runs under ``runs/``; once it is none of them, any path."""
+    runs = sorted(str(record.parent) for record in Path("runs").glob("*/run.json"))
+    found = [CompletionItem(run) for run in runs if run.startswith(incomplete)]
+    return found or [CompletionItem(incomplete, type="file")]

@@ -1,0 +1,113 @@
+"""``cnnlab datasets``: what is installed, and single images of it as files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from cnnlab.errors import UsageError
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@click.pass_context
+def datasets(ctx: click.Context, as_json: bool) -> None:
+    """List the installed datasets, or export an image of one.
+
+    Besides these, `--dataset` takes the path of an .npz file in Keras' layout, of a folder of IDX files or of a folder
+    of images with a subfolder per class, and `keras:NAME` for one that Keras fetches.
+    """
+    if ctx.invoked_subcommand is None:
+        _list(as_json)
+
+
+def _list(as_json: bool) -> None:
+    from cnnlab.pluginhost import registry
+
+    found = registry.datasets()
+    if as_json:
+        click.echo(json.dumps([_record(name) for name in found], indent=2, ensure_ascii=False))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("name", "training", "test", "shape", "classes", "provenance", "licence"):
+        table.add_column(
+            heading,
+            justify="right" if heading in ("training", "test") else "left",
+            no_wrap=heading in ("name", "training", "test", "shape", "licence"),
+            min_width=min(16, max(len(_classes(source.class_names)) for source in found.values()))
+            if heading == "classes" and found
+            else None,
+        )
+    for name, source in found.items():
+        table.add_row(
+            name,
+            f"{source.train_size:,}",
+            f"{source.test_size:,}",
+            "x".join(map(str, source.shape)),
+            _classes(source.class_names),
+            source.provenance,
+            source.licence,
+        )
+    Console().print(table)
+
+
+def _classes(names: tuple[str, ...]) -> str:
+    return f"{len(names)} ({names[0]} ... {names[-1]})" if len(names) > 3 else f"{len(names)} ({', '.join(names)})"
+
+
+def _record(name: str) -> dict[str, object]:
+    from cnnlab.pluginhost import registry
+
+    source = registry.find_dataset(name)
+    plugin = registry.provider(source)
+    return {
+        "name": source.name,
+        "summary": source.summary,
+        "distribution": plugin.distribution,
+        "training_images": source.train_size,
+        "test_images": source.test_size,
+        "shape": list(source.shape),
+        "class_names": list(source.class_names),
+        "provenance": source.provenance,
+        "licence": source.licence,
+    }
+
+
+@datasets.command()
+@click.argument("dataset")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--index", required=True, metavar="SPLIT:I", help="Which image, such as test:0 or train:59999.")
+def export(dataset: str, file: Path, index: str) -> None:
+    """Write one image of DATASET to FILE, whose suffix says what kind (.png keeps every value)."""
+    name, position = _parse(index)
+    from cnnlab.datasets import images, load
+    from cnnlab.drawings import Picture
+    from cnnlab.render import terminal
+
+    data = load(dataset)
+    split = data.split(name)
+    if position >= len(split):
+        raise UsageError(f"there is no image {position} in {data.name}/{name}; it has 0 to {len(split) - 1}.")
+    low, high = data.value_range
+    pixels = (split.batch([position])[0] - low) / (high - low)
+    images.write_image(file, pixels)
+    from rich.console import Console
+    from rich.markup import escape
+
+    label = data.class_names[split.labels[position]]
+    console = Console()
+    console.print(terminal.render(Picture(values=pixels, title=f"{name}:{position}, class {label}"), width=56))
+    console.print(f"  {escape(str(file))}", style="cyan", highlight=False, soft_wrap=True)
+
+
+def _parse(index: str) -> tuple[str, int]:
+    name, _, position = index.partition(":")
+    if name not in ("train", "test") or not position.isdecimal():
+        raise UsageError(f"--index must be SPLIT:I, such as test:0; received {index}.")
+    return name, int(position)

@@ -1,0 +1,74 @@
+"""Command-line options made of declared parameters: one declaration checks a value here and in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+from click.shell_completion import CompletionItem
+
+from cnnlab.cli.commands.completion import names_in_model
+from cnnlab.pluginhost.params import Field
+
+Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+METAVARS = {
+    "an integer": "INTEGER",
+    "a number": "NUMBER",
+    "a path": "PATH",
+    "a text": "TEXT",
+    "a class": "CLASS",
+    "a layer": "LAYER",
+}
+"""What the help shows for a value, by the words that a declaration has for it."""
+
+
+class Declared(click.ParamType[str]):
+    """A declared parameter on the command line: the text goes on as it is, and the declaration checks it.
+
+    So a value is refused with the same sentence here and in Python.
+    """
+
+    def __init__(self, field: Field) -> None:
+        self.field = field
+        self.name = _metavar(field)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the words that the parameter takes, and the classes or layers of the model that was named."""
+        words = [*self.field.choices, *names_in_model(ctx, self.field.of_model)]
+        return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+def _metavar(field: Field) -> str:
+    """What the help shows for a value: ``INTEGER``, or ``[min|mean|max]|NUMBER``."""
+    words = [f"[{'|'.join(field.choices)}]"] if field.choices else []
+    return "|".join([*words, *(name for noun, name in METAVARS.items() if noun in field.expected)]) or "VALUE"
+
+
+def option_for(field: Field, shell_complete: Completer | None = None) -> click.Option:
+    """Make the command-line option of a declared parameter.
+
+    Args:
+        field: The parameter.
+        shell_complete: What completes its values, where its type alone does not say.
+    """
+    # Where the metavar says it all, words would say it twice.
+    is_choice = bool(field.choices) and _metavar(field).endswith("]")
+    told = field.flag or field.expected in ("a text", "a path") or is_choice
+    details = [] if told else [field.expected]
+    if field.default_text and not field.flag:
+        details.append(f"default: {field.default_text}")
+    help_text = f"{field.doc}  [{'; '.join(details)}]" if details else field.doc
+    if field.flag:
+        return click.Option(
+            [f"{field.option}/--no-{field.option[2:]}", field.name], default=field.default, help=help_text
+        )
+    return click.Option(
+        [field.option, field.name],
+        type=Declared(field),
+        multiple=field.multiple,
+        required=field.required,
+        metavar=_metavar(field),
+        help=help_text,
+        shell_complete=shell_complete,
+    )

@@ -1,0 +1,44 @@
+"""``cnnlab inspect``: what a model is, what it expects, and what can be asked of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from cnnlab.analysis.model_choice import ModelChoice
+from cnnlab.cli.commands.completion import model_paths
+from cnnlab.cli.commands.options import about_options_only, device_option, json_option, with_options
+
+
+@click.command()
+@click.argument("model", required=False, type=click.Path(path_type=Path), shell_complete=model_paths)
+@about_options_only
+@click.option(
+    "--remember", is_flag=True, help="Keep what these options say in cnnlab.json beside the model, for every command."
+)
+@with_options(device_option(), json_option())
+def inspect(choice: ModelChoice, model: Path | None, remember: bool, device: str, as_json: bool) -> None:
+    """Tell what a model is: who wrote it, what it expects and gives, its layers, and what can be asked of it.
+
+    MODEL is a run folder, a SavedModel folder, or a .keras or .h5 file; the newest run without it.
+    """
+    choice = replace(choice, model=model)
+    _ = choice.source
+
+    import cnnlab
+    from cnnlab.classifier import hints
+    from cnnlab.classifier.device import use_device
+    from cnnlab.cli.views import inspection as view
+    from cnnlab.cli.views.progress import status
+
+    with use_device(device), status("Opening and inspecting the model"):
+        found = cnnlab.inspect(choice.open())
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+    else:
+        view.show(found)
+    if remember:
+        click.echo(f"Remembered in {hints.remember(choice.source, found.classifier.about)}", err=True)

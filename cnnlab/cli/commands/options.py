@@ -1,0 +1,188 @@
+"""The options that several commands have: which model, which images, where to compute, what to print."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cnnlab.analysis.image_choice import ImageChoice
+from cnnlab.analysis.model_choice import ModelChoice
+from cnnlab.cli.commands.completion import dataset_names, model_paths
+
+TRUST = "Open the model also when that can run code or reach files: it comes from someone you trust."
+
+
+class Bytes(click.ParamType[int]):
+    """An amount of memory: ``512M``, ``2G``, or a number of bytes."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it."""
+        found = re.fullmatch(r"(\d+)\s*([KMG]?)(i?B)?", str(value), re.IGNORECASE)
+        if found is None or not int(found[1]):
+            self.fail(f"expected an amount of memory such as 512M or 2G; received {value}.", param, ctx)
+        return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2].upper()]
+
+
+def model_option() -> click.Option:
+    """Make the option ``--model``."""
+    return click.Option(
+        ["--model"],
+        type=click.Path(path_type=Path),
+        shell_complete=model_paths,
+        help="A run folder, a SavedModel folder, or a .keras or .h5 file. [default: the newest run]",
+    )
+
+
+def trust_option() -> click.Option:
+    """Make the option ``--trust``."""
+    return click.Option(["--trust"], is_flag=True, help=TRUST)
+
+
+def about_options() -> list[click.Parameter]:
+    """Make the options that say what a model does not say itself."""
+    return [
+        click.Option(["--signature"], help="Which signature of a SavedModel. [default: serving_default]"),
+        click.Option(["--output"], help="Which of the model's outputs, where it has several."),
+        click.Option(
+            ["--input-range"],
+            metavar="LOW,HIGH|imagenet|caffe",
+            help="The values of the model's images, where it does not tell. [default: 0,1]",
+        ),
+        click.Option(
+            ["--class-names"],
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="The classes' names, one a line or a JSON list.",
+        ),
+        click.Option(
+            ["--layout"],
+            type=click.Choice(["channels_last", "channels_first"]),
+            help="How the model's images lie in memory. [default: read off]",
+        ),
+        click.Option(
+            ["--memory"],
+            type=Bytes(),
+            metavar="BYTES",
+            help="What a pass through the model may take, such as 512M: large images go in smaller batches. [default: "
+            "a quarter of what is free, at most 1G]",
+        ),
+        trust_option(),
+    ]
+
+
+def image_options() -> list[click.Parameter]:
+    """Make the options that say which images."""
+    return [
+        click.Option(
+            ["--image", "images"],
+            multiple=True,
+            type=click.Path(path_type=Path),
+            help="An image file, or a folder of them; may be given several times.",
+        ),
+        click.Option(
+            ["--label", "labels"],
+            multiple=True,
+            type=int,
+            help="The true class of the image, one for each --image. [default: unknown]",
+        ),
+        click.Option(
+            ["--dataset"],
+            shell_complete=dataset_names,
+            help="Take images from a dataset: a name, or a path. See `cnnlab datasets`.",
+        ),
+        click.Option(
+            ["--split"], type=click.Choice(["train", "test"]), default="test", show_default=True, help="Its part."
+        ),
+        click.Option(
+            ["--index", "indices"],
+            multiple=True,
+            metavar="I",
+            help="An image's index in it, or a range such as 0:10.",
+        ),
+        click.Option(["--limit"], type=click.IntRange(min=1), help="Only the first so many of them."),
+        click.Option(
+            ["--fit"],
+            type=click.Choice(["stretch", "crop", "pad"]),
+            default="stretch",
+            show_default=True,
+            help="How an image of another size is brought to the model's.",
+        ),
+        click.Option(["--invert"], is_flag=True, help="Swap dark and light in the image files."),
+        click.Option(["--strict"], is_flag=True, help="Refuse image files that would have to be converted."),
+    ]
+
+
+def device_option() -> click.Option:
+    """Make the option ``--device``."""
+    return click.Option(["--device"], default="auto", show_default=True, help="auto, cpu, or gpu:0.")
+
+
+def gates_option() -> click.Option:
+    """Make the option ``--fail-under``; the command gets a tuple of texts under the name ``gates``."""
+    return click.Option(
+        ["--fail-under", "gates"],
+        multiple=True,
+        metavar="METRIC=VALUE",
+        help="Exit with status 3 when a metric is below a value; may be given several times.",
+    )
+
+
+def json_option(what: str = "JSON") -> click.Option:
+    """Make the option ``--json``.
+
+    Args:
+        what: What is printed.
+    """
+    return click.Option(["--json", "as_json"], is_flag=True, help=f"Print {what} on stdout and nothing else there.")
+
+
+def take_model(values: dict[str, Any]) -> ModelChoice:
+    """Take the model's options out of a command's values."""
+    return ModelChoice(**{field.name: values.pop(field.name) for field in fields(ModelChoice) if field.name in values})
+
+
+def take_images(values: dict[str, Any]) -> ImageChoice:
+    """Take the images' options out of a command's values; an option that nobody gave several times arrives empty."""
+    given = {field.name: values.pop(field.name) for field in fields(ImageChoice) if field.name in values}
+    return ImageChoice(**given | {name: given.get(name) or None for name in ("images", "labels")})
+
+
+def with_options(*options: click.Option) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a click command options that are made elsewhere, in that order."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        # click reads decorators from the last to the first.
+        given = [*getattr(command, "__click_params__", []), *reversed(options)]
+        command.__click_params__ = given  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a click command all of the model's; its function gets a :class:`ModelChoice` called ``choice``."""
+    return _with_choice(command, [model_option(), *about_options()])
+
+
+def about_options_only(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same without ``--model``, for commands that take the model as an argument."""
+    return _with_choice(command, about_options())
+
+
+def _with_choice(command: Callable[..., Any], options: list[click.Parameter]) -> Callable[..., Any]:
+    names = {option.name for option in options}
+
+    @functools.wraps(command)
+    def taking(**values: Any) -> Any:
+        chosen = {name: values.pop(name) for name in list(values) if name in names}
+        return command(choice=ModelChoice(**chosen), **values)
+
+    return with_options(*options)(taking)  # type: ignore[arg-type]

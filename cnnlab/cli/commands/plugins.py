@@ -1,0 +1,172 @@
+"""``cnnlab plugins``: what is installed, and in what state."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from cnnlab.cli.commands.options import json_option, with_options
+from cnnlab.errors import CnnlabError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from cnnlab.pluginhost.declarations import Declaration
+    from cnnlab.pluginhost.registry import Plugin
+
+
+@click.group()
+def plugins() -> None:
+    """List, explain, check and start plugins."""
+
+
+@plugins.command("list")
+@with_options(json_option())
+def list_plugins(as_json: bool) -> None:
+    """List every plugin found: active, disabled, broken, incompatible or clashing ones.
+
+    A plugin is never fatal: what is wrong with it stands in its row. CNNLAB_PLUGINS=a,b loads only those,
+    CNNLAB_DISABLE=a leaves some out, and CNNLAB_STRICT=1 makes a plugin that is not active an error.
+    """
+    from cnnlab.pluginhost import registry
+
+    found = registry.plugins()
+    if as_json:
+        rows = [
+            {
+                "name": plugin.name,
+                "module": plugin.module,
+                "distribution": plugin.distribution,
+                "version": plugin.version,
+                "built_in": plugin.built_in,
+                "state": plugin.state,
+                "error": plugin.error,
+                "provides": list(plugin.provides),
+                "seconds": round(plugin.seconds, 4),
+            }
+            for plugin in found
+        ]
+        click.echo(json_module.dumps(rows, indent=2))
+        return
+    from cnnlab.cli.views import plugins as view
+
+    view.show_list(found)
+
+
+def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a plugin or of what one provides."""
+    from cnnlab.pluginhost import registry
+
+    active = [plugin for plugin in registry.plugins() if plugin.state == "active"]
+    names = {name for plugin in active for name in (plugin.name, *(each.name for each in plugin.declarations))}
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+@plugins.command("show")
+@click.argument("name", shell_complete=_names)
+@with_options(json_option())
+def show_plugin(name: str, as_json: bool) -> None:
+    """Explain a plugin, or what one provides: parameters, arrays, metrics, and where it comes from."""
+    found = _declarations(name)
+    if as_json:
+        described = [_described(plugin, declaration) for plugin, declaration in found]
+        click.echo(json_module.dumps(described, indent=2))
+        return
+    from cnnlab.cli.views import plugins as view
+
+    for plugin, declaration in found:
+        view.show_declaration(_described(plugin, declaration))
+
+
+def _declarations(name: str) -> list[tuple[Plugin, Declaration]]:
+    """Find what is called ``name``, or is provided by a plugin of that name."""
+    from cnnlab.pluginhost import registry
+
+    found, known = [], []
+    for plugin in registry.plugins():
+        known += [plugin.name, *(declaration.name for declaration in plugin.declarations)]
+        if plugin.name == name and plugin.state != "active":
+            raise CnnlabError(f"plugin {name!r} is {plugin.state}: {plugin.error}")
+        if plugin.state == "active":
+            found += [(plugin, item) for item in plugin.declarations if name in (plugin.name, item.name)]
+    if not found:
+        raise UsageError(f"there is no plugin {name!r}. {did_you_mean(name, known)}")
+    return found
+
+
+def _described(plugin: Plugin, declaration: Declaration) -> dict[str, Any]:
+    import dataclasses
+
+    from cnnlab.pluginhost.declarations import Analysis
+    from cnnlab.pluginhost.params import fields_of
+    from cnnlab.pluginhost.registry import kind_of
+
+    facts = {field.name: getattr(declaration, field.name) for field in dataclasses.fields(declaration)}
+    if isinstance(declaration, Analysis):
+        facts["params"] = [
+            {
+                "name": field.public,
+                "option": field.option,
+                "meaning": field.doc,
+                "values": field.expected,
+                "choices": list(field.choices),
+                "default": None if field.required else field.default_text,
+                "required": field.required,
+            }
+            for field in fields_of(declaration.params)
+        ]
+        facts["arrays"] = {
+            name: {"meaning": array.meaning, "axes": list(array.axes)} for name, array in declaration.arrays.items()
+        }
+        facts["metrics"] = dict(declaration.metrics)
+    source = {"plugin": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
+    return {"kind": kind_of(declaration), **facts, **source, "module": plugin.module}
+
+
+@plugins.command("check")
+@click.argument("name", shell_complete=_names)
+@click.pass_context
+def check_plugin(context: click.Context, name: str) -> None:
+    """Hold an installed plugin to its contract, and print a line per promise.
+
+    Needs pytest. Exits with 1 when a promise is broken.
+    """
+    import importlib.util
+    import subprocess
+    import sys
+
+    _declarations(name)
+    if importlib.util.find_spec("pytest") is None:
+        raise CnnlabError("checking a plugin needs pytest: `pip install pytest`.")
+    # A process of its own, so that the promise about imports is judged in a clean one.
+    context.exit(subprocess.run([sys.executable, "-m", "cnnlab.testing", name], check=False).returncode)
+
+
+@plugins.command("new")
+@click.argument("name")
+@click.option(
+    "--kind",
+    type=click.Choice(["analysis", "dataset", "architecture"]),
+    default="analysis",
+    show_default=True,
+    help="What the plugin provides.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="The folder to write into. [default: this one]",
+)
+def new_plugin(name: str, kind: Any, out: Path) -> None:
+    """Write a complete, installable plugin package to start from: cnnlab-NAME."""
+    from cnnlab import __version__
+    from cnnlab.pluginhost.scaffold import create
+
+    folder = create(name, kind, out, __version__)
+    click.echo(f"Wrote {folder}:")
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            click.echo(f"  {path}")
+    click.echo(f"\nNow:\n  pip install -e {folder}\n  cnnlab plugins check {name}")

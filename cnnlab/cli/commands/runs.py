@@ -1,0 +1,68 @@
+"""``cnnlab runs``, which lists them, and ``cnnlab compare``, which puts some side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from cnnlab.cli.commands.completion import model_paths
+from cnnlab.cli.commands.options import json_option, with_options
+
+LISTED = ("name", "state", "dataset", "architecture", "epochs", "accuracy", "loss", "seconds_per_epoch", "created")
+COMPARED = ("label", "dataset", "architecture", "epochs", "accuracy", "loss", "train_loss", "seconds_per_epoch")
+
+
+@click.command()
+@with_options(json_option())
+def runs(as_json: bool) -> None:
+    """List the runs below runs/, newest first.
+
+    Accuracy and loss are those on the validation images after the last epoch.
+    """
+    from cnnlab.runs import DEFAULT_ROOT, list_runs
+    from cnnlab.runs.comparison import facts_of
+
+    rows = [facts_of(run) for run in list_runs()]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        click.echo(f"There is no run below {DEFAULT_ROOT} yet. Train one with `cnnlab train`.", err=True)
+        return
+    from cnnlab.cli.views import runs as view
+
+    view.show(rows, LISTED)
+
+
+@click.command()
+@click.argument("names", metavar="RUN RUN...", nargs=-1, shell_complete=model_paths)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="compare.png",
+    show_default=True,
+    help="Where the figure goes.",
+)
+@with_options(json_option())
+def compare(names: Sequence[str], out: Path, as_json: bool) -> None:
+    """Put runs side by side: accuracy, loss, time per epoch, and their curves in one figure.
+
+    RUN is a run folder, or the name of one below runs/.
+    """
+    from cnnlab.cli.views import runs as view
+    from cnnlab.cli.views.progress import status
+    from cnnlab.cli.views.result import warn
+    from cnnlab.runs.comparison import compare as put_side_by_side
+
+    found = put_side_by_side(*names)
+    with status("Drawing"):
+        found.save(out)
+    if as_json:
+        click.echo(json.dumps({"runs": found.rows, "figure": str(out)}, indent=2))
+        return
+    view.show(found.rows, COMPARED)
+    warn(found.notes)
+    click.echo(f"  {out}")

@@ -1,0 +1,79 @@
+"""``cnnlab train``: its options are made from the declaration of :class:`cnnlab.training.Settings`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cnnlab.cli.commands.completion import architecture_names, dataset_names
+from cnnlab.cli.commands.declared_options import option_for
+from cnnlab.cli.commands.options import device_option, json_option
+from cnnlab.pluginhost.params import fields_of
+from cnnlab.training.settings import Settings
+
+COMPLETED = {"dataset": dataset_names, "architecture": architecture_names}
+"""What completes the values of these options."""
+
+OWN = [
+    device_option(),
+    click.Option(
+        ["--out"],
+        type=click.Path(path_type=Path),
+        help="The run folder. [default: a new one below runs/]",
+    ),
+    click.Option(
+        ["--resume"],
+        is_flag=True,
+        help="Go on with the run in --out (without --out: the newest unfinished one), with the settings that it was "
+        "started with. A folder that does not exist yet is begun; a complete run is left as it is.",
+    ),
+    json_option("run.json"),
+]
+
+
+def _callback(**values: Any) -> None:
+    """Sort the values into settings that somebody gave, and the rest; then train."""
+    context = click.get_current_context()
+    given = {
+        field.public: values[field.name]
+        for field in fields_of(Settings)
+        if context.get_parameter_source(field.name) is not click.core.ParameterSource.DEFAULT
+    }
+    _train(given, values["out"], device=values["device"], resume=values["resume"], as_json=values["as_json"])
+
+
+def _train(given: dict[str, Any], out: Path | None, *, device: str, resume: bool, as_json: bool) -> None:
+    """Train as it was asked for, then show the result; a run that is gone on with has its own settings."""
+    from cnnlab.cli.views import training as view
+    from cnnlab.training import run_choice, train as train_network
+
+    before = run_choice.find_unfinished(out) if resume else None
+    if before is not None:
+        out, given = before.path, run_choice.stored_settings(before) | given
+    Settings.from_public(dict(given))
+    done = train_network(**given, device=device, out=out, resume=resume, reporter=view.RichReporter())
+    if as_json:
+        sys.stdout.write(done.record_path.read_text(encoding="utf-8"))
+    else:
+        view.show(done)
+
+
+def _options() -> list[click.Parameter]:
+    declared = [option_for(field, shell_complete=COMPLETED.get(field.name)) for field in fields_of(Settings)]
+    return [*declared, *OWN]
+
+
+train = click.Command(
+    "train",
+    params=_options(),
+    callback=_callback,
+    help="""Train a network, and leave a run folder.
+
+    The folder holds the model (model/, model.keras), run.json, history.csv, curves.png, predictions.png and
+    confusion.png. Ctrl-C keeps what is done, and --resume goes on with it.
+    """,
+    short_help="Train a network, and leave a run folder.",
+)

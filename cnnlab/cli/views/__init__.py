@@ -1,0 +1,1 @@
+"""What commands show: Rich tables, pictures and live progress."""

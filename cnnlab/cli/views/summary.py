@@ -1,0 +1,119 @@
+"""What a model is made of, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from cnnlab.inspection.summary import Summary
+
+SHAPES = {"name": "layer", "kind": "kind", "input_size": "input size", "output_size": "output size", "kernel": "kernel"}
+COUNTS = {
+    "weights": "weights",
+    "biases": "biases",
+    "statistics": "statistics",
+    "parameters": "parameters",
+    "output_units": "output\nunits",
+    "kernel_taps": "kernel\ntaps",
+    "multiply_adds": "multiply-\nadds",
+}
+"""Attributes of a layer's summary, and the headings of their columns."""
+
+
+def show(name: str, found: Summary) -> None:
+    """Print what a model is made of."""
+    console = Console()
+    console.print(
+        f"[bold]{escape(name)}[/]  images {size(found.input_shape)}, {found.classes} classes\n",
+        highlight=False,
+        soft_wrap=True,
+    )
+    show_tables(console, found)
+
+
+def show_tables(console: Console, found: Summary) -> None:
+    """Print the layers, in one table where it fits the terminal, else sizes and counts in two; then the sums."""
+    counts = [column for column in COUNTS if column != "statistics" or found.statistics]
+    whole = _table(found, [*SHAPES, *counts], gap=1)
+    if Measurement.get(console, console.options.update(max_width=10_000), whole).maximum <= console.width:
+        console.print(whole)
+    else:
+        console.print(_table(found, [*SHAPES], gap=2))
+        console.print()
+        console.print(_table(found, ["name", *counts], gap=2))
+    console.print()
+    console.print(_totals(found))
+
+
+def _table(found: Summary, columns: Sequence[str], gap: int) -> Table:
+    """Make a table of some columns, ``gap`` characters between them."""
+    counted = not set(columns).isdisjoint(COUNTS)
+    # The box itself puts one space between columns.
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False, show_footer=counted)
+    for column in columns:
+        sums = getattr(found, column, None)
+        table.add_column(
+            SHAPES.get(column) or COUNTS[column],
+            footer="in all" if column == "name" else _number(sums),
+            justify="right" if column in COUNTS else "left",
+            no_wrap=column in COUNTS,
+            overflow="fold",
+        )
+    for layer in found.layers:
+        table.add_row(*(escape(_text(getattr(layer, column))) for column in columns))
+    return table
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return size(value) if isinstance(value, tuple) else _number(value)
+
+
+def _number(value: int | None) -> str:
+    """Format a count; nothing for none, so that the rows with kernels stand out."""
+    return f"{value:,}" if value else ""
+
+
+def size(shape: Sequence[int | None]) -> str:
+    """Format a shape.
+
+    >>> size((28, 28, 1))
+    '28×28×1'
+    >>> size((None, None, 3))
+    '?×?×3'
+    """
+    return "×".join("?" if side is None else str(side) for side in shape)
+
+
+def _totals(found: Summary) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(style="dim")
+    for name, value, remark in _facts(found):
+        table.add_row(name, value, remark)
+    return table
+
+
+def _facts(found: Summary) -> Iterator[tuple[str, str, str]]:
+    """The lines below the table: what, how many, and a remark."""
+    learned = f"{found.trainable:,} learned, {found.statistics:,} batch statistics"
+    yield "parameters", f"{found.parameters:,}", learned if found.statistics else ""
+    yield "in convolutional layers", f"{found.convolutional:,}", ""
+    ratio = found.dense_to_convolutional
+    yield (
+        "in dense layers",
+        f"{found.dense:,}",
+        "" if ratio is None else f"{ratio:.3g} times those in convolutional layers",
+    )
+    count = found.multiply_adds
+    unknown = "a layer's size is open, or it cannot be looked into"
+    yield "multiply-adds per image", "?" if count is None else f"{count:,}", unknown if count is None else ""

@@ -1,0 +1,255 @@
+"""How well a model does on a dataset: accuracy, loss, confusion, speed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.inputs import Inputs, from_split
+from cnnlab.progress import Progress, Silent
+from cnnlab.versions import versions
+
+if TYPE_CHECKING:
+    from cnnlab.classifier.classifier import Classifier
+    from cnnlab.datasets import Dataset
+
+Batch = tuple[np.ndarray, np.ndarray]
+
+SCHEMA = 1
+MOST_CONFUSED = 100
+"""Classes up to which the record holds the whole confusion matrix."""
+
+METRICS = {
+    "accuracy": "Fraction of images whose class is predicted, 0 to 1.",
+    "loss": "Mean cross-entropy of the logits, in nats.",
+    "worst_class_accuracy": "The accuracy of the class with the lowest.",
+    "images_per_second": "Images classified in a second; reading them is not counted.",
+    "class_accuracy/<class>": "The accuracy of the images of one class.",
+}
+"""The metrics and what they mean; gates may name any of them."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a classifier makes of N labelled images of K classes.
+
+    Attributes:
+        loss: The mean cross-entropy of the logits, in nats.
+        predicted: The class of each image with the largest logit, int64 [N].
+        confidence: The probability that it is given, float32 [N].
+        confusion: How many images of each true class (row) were taken for each class (column): int64 [K, K].
+        seconds: What the model itself took for all images; reading them is not counted.
+    """
+
+    loss: float
+    predicted: np.ndarray
+    confidence: np.ndarray
+    confusion: np.ndarray
+    seconds: float = 0.0
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction of images whose class is predicted."""
+        return float(np.trace(self.confusion) / self.confusion.sum())
+
+    @property
+    def class_accuracy(self) -> list[float | None]:
+        """The same for the images of each class; None for a class without images."""
+        images = self.confusion.sum(axis=1)
+        return [
+            float(right / count) if count else None
+            for right, count in zip(np.diag(self.confusion), images, strict=True)
+        ]
+
+    @property
+    def images_per_second(self) -> float | None:
+        """How many images the model classified in a second; None where that was not timed."""
+        return len(self.predicted) / self.seconds if self.seconds else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatedModel:
+    """A model, evaluated on a part of a dataset.
+
+    Attributes:
+        classifier: The model.
+        dataset: The dataset.
+        split: Which part of it.
+        device: What was computed on.
+        counts: What the model made of the images.
+    """
+
+    classifier: Classifier
+    dataset: Dataset
+    split: str
+    device: str
+    counts: Evaluation
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The dataset's names for the model's classes, or the model's own where there are not as many."""
+        if len(self.dataset.class_names) == self.classifier.num_classes:
+            return self.dataset.class_names
+        return self.classifier.class_names
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """The numbers that :data:`METRICS` explains; None for a class without images."""
+        counts = self.counts
+        by_class = zip(self.class_names, counts.class_accuracy, strict=True)
+        return {
+            "accuracy": counts.accuracy,
+            "loss": counts.loss,
+            "worst_class_accuracy": min(value for value in counts.class_accuracy if value is not None),
+            "images_per_second": counts.images_per_second,
+            **{f"class_accuracy/{name}": value for name, value in by_class},
+        }
+
+    @property
+    def notes(self) -> list[str]:
+        """What somebody who reads the numbers should know."""
+        if self.classifier.kind != "run" or self.classifier.class_names == self.dataset.class_names:
+            return []
+        return [f"the classes of {self.dataset.name} have other names than the model's; they were matched by number."]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``cnnlab evaluate --json`` prints."""
+        few = self.classifier.num_classes <= MOST_CONFUSED
+        return {
+            "schema": SCHEMA,
+            "model": self.classifier.record(),
+            "dataset": {
+                "name": self.dataset.name,
+                "split": self.split,
+                "images": len(self.counts.predicted),
+                "digest": self.dataset.digest,
+            },
+            "metrics": self.metrics,
+            "classes": list(self.class_names),
+            **({"confusion": self.counts.confusion.tolist()} if few else {}),
+            "device": self.device,
+            "seconds": round(self.counts.seconds, 4),
+            "versions": versions(),
+        }
+
+
+def evaluate(
+    model: Any,
+    dataset: str | os.PathLike[str] | Dataset | None = None,
+    *,
+    split: str = "test",
+    limit: int | None = None,
+    batch_size: int = 500,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> EvaluatedModel:
+    """Tell how well a model does on a dataset.
+
+    Args:
+        model: As for :func:`cnnlab.load`.
+        dataset: A dataset, or its name or path; by default the one that the run was trained on.
+        split: ``train`` or ``test``.
+        limit: Only the first so many images.
+        batch_size: At most so many images in memory at a time.
+        device: ``auto``, ``cpu`` or ``gpu:0``.
+        progress: Where to show progress; nowhere by default.
+
+    Raises:
+        UsageError: The images or labels do not fit the model, there is none, or the model does not say what it was
+            trained on.
+        CnnlabError: The model or the dataset cannot be read, or the model gives logits that are not finite.
+    """
+    from cnnlab.classifier import load
+    from cnnlab.classifier.device import use_device
+    from cnnlab.datasets import load as load_dataset
+
+    with use_device(device) as used:
+        classifier = load(model)
+        source = classifier.dataset_name if dataset is None else dataset
+        if source is None:
+            raise UsageError("the model does not say what it was trained on; name a dataset with --dataset.")
+        data = load_dataset(source) if isinstance(source, str | os.PathLike) else source
+        inputs = _inputs(classifier, data, split, limit)
+        with (progress or Silent()).task("Evaluating", len(inputs)) as advance:
+            counts = tally(classifier, _advancing(inputs.batches(batch_size), advance))
+    return EvaluatedModel(classifier=classifier, dataset=data, split=split, device=used, counts=counts)
+
+
+def _inputs(classifier: Classifier, dataset: Dataset, split: str, limit: int | None) -> Inputs:
+    count = len(dataset.split(split))
+    count = count if limit is None else min(limit, count)
+    if not count:
+        raise UsageError(f"the dataset {dataset.name} has no {split} images; choose the other split with --split.")
+    return from_split(classifier, dataset, split, range(count))
+
+
+def _advancing(batches: Iterable[Batch], advance: Callable[[int], None]) -> Iterator[Batch]:
+    for images, labels in batches:
+        yield images, labels
+        advance(len(labels))
+
+
+def tally(classifier: Classifier, batches: Iterable[Batch]) -> Evaluation:
+    """Classify labelled images, and count.
+
+    Args:
+        classifier: An opened model.
+        batches: Images [n, H, W, C] in its value range and their labels, int [n]; one image at least. Only one batch
+            is in memory at a time. The first is classified once before the clock starts, for TensorFlow compiles
+            then.
+
+    Raises:
+        CnnlabError: There is no image, or the model gives logits that are not finite.
+        UsageError: A label is none of the model's classes.
+    """
+    classes = classifier.num_classes
+    confusion = np.zeros((classes, classes), np.int64)
+    predicted: list[np.ndarray] = []
+    confidence: list[np.ndarray] = []
+    total, seconds = 0.0, 0.0
+    for images, labels in batches:
+        check_labels(labels, classes)
+        if not predicted:
+            classifier.logits(images)
+        started = time.perf_counter()
+        logits = classifier.logits(images).astype(np.float64)
+        seconds += time.perf_counter() - started
+        if not np.isfinite(logits).all():
+            raise CnnlabError("the model gives logits that are not finite (NaN or infinity); its weights are broken.")
+        guesses = logits.argmax(axis=1)
+        logarithms = logits - _log_sum_exp(logits)
+        rows = np.arange(len(labels))
+        total -= float(logarithms[rows, labels].sum())
+        np.add.at(confusion, (labels, guesses), 1)
+        predicted.append(guesses)
+        confidence.append(np.exp(logarithms[rows, guesses]).astype(np.float32))
+    if not predicted:
+        raise CnnlabError("there is no image to evaluate the model on.")
+    guessed = np.concatenate(predicted)
+    return Evaluation(total / len(guessed), guessed, np.concatenate(confidence), confusion, seconds)
+
+
+def _log_sum_exp(logits: np.ndarray) -> np.ndarray:
+    largest = logits.max(axis=1, keepdims=True)
+    logarithms: np.ndarray = largest + np.log(np.exp(logits - largest).sum(axis=1, keepdims=True))
+    return logarithms
+
+
+def check_labels(labels: np.ndarray, classes: int) -> None:
+    """Refuse labels that are none of ``classes`` classes.
+
+    Raises:
+        UsageError: There is one.
+    """
+    outside = labels[(labels < 0) | (labels >= classes)]
+    if outside.size:
+        raise UsageError(
+            f"the images have the label {int(outside[0])}, but the model has {classes} classes, 0 to {classes - 1}; "
+            "evaluate it on a dataset with its own classes."
+        )

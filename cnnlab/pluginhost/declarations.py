@@ -1,0 +1,185 @@
+"""What a plugin declares: an analysis, a dataset, an architecture.
+
+Declarations are cheap: they name their code as ``"module:attribute"`` and import none of it, so that listing every
+plugin and printing ``--help`` costs no TensorFlow. :func:`resolve` imports the code when it is to run.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cnnlab.errors import CnnlabError
+from cnnlab.pluginhost.params import Params
+
+API_VERSION = 1
+"""The version of the plugin interface that this cnnlab speaks. It changes only when old plugins would break."""
+
+
+@dataclass(frozen=True)
+class Array:
+    """What an array of a result means, and what its axes are.
+
+    Attributes:
+        meaning: What it holds, with its unit and value range.
+        axes: Its axes by name, ``("N", "rows", "cols")``; none for a single number. A capital letter has one length in
+            all arrays of a result: N images, H, W and C of them, K classes, E strengths. Words in small letters may
+            differ from array to array. ``"..."`` stands for any number of axes. An axis with a question mark, ``"E?"``,
+            is there where it has more than one entry: the plugin always gives it, and the host takes it away.
+
+    Example:
+        >>> Array("score with the patch at each position", axes=("N", "rows", "cols")).shape
+        '[N, rows, cols]'
+        >>> Array("the label after the attack", axes=("E?", "N")).shape
+        '[(E,) N]'
+    """
+
+    meaning: str
+    axes: tuple[str, ...] = field(kw_only=True)
+
+    @property
+    def shape(self) -> str:
+        """The axes as they are written."""
+        words = [f"({axis[:-1]},)" if axis.endswith("?") else f"{axis}," for axis in self.axes]
+        return f"[{' '.join(words).rstrip(',')}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """What every declaration has.
+
+    Attributes:
+        name: The word users type, lower case with hyphens (``"occlusion"``).
+        summary: One line for listings and ``--help``, ending in a full stop.
+        api: The version of the plugin interface it was written for.
+    """
+
+    name: str
+    summary: str
+    api: int = API_VERSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis(Declaration):
+    """A named question to a classifier: parameters in, a Result out.
+
+    Attributes:
+        params: A frozen keyword-only dataclass derived from :class:`~cnnlab.plugin.Params`.
+        run: Where the mathematics is, ``"package.module:function"``; called as
+            ``run(classifier, inputs, params, context)`` and returning a :class:`~cnnlab.plugin.Result`.
+        inputs: Whether images are ``"required"``, ``"optional"`` or of no use (``"none"``).
+        requires: What the model must offer, of ``"gradients"`` and ``"convolutions"``: the host checks these before
+            it runs and says which is missing.
+        arrays: What each array that a Result may hold means, and its axes, by name. A name may hold placeholders:
+            ``"kernel/<layer>"`` stands for ``kernel/conv1`` and so on.
+        metrics: What each metric means, by name.
+        sometimes: The names among them that a Result holds only with some parameters, for some images or models; all
+            others come with the defaults, and the contract tests see to it.
+
+    Example:
+        >>> from cnnlab.plugin import Array, Params
+        >>> analysis = Analysis(
+        ...     name="brightness",
+        ...     summary="Measure how bright each image is.",
+        ...     params=Params,
+        ...     run="cnnlab_brightness.run:run",
+        ...     arrays={"mean": Array("mean of the pixels, in the model's value range", axes=("N",))},
+        ... )
+        >>> analysis.inputs, analysis.arrays["mean"].shape
+        ('required', '[N]')
+    """
+
+    params: type[Params]
+    run: str
+    inputs: Literal["required", "optional", "none"] = "required"
+    requires: tuple[Literal["gradients", "convolutions"], ...] = ()
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    sometimes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSource(Declaration):
+    """A named dataset that can be loaded.
+
+    Attributes:
+        load: Where the reader is, ``"package.module:function"``; called without arguments and returning a
+            :class:`~cnnlab.plugin.Dataset`.
+        shape: Height, width and channels of one image.
+        class_names: The classes, in the order of their labels.
+        train_size: How many training images there are.
+        test_size: How many test images there are.
+        provenance: Who made it and where it is described.
+        licence: The licence of the data.
+
+    Example:
+        >>> shapes = DatasetSource(
+        ...     name="shapes",
+        ...     summary="Squares and bars at random places.",
+        ...     load="cnnlab_shapes.data:load",
+        ...     shape=(16, 16, 1),
+        ...     class_names=("square", "bar"),
+        ...     train_size=600,
+        ...     test_size=150,
+        ...     provenance="Drawn by this package.",
+        ...     licence="CC0-1.0",
+        ... )
+        >>> shapes.api
+        1
+    """
+
+    load: str
+    shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    train_size: int
+    test_size: int
+    provenance: str
+    licence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture(Declaration):
+    """A function that builds a Keras model from an input shape and a class count.
+
+    Attributes:
+        build: Where the builder is, ``"package.module:function"``; called as ``build(input_shape, classes)``, with
+            ``batch_norm=True`` added where the user asks for it and :attr:`batch_norm` allows it. It returns an
+            unbuilt or built ``keras.Model`` from images [N, H, W, C] to **logits** [N, classes].
+        input_shape: The shape (H, W, C) it was made for, for listings and summaries.
+        classes: The class count it was made for.
+        batch_norm: Whether the builder takes ``batch_norm=True``.
+
+    Example:
+        >>> small = Architecture(
+        ...     name="small-cnn",
+        ...     summary="Two convolutions and a dense layer.",
+        ...     build="cnnlab_small_cnn.network:build",
+        ...     input_shape=(32, 32, 3),
+        ... )
+        >>> small.classes, small.batch_norm
+        (10, False)
+    """
+
+    build: str
+    input_shape: tuple[int, int, int] = (28, 28, 1)
+    classes: int = 10
+    batch_norm: bool = False
+
+
+def resolve(reference: str) -> Any:
+    """Import what ``"package.module:attribute"`` names.
+
+    Raises:
+        CnnlabError: The reference is malformed, or the module has no such attribute. An exception that the module
+            itself raises while it is imported is passed on.
+    """
+    module, colon, attribute = reference.partition(":")
+    if not (module and colon and attribute):
+        raise CnnlabError(f"{reference!r} is no reference to code: expected 'package.module:attribute'.")
+    found = importlib.import_module(module)
+    try:
+        return getattr(found, attribute)
+    except AttributeError:
+        raise CnnlabError(f"the module {module!r} has no {attribute!r}.") from None

@@ -1,0 +1,42 @@
+"""The three hooks. Each returns frozen, typed declarations and touches neither parser nor framework."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pluggy
+
+from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource
+
+PROJECT = "cnnlab"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a function of a plugin as its answer to the hook of that name.
+
+The hooks are ``cnnlab_analyses``, ``cnnlab_datasets`` and ``cnnlab_architectures``; each takes no arguments and returns
+declarations. The marker is pluggy's (https://pluggy.readthedocs.io) and leaves the function as it is. A marked function
+that has the name of no hook makes the plugin a broken one, so that a misspelt name is found.
+
+Example:
+    >>> from cnnlab.plugin import Analysis
+    >>> @hookimpl
+    ... def cnnlab_analyses() -> list[Analysis]:
+    ...     return []
+    >>> cnnlab_analyses()
+    []
+"""
+
+
+@hookspec
+def cnnlab_analyses() -> Iterable[Analysis]:  # type: ignore[empty-body]
+    """Return the analyses that this plugin provides."""
+
+
+@hookspec
+def cnnlab_datasets() -> Iterable[DatasetSource]:  # type: ignore[empty-body]
+    """Return the datasets that this plugin provides."""
+
+
+@hookspec
+def cnnlab_architectures() -> Iterable[Architecture]:  # type: ignore[empty-body]
+    """Return the network architectures that this plugin provides."""

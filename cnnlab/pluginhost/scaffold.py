@@ -1,0 +1,73 @@
+"""``cnnlab plugins new``: a complete, installable plugin package to start from.
+
+The files lie under ``templates/<kind>``, with placeholders for the name in every form; nothing here knows a kind.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Literal
+
+from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.files import write_beside
+from cnnlab.pluginhost.registry import is_name
+
+Kind = Literal["analysis", "dataset", "architecture"]
+KINDS: tuple[Kind, ...] = ("analysis", "dataset", "architecture")
+
+
+def create(name: str, kind: Kind = "analysis", parent: Path | None = None, version: str = "0.1.0") -> Path:
+    """Write the package folder ``cnnlab-<name>`` and return its path.
+
+    Args:
+        name: What users will type: lower-case words joined by hyphens.
+        kind: What the plugin provides.
+        parent: The folder to write into; the current one by default.
+        version: The cnnlab version that the package asks for at least.
+
+    Raises:
+        UsageError: The name is none that users could type, or the kind is unknown.
+        CnnlabError: The folder exists, or cannot be written. Nothing is left half-written.
+    """
+    if not is_name(name):
+        raise UsageError(f"a plugin's name must be lower-case words joined by hyphens; received {name!r}.")
+    if kind not in KINDS:
+        raise UsageError(f"kind must be one of {', '.join(KINDS)}; received {kind!r}.")
+    parent = parent or Path.cwd()
+    target = parent / f"cnnlab-{name}"
+    if target.exists():
+        raise CnnlabError(f"{target} exists already; choose another name, or remove it first.")
+    words = {
+        "{{name}}": name,
+        "{{module}}": f"cnnlab_{name.replace('-', '_')}",
+        "{{Class}}": "".join(word.capitalize() for word in name.split("-")),
+        "{{version}}": version,
+    }
+    templates = resources.files("cnnlab.pluginhost") / "templates"
+    try:
+        with write_beside(target) as stage:
+            stage.mkdir()
+            for folder in ("common", kind):
+                _fill(templates / folder, stage, words)
+    except OSError as error:
+        raise CnnlabError(f"{target} cannot be written: {error.strerror}.") from error
+    return target
+
+
+def _fill(source: Traversable, target: Path, words: dict[str, str]) -> None:
+    """Copy a template folder, names and contents filled in; ``.tmpl`` falls off the names."""
+    for item in source.iterdir():
+        path = target / _filled(item.name, words).removesuffix(".tmpl")
+        if item.is_dir():
+            path.mkdir(exist_ok=True)
+            _fill(item, path, words)
+        else:
+            path.write_text(_filled(item.read_text(encoding="utf-8"), words), encoding="utf-8")
+
+
+def _filled(text: str, words: dict[str, str]) -> str:
+    for placeholder, word in words.items():
+        text = text.replace(placeholder, word)
+    return text

@@ -1,0 +1,212 @@
+"""What an analysis gives back, and how it lies on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnnlab import drawings as drawing_data
+from cnnlab.errors import CnnlabError
+from cnnlab.files import write_into
+from cnnlab.results import images as saved_images
+from cnnlab.results.claims import Claims
+from cnnlab.results.folder import ARRAYS, DRAWINGS, RECORD, SCHEMA, check_folder, digest, move_in
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cnnlab.drawings import Drawing, Panel, Scrub
+    from cnnlab.render.saving import Format
+
+    Show = Callable[[int], Sequence[Panel | Scrub | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Arrays, metrics, values per image and drawings, with everything needed to repeat them: all of it data.
+
+    A plugin fills in what it found; the host makes ``rows`` of the columns and a drawing of what :attr:`show` shows,
+    adds the :attr:`record`, and keeps neither function nor figure.
+
+    Attributes:
+        arrays: Named arrays, as :attr:`Analysis.arrays` declares them.
+        metrics: Named numbers.
+        columns: Values for each image by name: [N], or [E, N] where there is an axis of strengths. They become rows.
+            Where the analysis requires images, their sources are the first column unless there is one called
+            ``image``.
+        show: Called with the number of an image; gives the pictures of it, left to right. The host lays out the first
+            images so, as the drawing called ``""``.
+        title: The heading of that drawing.
+        drawings: Named drawings, saved as ``figure-<name>.png``, and ``figure.png`` for the name ``""``. A matplotlib
+            figure is taken too, and kept as an image.
+        claims: What an attack promises of its images, where there are any (arrays ``original`` and ``adversarial``).
+        rows: One flat record per image (and strength).
+        record: What ``result.json`` holds beyond the arrays themselves: parameters, model, inputs, seed, versions.
+
+    Example:
+        >>> Result(metrics={"mean_brightness": 0.13}).metrics["mean_brightness"]
+        0.13
+    """
+
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    show: Show | None = None
+    title: str = ""
+    drawings: Mapping[str, Drawing] = field(default_factory=dict)
+    claims: Claims | None = None
+    rows: Sequence[Mapping[str, Any]] = ()
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the reader should know before believing the numbers."""
+        return list(self.record.get("warnings", ()))
+
+    def drawing(self, name: str = "") -> Drawing:
+        """Return one drawing, by name, with its values in it; without a name, the first.
+
+        Raises:
+            CnnlabError: There is no such drawing.
+        """
+        if not name and "" not in self.drawings and self.drawings:
+            name = next(iter(self.drawings))
+        if name not in self.drawings:
+            raise CnnlabError(f"this result has no figure {name!r}; it has {sorted(self.drawings) or 'none'}.")
+        found: Drawing = drawing_data.resolved(self.drawings[name], self.arrays)
+        return found
+
+    def figure(self, name: str = "") -> Figure:
+        """Draw one drawing with matplotlib, by name; without a name, the first.
+
+        Raises:
+            CnnlabError: There is no such drawing.
+        """
+        from cnnlab.render import figure
+
+        return figure(self.drawing(name))
+
+    def save(self, directory: str | os.PathLike[str], *, format: Format = "png", dpi: int | None = None) -> list[Path]:
+        """Write ``result.json``, ``arrays.npz``, ``drawings.json`` and ``figure*.png``, and return their paths.
+
+        The first adversarial images, where there are any, go to ``images/``, rounded to 8 bits. Everything is written
+        beside its place and moved in at the end, the record last: a folder with a ``result.json`` is a whole result.
+        An earlier result there is replaced, its images too; other files are left alone.
+
+        Args:
+            directory: The folder.
+            format: What the figures are written as: ``png``, ``svg`` or ``pdf``.
+            dpi: Dots per inch of the figures, of a PNG and of pictures within other files; 150 by default.
+
+        Raises:
+            CnnlabError: The folder holds what cnnlab did not write (:func:`cnnlab.results.folder.check_folder`), or
+                cannot be written; what was there before is still there.
+        """
+        target = Path(directory)
+        check_folder(target)
+        with write_into(target) as stage:
+            figures = self._save_figures(stage, format, dpi)
+            written = [ARRAYS, *self._save_drawings(stage), *figures, *self._save_images(stage)]
+            with open(stage / ARRAYS, "wb") as file:
+                arrays: dict[str, Any] = dict(self.arrays)
+                np.savez_compressed(file, **arrays)
+            digests = {name: digest(stage / name) for name in written}
+            record = {**self.record, "figures": figures, "files": digests}
+            text = json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False)
+            (stage / RECORD).write_text(text + "\n", encoding="utf-8")
+            move_in(stage, target, [*written, RECORD])
+        return [target / name for name in [RECORD, *written]]
+
+    def _save_figures(self, stage: Path, format: Format, dpi: int | None) -> list[str]:
+        from cnnlab.render import save
+
+        names = []
+        for name in self.drawings:
+            # Layers have names such as block1/conv1, and files have not.
+            file = f"figure-{name.replace('/', '.')}.{format}" if name else f"figure.{format}"
+            save(self.drawing(name), stage / file, dpi)
+            names.append(file)
+        return names
+
+    def _save_drawings(self, stage: Path) -> list[str]:
+        if not self.drawings:
+            return []
+        (stage / DRAWINGS).write_text(drawing_data.to_json(self.drawings) + "\n", encoding="utf-8")
+        return [DRAWINGS]
+
+    def _save_images(self, stage: Path) -> list[str]:
+        """Write what the record lists; without the host's record nobody has verified them, and none is written."""
+        if self.claims is None or not self.record.get("images"):
+            return []
+        low, high = self.record["claims"]["bounds"]
+        adversarial = self.arrays["adversarial"]
+        return saved_images.write(
+            stage, adversarial if adversarial.ndim > 4 else adversarial[None], self.claims, (low, high)
+        )
+
+    @classmethod
+    def load(cls, directory: str | os.PathLike[str]) -> Result:
+        """Read a saved result back, whole: arrays, metrics, rows, drawings, claims and record.
+
+        Raises:
+            CnnlabError: There is no result, it was written by a newer cnnlab, or a file of it is damaged.
+        """
+        record = read_record(directory)
+        arrays = read_arrays(directory)
+        with _reading(directory) as source:
+            text = (source / DRAWINGS).read_text(encoding="utf-8") if DRAWINGS in record.get("files", {}) else "{}"
+            return cls(
+                arrays=arrays,
+                metrics=dict(record["metrics"]),
+                rows=list(record.get("rows", ())),
+                drawings=drawing_data.from_json(text),
+                claims=Claims.from_json(record["claims"]) if record.get("claims") else None,
+                record=record,
+            )
+
+
+def read_record(directory: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read ``result.json`` alone.
+
+    Raises:
+        CnnlabError: There is none, it is damaged, or it was written by a newer cnnlab.
+    """
+    with _reading(directory) as source:
+        record = json.loads((source / RECORD).read_text(encoding="utf-8"))
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        found = record.get("schema") if isinstance(record, dict) else None
+        raise CnnlabError(f"{source / RECORD} has schema {found!r}; this cnnlab reads schema {SCHEMA}.")
+    return record
+
+
+def read_arrays(directory: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Read ``arrays.npz`` alone.
+
+    Raises:
+        CnnlabError: There is none, or it is damaged.
+    """
+    with _reading(directory) as source, np.load(source / ARRAYS, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+@contextmanager
+def _reading(directory: str | os.PathLike[str]) -> Iterator[Path]:
+    """Turn whatever goes wrong while a result is read into one sentence."""
+    source = Path(directory)
+    try:
+        yield source
+    except FileNotFoundError as error:
+        missing = error.filename or RECORD
+        raise CnnlabError(
+            f"{source} holds no result: {Path(missing).name} is missing. Name a folder that "
+            "`cnnlab analyze NAME --out DIR` wrote."
+        ) from error
+    except Exception as error:
+        raise CnnlabError(f"the result in {source} is damaged: {error}. Run the analysis again.") from error

@@ -1,0 +1,173 @@
+"""Runs in facts: what lists say of one, and several side by side."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.runs.folder import Run, find
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cnnlab.drawings import Tiles
+
+History = Sequence[Mapping[str, Any]]
+
+
+def facts_of(run: Run) -> dict[str, Any]:
+    """Return what tables say of a run, as JSON types; None for what it does not know.
+
+    Accuracy and loss are those on the validation images after the last epoch.
+    """
+    facts: dict[str, Any] = {"name": run.name, "path": str(run.path), "state": run.state}
+    facts["created"] = run.created.isoformat(timespec="seconds")
+    config = {} if facts["state"] == "damaged" else run.config
+    history = _history(run)
+    metrics = config.get("metrics") or (history[-1] if history else {})
+    facts |= {
+        "dataset": config["dataset"]["name"] if config else None,
+        "architecture": (config["architecture"] + (" +bn" if config.get("batch_norm") else "")) if config else None,
+        "epochs": config.get("epochs"),
+        "epochs_done": len(history),
+        "validated_on": config.get("validated_on"),
+        "accuracy": metrics.get("val_accuracy"),
+        "loss": metrics.get("val_loss"),
+        "train_loss": metrics.get("train_loss", metrics.get("loss")),
+        "seconds_per_epoch": statistics.median(line["seconds"] for line in history) if history else None,
+    }
+    return facts
+
+
+def _history(run: Run) -> list[dict[str, Any]]:
+    """The rows of a run; none where its history is damaged, for one bad folder must not hide the others."""
+    try:
+        return run.history
+    except CnnlabError:
+        return []
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs side by side.
+
+    Attributes:
+        rows: What is known of each run: :func:`facts_of`, with a ``label`` and its ``history``.
+    """
+
+    rows: list[dict[str, Any]]
+
+    @property
+    def drawing(self) -> Tiles:
+        """The curves of all runs: loss, and accuracy."""
+        return curves({row["label"]: row["history"] for row in self.rows})
+
+    @property
+    def notes(self) -> list[str]:
+        """What somebody who reads the numbers should know."""
+        if len({(row["dataset"], row["validated_on"]) for row in self.rows}) == 1:
+            return []
+        return ["these runs were not validated on the same images, so their numbers differ by that too."]
+
+    def figure(self) -> Figure:
+        """Draw the curves with matplotlib."""
+        from cnnlab.render import figure
+
+        return figure(self.drawing)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the curves to a file, and return its path."""
+        from cnnlab.render import save
+
+        save(self.drawing, path)
+        return Path(path)
+
+
+def compare(*runs: str | os.PathLike[str] | Run) -> Comparison:
+    """Put runs side by side: accuracy, loss, time per epoch, and their curves.
+
+    Args:
+        *runs: Run folders, or names of runs below ``runs/``; two or more.
+
+    Raises:
+        UsageError: There are fewer than two.
+        CnnlabError: One is no complete run, or has no history.
+    """
+    if len(runs) < 2:
+        raise UsageError(f"compare needs two runs or more; received {len(runs)}. `cnnlab runs` lists them.")
+    chosen = [run if isinstance(run, Run) else find(run) for run in runs]
+    rows = []
+    for run, label in zip(chosen, labels(chosen), strict=True):
+        if not run.history:
+            raise CnnlabError(f"{run.path} has no history to draw: {run.history_path} is missing or empty.")
+        rows.append(facts_of(run) | {"label": label, "history": run.history})
+    return Comparison(rows)
+
+
+def labels(chosen: Sequence[Run]) -> list[str]:
+    """Name runs so that no two have the same name: as short as that allows, from the end of their paths.
+
+    The same run given twice is told apart by a number.
+    """
+    paths = [run.path.resolve() for run in chosen]
+    for parts in range(1, max(len(path.parts) for path in paths) + 1):
+        named = ["/".join(path.parts[-parts:]) for path in paths]
+        if len(set(named)) == len(set(paths)):
+            break
+    return [
+        name if named.count(name) == 1 else f"{name} ({named[: index + 1].count(name)})"
+        for index, name in enumerate(named)
+    ]
+
+
+def curves(histories: Mapping[str, History], *, validated_on: str = "") -> Tiles:
+    """Draw loss and accuracy against epoch, training and validation, of one run or of several.
+
+    Args:
+        histories: The rows of each run, as in history.csv, by its name; the name of a single one may be empty.
+        validated_on: What the validation images are, for the legend of a single run.
+    """
+    from cnnlab.drawings import Curves, Tiles
+
+    several = len(histories) > 1
+    y_labels = {"loss": "cross-entropy (nats)", "accuracy": "accuracy"}
+    return Tiles(
+        tiles=tuple(
+            Curves(
+                lines=tuple(
+                    line
+                    for number, (name, history) in enumerate(histories.items())
+                    for line in _lines(quantity, history, number, name if several else "", validated_on)
+                ),
+                title=quantity.capitalize(),
+                x_label="epoch",
+                y_label=y_label,
+                whole=True,
+                percent=quantity == "accuracy",
+                y_scale="log" if quantity == "loss" else "linear",
+            )
+            for quantity, y_label in y_labels.items()
+        ),
+        columns=2,
+    )
+
+
+def _lines(quantity: str, history: History, number: int, name: str, validated_on: str) -> list[Any]:
+    from cnnlab.drawings import Line
+
+    epochs = tuple(row["epoch"] for row in history)
+    training, validation = (tuple(row[column] for row in history) for column in (quantity, f"val_{quantity}"))
+    if not name:
+        return [
+            Line(name="training (mean over the epoch)", x=epochs, y=training),
+            Line(name=f"validation ({validated_on})", x=epochs, y=validation),
+        ]
+    return [
+        Line(name=f"{name}, validation", x=epochs, y=validation, color=number),
+        Line(name=f"{name}, training", x=epochs, y=training, color=number, dash="dotted"),
+    ]

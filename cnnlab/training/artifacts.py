@@ -1,0 +1,97 @@
+"""The end of training: evaluate the final weights, then write the run folder, run.json last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from cnnlab.drawings import to_json
+from cnnlab.files import remove_leftovers, write_json
+from cnnlab.render import save
+from cnnlab.runs import Run, write_history
+from cnnlab.runs.comparison import curves
+from cnnlab.training import drawings, export, record
+from cnnlab.training.data import held_out, make_feed
+from cnnlab.training.evaluation import Evaluation, Evaluator
+
+if TYPE_CHECKING:
+    from cnnlab.datasets import Dataset, Split
+    from cnnlab.drawings import Drawing
+
+
+def complete(
+    run: Run, model: keras.Model, dataset: Dataset, history: list[dict[str, Any]], between: Callable[[], None]
+) -> None:
+    """Write everything that a complete run holds.
+
+    Args:
+        run: Its folder, with the settings that it was started with.
+        model: The network with its final weights, in float32.
+        dataset: What it learned.
+        history: The rows of all epochs.
+        between: Called between files; what it raises ends the work, and leaves the run unfinished.
+
+    Raises:
+        CnnlabError: The disk is full.
+    """
+    start = run.config
+    tested = bool(len(dataset.test))
+    split, indices = _final_images(dataset, start)
+    final = Evaluator(model).evaluate(make_feed(split, indices), between=between)
+    export.save_keras(model, run.keras_path)
+    between()
+    export.save_savedmodel(model, run.model_path)
+    drawn = _drawings(dataset, split, indices, final, history, start)
+    for name, drawing in drawn.items():
+        between()
+        save(drawing, run.path / f"{name}.png")
+    run.drawings_path.write_text(to_json(drawn) + "\n", encoding="utf-8")
+    write_history(run.history_path, history)
+    remove_leftovers(run.path)
+    write_json(run.record_path, record.at_end(start, history, final, tested, _parameters(model)))
+
+
+def _final_images(dataset: Dataset, start: dict[str, Any]) -> tuple[Split, np.ndarray]:
+    """The test images, or those held out where a dataset has no test images."""
+    if len(dataset.test):
+        return dataset.test, np.arange(len(dataset.test))
+    settings = start["settings"]
+    count = min(len(dataset.train), settings["limit"] or len(dataset.train))
+    return dataset.train, held_out(count, settings["validation"], settings["seed"])[1]
+
+
+def _drawings(
+    dataset: Dataset,
+    split: Split,
+    indices: np.ndarray,
+    final: Evaluation,
+    history: list[dict[str, Any]],
+    start: dict[str, Any],
+) -> dict[str, Drawing]:
+    labels = np.asarray(split.labels)[indices]
+    first, mistakes = drawings.choose_predictions(labels, final.predicted, final.confidence)
+    shown = np.concatenate([first, mistakes])
+    predictions = drawings.predictions(
+        split.batch(indices[shown]),
+        labels[shown],
+        final.predicted[shown],
+        final.confidence[shown],
+        dataset.class_names,
+        first=len(first),
+        wrong=int((final.predicted != labels).sum()),
+        total=len(labels),
+        limits=dataset.value_range,
+    )
+    return {
+        "curves": curves({"": history}, validated_on=start["validated_on"]),
+        "predictions": predictions,
+        "confusion": drawings.confusion(final.confusion, dataset.class_names),
+    }
+
+
+def _parameters(model: keras.Model) -> dict[str, int]:
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    return {"total": int(model.count_params()), "trainable": trainable}

@@ -1,0 +1,106 @@
+"""What a training run shows at its end: predictions and confusion. Its curves are in ``cnnlab.runs.comparison``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cnnlab.drawings import Matrix, Picture, Tiles
+from cnnlab.drawings.words import percent, shortened
+
+COLUMNS = 8
+FIRST, MISTAKES = 24, 16
+"""How many of the first images, and of the mistakes, the predictions show."""
+
+
+def choose_predictions(
+    labels: np.ndarray, predicted: np.ndarray, confidence: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose which images :func:`predictions` shows.
+
+    Args:
+        labels: The true classes, int64 [N].
+        predicted: The predicted ones, int64 [N].
+        confidence: Their probabilities, float32 [N].
+
+    Returns:
+        The indices of the first images, and of the mistakes, the most confident first.
+    """
+    wrong = np.flatnonzero(predicted != labels)
+    by_confidence = wrong[np.argsort(-confidence[wrong], kind="stable")]
+    return np.arange(min(FIRST, len(labels))), by_confidence[:MISTAKES]
+
+
+def predictions(
+    images: np.ndarray,
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    confidence: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    first: int,
+    wrong: int,
+    total: int,
+    limits: tuple[float, float] = (0.0, 1.0),
+) -> Tiles:
+    """Draw images with their predicted class and its probability; mistakes in red, with the true class.
+
+    Args:
+        images: [N, H, W, C]: the first images, then the most confident mistakes.
+        labels: Their true classes [N].
+        predicted: Their predicted classes [N].
+        confidence: The probabilities of these [N].
+        class_names: The classes' names.
+        first: How many of them are the first images; the rest are mistakes.
+        wrong: How many mistakes there are in all.
+        total: Of how many images.
+        limits: The values that are drawn black and white.
+    """
+    names = [shortened(name) for name in class_names]
+
+    def picture(index: int) -> Picture:
+        title = f"{names[predicted[index]]}  {percent(float(confidence[index]))}"
+        mistaken = bool(predicted[index] != labels[index])
+        words = f"{title}\nis {names[labels[index]]}" if mistaken else title
+        return Picture.of_image(images[index], limits, words, mark=mistaken)
+
+    mistakes = len(images) - first
+    groups = [(f"The first {first} images", range(first))]
+    if mistakes:
+        heading = f"The {mistakes} most confident of {wrong:,} mistakes in {total:,} images"
+        groups.append((heading, range(first, len(images))))
+    return Tiles(
+        tiles=tuple(
+            Tiles(tiles=tuple(map(picture, group)), columns=COLUMNS, title=heading, size=1.17)
+            for heading, group in groups
+        ),
+        columns=1,
+    )
+
+
+def confusion(counts: np.ndarray, class_names: Sequence[str]) -> Matrix:
+    """Draw a confusion matrix: how many images of each class (row) were taken for each (column).
+
+    The mistakes are shaded; the diagonal, which would outshine them, is not.
+
+    Args:
+        counts: int [K, K].
+        class_names: K names.
+    """
+    images = counts.sum(axis=1)
+    right = np.diag(counts)
+    return Matrix(
+        values=counts,
+        rows=tuple(
+            f"{shortened(name)} ({percent(right[k] / images[k])})" if images[k] else f"{shortened(name)} (no images)"
+            for k, name in enumerate(class_names)
+        ),
+        columns=tuple(class_names),
+        row_label="true class (accuracy)",
+        column_label="predicted class",
+        unit="mistakes (images)",
+        limits=(0.0, float(max(1, (counts - np.diag(right)).max()))),
+        number="d",
+        plain_diagonal=True,
+    )
