@@ -1,4 +1,4 @@
-"""What plugin authors test with: one contract class for each kind of plugin, tiny models, and images.
+"""What plugin authors test with: one contract class for each kind of plugin, tiny models, a fake one, and images.
 
 Five lines hold an analysis to every promise that users rely on::
 
@@ -21,16 +21,18 @@ if TYPE_CHECKING:
     from cnnlab.testing.architecture import ArchitectureContract
     from cnnlab.testing.bounds import invalid_values
     from cnnlab.testing.dataset import DatasetContract
+    from cnnlab.testing.fakes import FakeClassifier
 
 # Looked up when first used: pytest imports this package in every session, also in those that test no plugin.
 _HOMES = {
     "AnalysisContract": "analysis",
     "ArchitectureContract": "architecture",
     "DatasetContract": "dataset",
+    "FakeClassifier": "fakes",
     "invalid_values": "bounds",
 }
 
-__all__ = ["AnalysisContract", "ArchitectureContract", "DatasetContract", "invalid_values"]
+__all__ = ["AnalysisContract", "ArchitectureContract", "DatasetContract", "FakeClassifier", "invalid_values"]
 
 
 def __getattr__(name: str) -> Any:

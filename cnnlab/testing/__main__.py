@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from cnnlab.errors import did_you_mean
-from cnnlab.plugins import registry
-from cnnlab.plugins.declarations import Analysis, DatasetSource, Declaration
+from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.declarations import Analysis, DatasetSource, Declaration
 
 TEMPLATE = """
 from cnnlab.testing import {contract}

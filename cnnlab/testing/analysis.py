@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -10,14 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from cnnlab.errors import UsageError
-from cnnlab.plugins import registry
-from cnnlab.plugins.declarations import Analysis
-from cnnlab.plugins.params import Field, fields_of
-from cnnlab.testing.bounds import invalid_values
+from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.declarations import Analysis
+from cnnlab.pluginhost.params import fields_of
+from cnnlab.testing.bounds import absent_from, invalid_values
 from cnnlab.testing.contract import Contract, assert_same, frameworks_imported_by, run_python
 
 if TYPE_CHECKING:
-    from cnnlab.analysis import Result
+    from cnnlab.results.result import Result
     from cnnlab.testing.models import TinyModels
 
 
@@ -40,13 +41,13 @@ class AnalysisContract(Contract):
         """The analysis, as its plugin declares it."""
         return registry.find_analysis(self.analysis)
 
-    def run(self, classifier: Any, images: Any, labels: Any = None, seed: int = 0) -> Result:
+    def run(self, classifier: Any, images: Any, labels: Any = None, seed: int = 0, **params: Any) -> Result:
         """Run the analysis as a library user would."""
-        from cnnlab.analysis import analyze
+        from cnnlab.analysis.request import analyze
 
         if self.declaration.inputs == "none":
             images = labels = None
-        return analyze(self.analysis, classifier, images, labels, seed=seed, **self.params)
+        return analyze(self.analysis, classifier, images, labels, seed=seed, **{**self.params, **params})
 
     def test_the_plugin_imports_without_a_framework(self) -> None:
         """Importing the plugin's declaration costs no TensorFlow, so that --help stays quick."""
@@ -75,9 +76,21 @@ class AnalysisContract(Contract):
         """Just outside every declared bound, both answer with the same sentence."""
         for field in fields_of(self.declaration.params):
             for value in invalid_values(field):
-                assert _python_refusal(self.declaration, field, value) == _command_refusal(
-                    self.declaration, field, value
-                )
+                given = {**self.params, field.public: value}
+                with pytest.raises(UsageError) as refused:
+                    self.declaration.params.from_public(given)
+                assert str(refused.value) == field.refusal(value)
+                if not field.flag:  # which takes no value there
+                    assert _refused_by_the_command(self.declaration, given) == str(refused.value)
+
+    def test_classes_and_layers_are_looked_up_in_the_model(self, tiny_models: TinyModels) -> None:
+        """A class or a layer that the model does not have is refused, in the host's words, before anything runs."""
+        classifier = tiny_models.convolutional((8, 8, 1))
+        for field in fields_of(self.declaration.params):
+            if field.of_model is not None:
+                for absent in absent_from(classifier, field):
+                    with pytest.raises(UsageError, match=str(absent)):
+                        self.run(classifier, *tiny_models.images((8, 8, 1), 1), **{field.public: absent})
 
     def test_the_same_seed_gives_the_same_arrays(self, tiny_models: TinyModels) -> None:
         """Running twice with one seed gives the same bits."""
@@ -99,6 +112,27 @@ class AnalysisContract(Contract):
         for name, array in result.arrays.items():
             assert not np.isinf(array).any() if array.dtype.kind == "f" else True, f"{name} holds infinities"
 
+    @pytest.mark.parametrize("bounds", [(-1.0, 1.0), (0.0, 255.0)], ids=str)
+    def test_any_value_range(self, tiny_models: TinyModels, bounds: tuple[float, float]) -> None:
+        """Images are in the model's own units, and what is made of them stays within its range."""
+        images, labels = tiny_models.images((8, 8, 1), 2, bounds=bounds)
+        result = self.run(tiny_models.convolutional((8, 8, 1), bounds), images, labels)
+        made = result.arrays.get("adversarial")
+        assert made is None or (bounds[0] <= made.min() and made.max() <= bounds[1])
+
+    def test_a_model_that_takes_only_so_many_images(self, tiny_models: TinyModels) -> None:
+        """A batch that the model fixes is filled up, and what fills it is in no result."""
+        images, labels = tiny_models.images((8, 8, 1), 3)
+        fixed = self.run(tiny_models.convolutional((8, 8, 1), fixed_batch=2), images, labels)
+        usual = self.run(tiny_models.convolutional((8, 8, 1)), images, labels)
+        assert {name: array.shape for name, array in fixed.arrays.items()} == {
+            name: array.shape for name, array in usual.arrays.items()
+        }
+
+    def test_a_model_that_takes_images_of_any_size(self, tiny_models: TinyModels) -> None:
+        """Where height and width are open, they are the images'."""
+        self.run(tiny_models.of_any_size(), *tiny_models.images((9, 7, 1), 2))
+
     def test_images_without_labels(self, tiny_models: TinyModels) -> None:
         """An image file comes without a label."""
         images, _ = tiny_models.images((8, 8, 1), 2)
@@ -115,17 +149,22 @@ class AnalysisContract(Contract):
                 raise
 
     def test_the_model_and_the_images_are_left_as_they_were(self, tiny_models: TinyModels) -> None:
-        """Neither the model's weights nor the caller's images change."""
+        """Neither the model's answers nor the images change, although the plugin is given the very array."""
+        from cnnlab.analysis.context import Context
+        from cnnlab.pluginhost.declarations import resolve
+        from cnnlab.testing.fakes import UnguardedInputs
+
         classifier = tiny_models.convolutional((8, 8, 1))
-        images, labels = tiny_models.images((8, 8, 1), 3)
-        before, copy = classifier.logits(images), images.copy()
-        self.run(classifier, images, labels)
-        assert_same(images, copy, "the images")
-        assert_same(classifier.logits(images), before, "the logits")
+        inputs = UnguardedInputs(*tiny_models.images((8, 8, 1), 0 if self.declaration.inputs == "none" else 3))
+        before, copy = classifier.logits(inputs.images), inputs.images.copy()
+        params = self.declaration.params.from_public(dict(self.params)).settled(classifier)
+        resolve(self.declaration.run)(classifier, inputs, params, Context())
+        assert_same(inputs.images, copy, "the images")
+        assert_same(classifier.logits(inputs.images), before, "the logits")
 
     def test_the_result_survives_saving(self, tiny_models: TinyModels, tmp_path: Path) -> None:
         """What is read back is what was found, and it says how to repeat it."""
-        from cnnlab.analysis import Result
+        from cnnlab.results.result import Result
 
         result = self.run(tiny_models.convolutional((8, 8, 1)), *tiny_models.images((8, 8, 1), 2))
         files = result.save(tmp_path / "out")
@@ -137,22 +176,30 @@ class AnalysisContract(Contract):
         assert self.declaration.params.from_public(dict(loaded.record["params"]))
         assert all(file.stat().st_size for file in files)
 
-    def test_figures_leave_no_trace(self, tiny_models: TinyModels) -> None:
-        """Figures are drawn with matplotlib's object interface: no setting changes, and none is left open."""
+    def test_every_drawing_is_drawn_everywhere(self, tiny_models: TinyModels) -> None:
+        """On paper, in terminals wide and narrow and in a browser; no setting of matplotlib's changes, none is open."""
         import matplotlib
         from matplotlib import pyplot
-        from matplotlib.figure import Figure
+        from rich.console import Console
+
+        from cnnlab.render import figure, html, terminal
 
         settings, open_before = dict(matplotlib.rcParams), pyplot.get_fignums()
         result = self.run(tiny_models.convolutional((8, 8, 1)), *tiny_models.images((8, 8, 1), 2))
-        for name in result.figures:
-            assert isinstance(result.figure(name), Figure), name
+        for name in result.drawings:
+            drawing = result.drawing(name)
+            figure(drawing).draw_without_rendering()
+            assert "<figure" in html.render(drawing), name
+            for width in (40, 100):
+                printed = io.StringIO()
+                Console(file=printed, width=width, color_system=None).print(terminal.render(drawing, width))
+                assert max(map(len, printed.getvalue().splitlines())) <= width, name
         assert dict(matplotlib.rcParams) == settings
         assert pyplot.get_fignums() == open_before
 
     def test_what_is_declared_is_delivered(self, tiny_models: TinyModels) -> None:
         """The arrays and metrics are the declared ones; the host already refuses others."""
-        from cnnlab.analysis.declared import meaning
+        from cnnlab.pluginhost.meanings import declared_as
 
         known = {*self.declaration.arrays, *self.declaration.metrics}
         assert set(self.declaration.sometimes) <= known, "`sometimes` names what is not declared"
@@ -164,33 +211,23 @@ class AnalysisContract(Contract):
         ):
             assert declared or not delivered, "declare what the arrays and metrics mean"
             for name, text in declared.items():
-                found = any(meaning({name: text}, key) for key in delivered)
+                found = any(declared_as({name: text}, key) for key in delivered)
                 assert found or name in absent, f"{name} is declared and was not delivered"
 
 
-def _python_refusal(analysis: Analysis, field: Field, value: Any) -> str:
-    with pytest.raises(UsageError) as refused:
-        field.validate(value)
-    needed = {f.name: f.default for f in fields_of(analysis.params) if f.required and f is not field}
-    if not needed:
-        with pytest.raises(UsageError) as constructed:
-            analysis.params(**{field.name: value})
-        assert str(constructed.value) == str(refused.value)
-    return str(refused.value)
-
-
-def _command_refusal(analysis: Analysis, field: Field, value: Any) -> str:
-    """Parse the option as the command does, and build the parameters as the command does."""
+def _refused_by_the_command(analysis: Analysis, given: Mapping[str, Any]) -> str:
+    """Return what the analysis' own command says to parameters, before it looks for a model."""
     import click
 
-    from cnnlab.cli.analyze import option_for
+    from cnnlab.cli.commands.analyze import command_for
 
-    context = click.Context(click.Command("probe", params=[option_for(field)]))
-    text = repr(value) if isinstance(value, float) else str(value)
-    try:
-        context.command.parse_args(context, [f"{field.option}={text}"] if not field.flag else [])
-    except click.UsageError as error:
-        return str(error)
-    with pytest.raises(UsageError) as refused:
-        field.validate(context.params[field.name] if not field.flag else value)
+    words = []
+    for field in fields_of(analysis.params):
+        value = given.get(field.public)
+        if field.flag:
+            words += [field.option] if value else []
+        elif value is not None:
+            words += [f"{field.option}={each}" for each in (value if isinstance(value, (tuple, list)) else [value])]
+    with pytest.raises((click.UsageError, UsageError)) as refused:
+        command_for(analysis).main(words, standalone_mode=False)
     return str(refused.value)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import annotated_types
 
-from cnnlab.plugins.params import Field
+from cnnlab.pluginhost.of_model import AClass
+from cnnlab.pluginhost.params import Field
+
+if TYPE_CHECKING:
+    from cnnlab.classifier import Classifier
+
+
+TEXTS = ("a text", "a path", "a class", "a layer")
+"""What any words may be, until the model is open."""
 
 
 def invalid_values(field: Field) -> list[Any]:
@@ -20,9 +28,22 @@ def invalid_values(field: Field) -> list[Any]:
     [0, 'no such value']
     """
     values = list(_outside(field))
-    if "a text" not in field.expected and "a path" not in field.expected:
+    if "a class" in field.expected:
+        values.append(-1)
+    if not any(noun in field.expected for noun in TEXTS):
         values.append("no such value")
     return values
+
+
+def absent_from(classifier: Classifier, field: Field) -> list[Any]:
+    """Return classes or layers that a parameter must refuse once it sees a model that has none of that number or name.
+
+    Args:
+        classifier: The model.
+        field: A parameter that names a class or a layer.
+    """
+    name = "no-such-name"
+    return [classifier.num_classes, name] if isinstance(field.of_model, AClass) else [name]
 
 
 def _outside(field: Field) -> Iterator[Any]:

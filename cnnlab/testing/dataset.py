@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, ClassVar
 
-from cnnlab.plugins import registry
-from cnnlab.plugins.declarations import DatasetSource
+from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.declarations import DatasetSource
 from cnnlab.testing.contract import Contract, assert_same, frameworks_imported_by
 
 

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
 
 Shape = tuple[int, int, int]
+Bounds = tuple[float, float]
 
 
 class TinyModels:
     """Opened models of a few hundred weights, built once for each shape.
 
-    All have :attr:`classes` classes, take images [N, H, W, C] in [0, 1] and end in logits. Their weights are drawn with
-    a fixed seed and are large enough for predictions to differ from image to image.
+    All have :attr:`classes` classes, take images [N, H, W, C], in [0, 1] unless said otherwise, and end in logits.
+    Their weights are drawn with a fixed seed and are large enough for predictions to differ from image to image.
     """
 
     classes = 4
@@ -27,24 +28,43 @@ class TinyModels:
         """Logits are a linear function of the pixels."""
         import keras
 
-        return self._opened(shape, [keras.layers.Flatten(), self._dense("scores")])
+        return self._opened(keras.Input(shape), [keras.layers.Flatten(name="flatten"), self._dense("scores")])
 
     @cache  # noqa: B019
-    def convolutional(self, shape: Shape) -> Classifier:
-        """One convolution with ReLU, pooling, and a dense layer."""
+    def convolutional(self, shape: Shape, bounds: Bounds = (0.0, 1.0), fixed_batch: int | None = None) -> Classifier:
+        """One convolution with ReLU, pooling, and a dense layer.
+
+        Args:
+            shape: Height, width and channels of its images.
+            bounds: Their value range, which it scales to [0, 1] itself.
+            fixed_batch: How many images it takes at once, where it takes no other number.
+        """
         import keras
 
+        low, high = bounds
+        scale = [] if bounds == (0.0, 1.0) else [keras.layers.Rescaling(1 / (high - low), -low / (high - low))]
         return self._opened(
-            shape,
+            keras.Input(shape, batch_size=fixed_batch),
             [
+                *scale,
                 keras.layers.Conv2D(
                     3, 3, padding="same", activation="relu", name="conv1", kernel_initializer=_drawn(1)
                 ),
                 keras.layers.MaxPooling2D(2, name="pool1"),
-                keras.layers.Flatten(),
+                keras.layers.Flatten(name="flatten"),
                 self._dense("scores"),
             ],
+            bounds,
         )
+
+    @cache  # noqa: B019
+    def of_any_size(self, channels: int = 1) -> Classifier:
+        """One convolution with ReLU, the mean of each map, and a dense layer: height and width are open."""
+        import keras
+
+        convolution = keras.layers.Conv2D(3, 3, activation="relu", name="conv1", kernel_initializer=_drawn(1))
+        pooled = keras.layers.GlobalAveragePooling2D(name="pool1")
+        return self._opened(keras.Input((None, None, channels)), [convolution, pooled, self._dense("scores")])
 
     @cache  # noqa: B019
     def constant(self, shape: Shape) -> Classifier:
@@ -52,10 +72,10 @@ class TinyModels:
         import keras
 
         return self._opened(
-            shape,
+            keras.Input(shape),
             [
                 keras.layers.Conv2D(2, 3, padding="same", name="conv1", kernel_initializer="zeros"),
-                keras.layers.Flatten(),
+                keras.layers.Flatten(name="flatten"),
                 keras.layers.Dense(
                     self.classes,
                     name="scores",
@@ -65,24 +85,28 @@ class TinyModels:
             ],
         )
 
-    def images(self, shape: Shape, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Return random images float32 [count, H, W, C] in [0, 1] and random labels int64 [count]."""
+    def images(
+        self, shape: Shape, count: int, seed: int = 0, bounds: Bounds = (0.0, 1.0)
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return random images float32 [count, H, W, C] in ``bounds`` and random labels int64 [count]."""
         import numpy as np
 
+        low, high = (np.float32(end) for end in bounds)
         rng = np.random.default_rng(seed)
-        return rng.random((count, *shape), dtype=np.float32), rng.integers(0, self.classes, count)
+        images = low + (high - low) * rng.random((count, *shape), dtype=np.float32)
+        return images, rng.integers(0, self.classes, count)
 
     def _dense(self, name: str) -> object:
         import keras
 
         return keras.layers.Dense(self.classes, name=name, kernel_initializer=_drawn(2))
 
-    def _opened(self, shape: Shape, layers: list[object]) -> Classifier:
+    def _opened(self, image: object, layers: list[object], bounds: Bounds = (0.0, 1.0)) -> Classifier:
         import keras
 
         from cnnlab.classifier import load
 
-        return load(keras.Sequential([keras.Input(shape), *layers]), input_range=(0, 1))
+        return load(keras.Sequential([image, *layers]), input_range=bounds)
 
 
 def _drawn(seed: int) -> object:

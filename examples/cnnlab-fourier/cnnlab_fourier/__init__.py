@@ -6,7 +6,7 @@ from typing import Annotated
 
 from annotated_types import Gt
 
-from cnnlab.analysis import Analysis, Doc, Params, hookimpl
+from cnnlab.plugin import Analysis, Array, Doc, Params, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,11 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             params=FourierParams,
             run="cnnlab_fourier.run:run",
             arrays={
-                "error_rate": "share of the images misread with noise of each frequency, [H, W], frequency 0 at the "
-                "centre: row H // 2 + i, column W // 2 + j is i cycles down and j cycles across the image",
+                "error_rate": Array(
+                    "share of the images misread with noise of each frequency, frequency 0 at the centre: row "
+                    "H // 2 + i, column W // 2 + j is i cycles down and j cycles across the image",
+                    axes=("H", "W"),
+                ),
             },
             metrics={
                 "clean_error": "share of the images misread without noise",

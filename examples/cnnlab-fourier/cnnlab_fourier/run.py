@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cnnlab.analysis import Context, Inputs, Result
-from cnnlab.classifier import Classifier
-from cnnlab.errors import UsageError
-from cnnlab.figures import Picture, tiles
+from cnnlab.plugin import At, Classifier, Context, Inputs, Picture, Result, UsageError
 from cnnlab_fourier import FourierParams
 
 
@@ -24,7 +21,13 @@ def run(classifier: Classifier, inputs: Inputs, params: FourierParams, context: 
         # A frequency and its opposite are the same real noise.
         errors[i, j] = errors[-i % height, -j % width] = np.mean(classifier.predict(noisy) != labels)
     error_rate = np.fft.fftshift(errors)
-    picture = Picture(values=error_rate, title="error rate", scale="sequential", limits=(0.0, 1.0))
+    picture = Picture(
+        values=At("error_rate"),
+        title=f"Error rate under Fourier noise of L2 norm {params.norm:g}",
+        scale="sequential",
+        limits=(0.0, 1.0),
+        unit="share of the images misread",
+    )
     return Result(
         arrays={"error_rate": error_rate},
         metrics={
@@ -33,8 +36,7 @@ def run(classifier: Classifier, inputs: Inputs, params: FourierParams, context: 
             "worst_error": float(errors.max()),
             **by_frequency(errors),
         },
-        figures={"": lambda: tiles([picture], title=f"Error rate under Fourier noise of L2 norm {params.norm:g}")},
-        pictures=[picture],
+        drawings={"": picture},
     )
 
 

@@ -44,7 +44,7 @@ class Stripes:
 
 
 def test_the_one_frequency_that_a_model_reads_is_the_one_that_errs():
-    from cnnlab.analysis import Context, Inputs
+    from cnnlab.plugin import Context, Inputs
     from cnnlab_fourier import FourierParams
     from cnnlab_fourier.run import run
 

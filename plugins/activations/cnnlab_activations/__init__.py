@@ -6,14 +6,17 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from cnnlab.analysis import Analysis, Doc, Params, hookimpl
+from cnnlab.plugin import ALayer, Analysis, Array, Doc, Params, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationsParams(Params):
     """Which layers are looked at, and how their maps are drawn."""
 
-    layer: Annotated[tuple[str, ...], Doc("A layer, by name; may be given several times. All of them by default.")] = ()
+    layer: Annotated[
+        tuple[Annotated[str, ALayer()], ...],
+        Doc("A layer, by name; may be given several times. All of them by default."),
+    ] = ()
     scale: Annotated[
         Literal["layer", "map"],
         Doc(
@@ -39,10 +42,19 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             params=ActivationsParams,
             run="cnnlab_activations.run:run",
             arrays={
-                "activation/<layer>": "the layer's output, [N, h, w, c] or [N, units] (N at most --keep)",
-                "zeros/<layer>": "share of each map (or unit) that is exactly zero, over all images, [c]; 1 is dead",
-                "correlation/<layer>": "where there are maps: Pearson's correlation of each map with the image, "
-                "averaged over channels and over the area of each map pixel, [N, c]; NaN where either is constant",
+                "image": Array("the images in the figures, the first of those given", axes=("drawn", "H", "W", "C")),
+                "activation/<layer>": Array(
+                    "the layer's output for each image kept: [kept, h, w, maps], [kept, units] or another shape",
+                    axes=("kept", "..."),
+                ),
+                "zeros/<layer>": Array(
+                    "share of each map (or unit) that is exactly zero, over all images; 1 is dead", axes=("maps",)
+                ),
+                "correlation/<layer>": Array(
+                    "where there are maps: Pearson's correlation of each map with the image, averaged over channels "
+                    "and over the area of each map pixel; NaN where either is constant",
+                    axes=("N", "maps"),
+                ),
             },
             metrics={
                 "zeros/<layer>": "share of the layer's values that are exactly zero, over all images",

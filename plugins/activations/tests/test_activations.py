@@ -5,14 +5,13 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import cnnlab
 from cnnlab.errors import UsageError
 from cnnlab.testing import AnalysisContract
-from cnnlab_activations.run import area_average, correlations, overlaps
 from cnnlab_activations.sheets import row_by_row
+from cnnlab_activations.tally import area_average, correlations, overlaps
 
 
 class TestContract(AnalysisContract):
@@ -140,7 +139,7 @@ def test_batches_make_no_difference(net, images, monkeypatch):
     monkeypatch.setitem(classifier.__dict__, "batch_size", 2)
     parts = cnnlab.analyze("activations", classifier, images, keep=3)
     for name, array in whole.arrays.items():
-        expected = array[:3] if name.startswith("activation/") else array
+        expected = array[:3] if name == "image" or name.startswith("activation/") else array
         np.testing.assert_allclose(parts.arrays[name], expected, atol=1e-5)
     for name, value in whole.metrics.items():
         assert parts.metrics[name] == pytest.approx(value, abs=1e-5)
@@ -152,7 +151,7 @@ def test_only_the_layers_asked_for_each_once(net, images):
         "activation/scores",
         "activation/first",
     ]
-    assert set(result.figures) == {"scores", "first"}
+    assert list(result.drawings) == ["scores", "first"]
 
 
 def test_an_unknown_layer_is_refused_with_the_nearest(net, images):
@@ -173,7 +172,8 @@ def drawn(result, name):
 
 
 def words(figure):
-    return " ".join(text.get_text() for text in figure.findobj(lambda item: hasattr(item, "get_text")))
+    texts = (text.get_text() for text in figure.findobj(lambda item: hasattr(item, "get_text")))
+    return " ".join(" ".join(texts).split())
 
 
 def test_scales_are_one_a_layer_or_one_a_map_and_said(net, images, keras_says):
@@ -189,13 +189,49 @@ def test_scales_are_one_a_layer_or_one_a_map_and_said(net, images, keras_says):
     np.testing.assert_allclose(sheet[:10, :9], first / first.max(), rtol=1e-3, atol=1e-5)
 
 
+def test_the_drawing_refers_to_the_activations_and_survives_saving(net, images, keras_says, tmp_path):
+    result = cnnlab.analyze("activations", net, images, keep=2)
+    files = {path.name for path in result.save(tmp_path / "out")}
+    assert {f"figure-{name}.png" for name in NAMES} <= files
+    # Maps are kept once, whatever the size of the layer.
+    assert (tmp_path / "out" / "drawings.json").stat().st_size < 20_000
+    loaded = cnnlab.Result.load(tmp_path / "out").drawing("first")
+    sheets = loaded.tiles[1::2]
+    assert len(sheets) == 2
+    for image, picture in zip(images, loaded.tiles[::2], strict=False):
+        np.testing.assert_array_equal(picture.array, image)
+    for sheet, value in zip(sheets, keras_says["first"], strict=False):
+        np.testing.assert_allclose(sheet.array, value.transpose(2, 0, 1), rtol=1e-4, atol=1e-5)
+
+
+def test_activations_that_are_no_numbers_are_drawn_all_the_same(images):
+    blow_up = keras.layers.Lambda(lambda values: values / 0.0, name="blown")
+    net = keras.Sequential([keras.Input(SHAPE), blow_up, keras.layers.Flatten(), keras.layers.Dense(3)])
+    result = cnnlab.analyze("activations", net, images[:1])
+    assert np.isinf(result.arrays["activation/blown"]).all()
+    assert result.figure("blown")
+
+
+def test_the_terminal_shows_the_image_and_the_maps_of_the_first_layer(net, images):
+    from rich.console import Console
+
+    from cnnlab.render import terminal
+
+    console = Console(width=80, color_system=None)
+    with console.capture() as capture:
+        console.print(terminal.render(cnnlab.analyze("activations", net, images).drawing(), 78))
+    first = capture.get().splitlines()[0]
+    assert first.startswith("array:0")
+    assert "first: 6 maps, 10×9" in first
+
+
 def test_the_figure_says_how_many_images_it_shows(net, images):
     assert "the first 4 of 7 images" in words(cnnlab.analyze("activations", net, images).figure("scores"))
 
 
 @given(st.integers(1, 300))
 def test_units_are_written_row_by_row(count):
-    laid = row_by_row(np.arange(count, dtype=float))
+    (laid,) = row_by_row(np.arange(count, dtype=float))
     assert laid.ravel()[:count].tolist() == list(range(count))
     assert np.isnan(laid.ravel()[count:]).all()
     assert laid.size - count < laid.shape[1]

@@ -10,17 +10,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import cnnlab
-from cnnlab.analysis import Result
-from cnnlab.attacks import distances, from_8bit, tolerance
 from cnnlab.cli import cli
-from cnnlab.errors import GateError, UsageError
+from cnnlab.errors import GateError
+from cnnlab.plugin import Result, Scrub, UsageError, distances, from_8bit, percent, tolerance
 from cnnlab.testing import AnalysisContract
 from cnnlab_fgsm_untargeted import FgsmUntargetedParams
-from cnnlab_fgsm_untargeted.run import attack, strengths
+from cnnlab_fgsm_untargeted.run import SHARES, attack
 
 SHAPE = (5, 6, 1)
 
@@ -269,10 +267,13 @@ def test_images_that_are_no_8_bit_images_are_rounded_and_it_is_said(smooth, give
 
 
 def test_the_default_strengths_follow_the_models_range_and_size():
-    assert strengths(FgsmUntargetedParams(), (0.0, 1.0), (28, 28, 1)) == pytest.approx((0.1, 0.2, 0.3))
-    assert strengths(FgsmUntargetedParams(), (0.0, 255.0), (28, 28, 1)) == pytest.approx((25.5, 51, 76.5))
-    assert strengths(FgsmUntargetedParams(norm="l2"), (-1.0, 1.0), (4, 4, 1)) == pytest.approx((0.4, 0.8, 1.2))
-    assert strengths(FgsmUntargetedParams(epsilon=(0.3, 0.1, 0.3)), (0.0, 1.0), (4, 4, 1)) == (0.1, 0.3)
+    def strengths(bounds, shape, **params):
+        return FgsmUntargetedParams(**params).radii(bounds, shape, SHARES)
+
+    assert strengths((0.0, 1.0), (28, 28, 1)) == pytest.approx((0.1, 0.2, 0.3))
+    assert strengths((0.0, 255.0), (28, 28, 1)) == pytest.approx((25.5, 51, 76.5))
+    assert strengths((-1.0, 1.0), (4, 4, 1), norm="l2") == pytest.approx((0.4, 0.8, 1.2))
+    assert strengths((0.0, 1.0), (4, 4, 1), epsilon=(0.3, 0.1, 0.3)) == (0.1, 0.3)
 
 
 def test_only_the_plain_step_is_the_formula():
@@ -314,12 +315,22 @@ def test_the_command_says_the_range_with_status_2_and_keeps_gates(small_run, tmp
 def test_the_figure_shows_images_noises_and_what_they_are_read_as(smooth, given_images):
     images, labels = given_images
     result = cnnlab.analyze("fgsm-untargeted", smooth.classifier, images, labels, epsilon=(0.1, 0.2))
-    titles = [axes.get_title().replace("\n", " ") for axes in result.figure().axes]
-    assert titles.count("noise, linf 0.1") == titles.count("noise, linf 0.2") == len(images)
-    for index in range(len(images)):
-        name = smooth.classifier.class_names[result.arrays["label_after"][1, index]]
-        sure = result.arrays["confidence_after"][1, index]
-        assert any(title.endswith(f"{name} ({sure:.1%})") for title in titles)
+    shown = result.drawing()
+    assert shown.columns == 2
+    for index, (image, scrub) in enumerate(zip(shown.tiles[::2], shown.tiles[1::2], strict=True)):
+        np.testing.assert_array_equal(image.array, images[index])
+        assert isinstance(scrub, Scrub)
+        assert (scrub.axis, scrub.stops) == ("linf epsilon", ("0.1", "0.2"))
+        for strength, (noise, made) in enumerate(scrub.frames):
+            np.testing.assert_array_equal(made.array, result.arrays["adversarial"][strength, index])
+            np.testing.assert_allclose(noise.array, made.array - images[index], atol=1e-7)
+            assert noise.ends == (-(0.1, 0.2)[strength], (0.1, 0.2)[strength])
+            name = smooth.classifier.class_names[result.arrays["label_after"][strength, index]]
+            assert made.title.endswith(f"{name} ({percent(result.arrays['confidence_after'][strength, index])})")
+            assert made.mark == result.arrays["success"][strength, index]
+            assert noise.image == made.image == image.image == index
+    written = [text.get_text() for axes in result.figure().axes for text in axes.texts]
+    assert [text for text in written if text] == ["linf epsilon 0.1", "linf epsilon 0.2"]
 
 
 @pytest.mark.full

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from cnnlab.analysis import Analysis, Doc, Params, hookimpl
+from cnnlab.plugin import ALayer, Analysis, Array, Doc, Params, hookimpl
+
+CONVOLUTION = ALayer(convolutional=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +16,8 @@ class FiltersParams(Params):
     """Which kernels are shown, and whether to look for what excites them."""
 
     layer: Annotated[
-        tuple[str, ...], Doc("A convolutional layer, by name; may be given several times. All of them by default.")
+        tuple[Annotated[str, CONVOLUTION], ...],
+        Doc("A convolutional layer, by name; may be given several times. All of them by default."),
     ] = ()
     channel: Annotated[
         tuple[Annotated[int, Ge(0)], ...],
@@ -49,14 +52,25 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             inputs="none",
             requires=("convolutions",),
             arrays={
-                "kernel/<layer>": "the weights, [h, w, in, out]; of a depthwise layer [h, w, in, multiplier]",
-                "energy/<layer>": "of each kernel slice the shares of its energy (sum of squares) that are constant, "
-                "first-order (edge-like) and higher-order, [3, in, out] ([3, 1, in x multiplier] for a depthwise "
-                "layer); they sum to 1, and are NaN for a slice of zeros",
-                "similarity/<layer>": "cosine of each pair of whole filters, [out, out]; NaN for a filter of zeros",
-                "maximizing/<layer>": "with --maximize: the input that excites each filter drawn, [filters, H, W, C], "
-                "in the model's value range",
-                "excitation/<layer>": "with --maximize: the objective at its random start and at its end, [2, filters]",
+                "kernel/<layer>": Array(
+                    "the weights; of a depthwise layer [h, w, in, multiplier]", axes=("h", "w", "in", "out")
+                ),
+                "energy/<layer>": Array(
+                    "of each kernel slice the shares of its energy (sum of squares) that are constant, first-order "
+                    "(edge-like) and higher-order; they sum to 1, and are NaN for a slice of zeros; of a depthwise "
+                    "layer [3, 1, in x multiplier]",
+                    axes=("shares", "in", "out"),
+                ),
+                "similarity/<layer>": Array(
+                    "cosine of each pair of whole filters; NaN for a filter of zeros", axes=("out", "out")
+                ),
+                "maximizing/<layer>": Array(
+                    "with --maximize: the input that excites each filter drawn, in the model's value range",
+                    axes=("filters", "H", "W", "C"),
+                ),
+                "excitation/<layer>": Array(
+                    "with --maximize: the objective at its random start and at its end", axes=("ends", "filters")
+                ),
             },
             metrics={
                 "constant/<layer>": "share of a kernel slice's energy that is constant, mean over the slices",

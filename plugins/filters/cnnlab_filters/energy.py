@@ -3,10 +3,55 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
+from cnnlab.plugin import known_mean
+
 PARTS = ("constant", "edge", "higher")
+
+
+def measure(kernel: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Measure the kernels [h, w, in, out] of one layer.
+
+    Returns:
+        The arrays ``energy`` [3, in, out] and ``similarity`` [out, out], float32, and the means over them: the three
+        shares by their names, ``similarity`` and ``slice_similarity``; NaN where there is nothing to take a mean of.
+    """
+    split = shares(kernel)
+    cosine = cosines(kernel.reshape(-1, kernel.shape[-1]).T)
+    numbers = {part: known_mean(share) for part, share in zip(PARTS, split, strict=True)}
+    numbers |= {"similarity": mean_alikeness(cosine), "slice_similarity": slice_alikeness(kernel)}
+    return {"energy": split.astype(np.float32), "similarity": cosine.astype(np.float32)}, numbers
+
+
+def chance(shape: tuple[int, ...]) -> dict[str, float]:
+    """Return what :func:`measure` gives on average for independent normal weights of a kernel's ``shape``.
+
+    Each dimension has an equal part of the energy. The expected |cosine| of two vectors in d dimensions is
+    Γ(d/2) / (√π Γ((d+1)/2)).
+    """
+    height, width, inputs, _ = shape
+    constant, edge = (len(part) / (height * width) for part in basis(height, width))
+
+    def alikeness(dimensions: int) -> float:
+        return math.exp(math.lgamma(dimensions / 2) - math.lgamma((dimensions + 1) / 2)) / math.sqrt(math.pi)
+
+    return {
+        "constant": constant,
+        "edge": edge,
+        "higher": 1 - constant - edge,
+        "similarity": alikeness(height * width * inputs),
+        "slice_similarity": alikeness(height * width),
+    }
+
+
+def in_words(numbers: Mapping[str, float], by_chance: Mapping[str, float]) -> str:
+    """Say which shares of a layer's energy are which, and which they would be by chance."""
+    words = zip(("constant", "edge-like", "higher order"), PARTS, strict=True)
+    told = (f"{word} {numbers[part]:.0%} (chance {by_chance[part]:.0%})" for word, part in words)
+    return f"energy: {', '.join(told)}"
 
 
 def basis(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -49,12 +94,6 @@ def shares(kernel: np.ndarray) -> np.ndarray:
     return found.reshape(3, *slices)
 
 
-def chance_shares(height: int, width: int) -> tuple[float, float, float]:
-    """Return the expected shares of a kernel of independent normal weights: each dimension has an equal part."""
-    constant, first = (len(part) / (height * width) for part in basis(height, width))
-    return constant, first, 1 - constant - first
-
-
 def cosines(vectors: np.ndarray) -> np.ndarray:
     """Return the cosine of every pair of rows of ``vectors`` [n, d]: float64 [n, n]; NaN where a row is zero."""
     vectors = vectors.astype(np.float64)
@@ -66,12 +105,7 @@ def cosines(vectors: np.ndarray) -> np.ndarray:
 
 def mean_alikeness(cosine: np.ndarray) -> float:
     """Return the mean |cosine| over the pairs [n, n] that are two different vectors; NaN without such a pair."""
-    known = np.isfinite(np.diagonal(cosine))
-    count = int(known.sum())
-    if count < 2:
-        return math.nan
-    sizes = np.abs(cosine[np.ix_(known, known)] if count < len(known) else cosine)
-    return float((sizes.sum() - np.trace(sizes)) / (count * (count - 1)))
+    return known_mean(np.abs(cosine[~np.eye(len(cosine), dtype=bool)]))
 
 
 def slice_alikeness(kernel: np.ndarray) -> float:
@@ -83,11 +117,4 @@ def slice_alikeness(kernel: np.ndarray) -> float:
     if kernel.shape[0] * kernel.shape[1] == 1:  # numbers are all alike but for their sign
         return 1.0 if (np.count_nonzero(kernel[0, 0], axis=1) >= 2).any() else math.nan
     by_channel = kernel.transpose(2, 3, 0, 1).reshape(kernel.shape[2], kernel.shape[3], -1)
-    found = np.array([mean_alikeness(cosines(slices)) for slices in by_channel])
-    found = found[np.isfinite(found)]
-    return float(found.mean()) if found.size else math.nan
-
-
-def chance_alikeness(dimensions: int) -> float:
-    """Return the expected |cosine| of two independent normal vectors, Γ(d/2) / (√π Γ((d+1)/2))."""
-    return math.exp(math.lgamma(dimensions / 2) - math.lgamma((dimensions + 1) / 2)) / math.sqrt(math.pi)
+    return known_mean(np.array([mean_alikeness(cosines(slices)) for slices in by_channel]))

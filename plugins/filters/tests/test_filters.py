@@ -8,15 +8,14 @@ import math
 import keras
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 import cnnlab
 from cnnlab.classifier import load
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.testing import AnalysisContract
-from cnnlab_filters.energy import basis, chance_alikeness, chance_shares, cosines, mean_alikeness, shares
+from cnnlab_filters.energy import PARTS, basis, chance, cosines, mean_alikeness, shares
 from cnnlab_filters.maximize import noise
 
 
@@ -87,11 +86,13 @@ def test_random_kernels_are_as_alike_and_as_made_up_as_said():
     rng = np.random.default_rng(1)
     for height, width in ((3, 3), (5, 5), (1, 7)):
         kernels = rng.normal(size=(height, width, 1, 3000))
-        np.testing.assert_allclose(shares(kernels).mean(axis=(1, 2)), chance_shares(height, width), atol=0.015)
+        expected = chance(kernels.shape)
+        np.testing.assert_allclose(shares(kernels).mean(axis=(1, 2)), [expected[part] for part in PARTS], atol=0.015)
         alike = mean_alikeness(cosines(kernels.reshape(height * width, -1).T))
-        assert alike == pytest.approx(chance_alikeness(height * width), abs=0.01)
-    assert chance_alikeness(1) == pytest.approx(1)
-    assert chance_alikeness(2) == pytest.approx(2 / math.pi)
+        assert alike == pytest.approx(expected["similarity"], abs=0.01)
+    assert chance((1, 1, 1, 5))["similarity"] == pytest.approx(1)
+    assert chance((1, 2, 7, 5))["slice_similarity"] == pytest.approx(2 / math.pi)
+    assert chance((1, 1, 2, 5))["similarity"] == pytest.approx(2 / math.pi)
 
 
 def model(*layers, shape=(9, 8, 2)):
@@ -130,7 +131,7 @@ def test_likenesses_are_those_of_a_plain_loop(deep):
     assert result.metrics["similarity/first"] == pytest.approx(np.mean(whole))
     assert result.metrics["slice_similarity/first"] == pytest.approx(np.mean(slices))
     assert abs(result.arrays["similarity/first"][0, 1]) == pytest.approx(whole[0], abs=1e-6)
-    assert set(result.figures) == {"first"}
+    assert set(result.drawings) == {"first"}
 
 
 def test_a_map_of_the_shares_of_each_slice_averages_to_the_metrics(deep):
@@ -167,7 +168,7 @@ def test_what_is_not_there_is_refused_with_what_is(deep, params, sentence):
 
 def test_a_channel_that_some_layers_lack_is_drawn_for_the_others(deep):
     result = cnnlab.analyze("filters", deep, channel=[4, 4])
-    assert set(result.figures) == {"point"}
+    assert set(result.drawings) == {"point"}
     assert any("first has 2 input channels; channel 4 is not drawn" in warning for warning in result.warnings)
     assert "kernel/first" in result.arrays
 
@@ -178,7 +179,8 @@ def test_a_model_without_convolutions_is_refused_with_its_layers(tiny_models):
 
 
 def words(figure):
-    return " ".join(text.get_text() for text in figure.findobj(lambda item: hasattr(item, "get_text")))
+    texts = (text.get_text() for text in figure.findobj(lambda item: hasattr(item, "get_text")))
+    return " ".join(" ".join(texts).split())
 
 
 def test_the_figure_says_how_many_of_the_filters_it_shows(deep):
@@ -193,12 +195,64 @@ def test_three_input_channels_are_drawn_in_colour_with_grey_for_zero():
     weights[0, 0, 0, 0], weights[1, 1, 2, 1] = 2.0, -2.0
     layer.set_weights([weights, np.zeros(2)])
     figure = cnnlab.analyze("filters", net).figure()
-    first, second = (axes.get_images()[0].get_array() for axes in figure.axes[:2])
+    laid = figure.axes[0].get_images()[0].get_array()
+    first, second = laid[:3, :3], laid[:3, 4:]
     np.testing.assert_allclose(first[0, 0], [1, 0.5, 0.5])
     np.testing.assert_allclose(second[1, 1], [0.5, 0.5, 0])
     np.testing.assert_allclose(first[2, 2], 0.5)
     one = cnnlab.analyze("filters", net, channel=0).figure()
     assert one.axes[0].get_images()[0].get_clim() == (-2, 2)
+    assert "colour: the weights of red, green and blue, 0 is grey, the ends are ±2" in words(figure)
+
+
+def test_filters_by_input_channels_are_a_table_on_one_scale(deep):
+    result = cnnlab.analyze("filters", deep, layer="first")
+    kernel = deep.get_layer("first").kernel.numpy()
+    axes = result.figure().axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "1", "2", "3", "4"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1"]
+    laid = axes.get_images()[0].get_array()
+    for number, channel in itertools.product(range(5), range(2)):
+        tile = laid[4 * number : 4 * number + 3, 5 * channel : 5 * channel + 4]
+        np.testing.assert_array_equal(tile, kernel[:, :, channel, number])
+    assert axes.get_images()[0].get_clim() == pytest.approx((-np.abs(kernel).max(), np.abs(kernel).max()))
+
+
+def test_the_scale_of_many_weights_ends_before_the_outliers_and_says_so():
+    layer = keras.layers.Conv2D(32, 3, name="conv")
+    net = model(layer, shape=(8, 8, 20))
+    weights = np.full((3, 3, 20, 32), 0.5)
+    weights[0, 0, 0, 0] = 100
+    layer.set_weights([weights, np.zeros(32)])
+    result = cnnlab.analyze("filters", net)
+    assert result.drawing().ends == (-0.5, 0.5)
+    assert "the ends of the scale also stand for the largest 0.5%" in words(result.figure())
+
+
+def test_layers_of_nested_models_have_files_of_their_own(tmp_path):
+    block = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3, name="conv")], name="block")
+    net = keras.Sequential([keras.Input((8, 8, 1)), block, keras.layers.Flatten(), keras.layers.Dense(2)])
+    result = cnnlab.analyze("filters", net, maximize=True, steps=1)
+    (name,) = (name for name in result.drawings if not name.endswith("-maximized"))
+    assert "/" in name
+    files = {path.name for path in result.save(tmp_path / "out")}
+    assert {f"figure-{name.replace('/', '.')}.png", f"figure-{name.replace('/', '.')}-maximized.png"} <= files
+
+
+def test_the_terminal_shows_the_first_layers_filters_and_of_many_as_many_as_it_has_room_for(deep):
+    from rich.console import Console
+
+    from cnnlab.render import terminal
+
+    def shown(result):
+        console = Console(width=80, color_system=None)
+        with console.capture() as capture:
+            console.print(terminal.render(result.drawing(), 78))
+        return capture.get()
+
+    assert "first: 5" in shown(cnnlab.analyze("filters", deep))
+    wide = model(keras.layers.Conv2D(40, 3, name="conv"), shape=(8, 8, 30))
+    assert "210 of 960" in shown(cnnlab.analyze("filters", wide))
 
 
 def linear_convolution(bias=0.1):
@@ -259,6 +313,29 @@ def test_a_filter_that_nothing_excites_is_told():
     result = cnnlab.analyze("filters", net, maximize=True, steps=3)
     assert result.metrics["excited/conv"] == 0.5
     assert any("no input was found that excites filters 0 more" in warning for warning in result.warnings)
+
+
+def test_the_climb_is_drawn_beside_each_filter(deep):
+    result = cnnlab.analyze("filters", deep, maximize=True, steps=2, layer="first", most=3)
+    drawn = result.drawing("first-maximized")
+    titles = [f"{reached:.3g}" for reached in result.arrays["excitation/first"][1]]
+    assert [tile.title for tile in drawn.tiles] == ["filter 0", titles[0], "filter 1", titles[1], "filter 2", titles[2]]
+    for image, tile in zip(result.arrays["maximizing/first"], drawn.tiles[1::2], strict=True):
+        np.testing.assert_array_equal(tile.values, image)
+    assert "the mean of its map" in words(result.figure("first-maximized"))
+
+
+def test_a_model_with_open_sides_is_climbed():
+    net = keras.Sequential(
+        [
+            keras.Input((None, None, 1)),
+            keras.layers.Conv2D(2, 3, name="conv"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(3),
+        ]
+    )
+    result = cnnlab.analyze("filters", net, maximize=True, steps=1)
+    assert result.arrays["maximizing/conv"].shape == (2, 64, 64, 1)
 
 
 def test_a_model_for_a_fixed_number_of_images_and_another_range_is_climbed(tmp_path):

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval
 
-from cnnlab.analysis import Analysis, Doc, Params, hookimpl
-from cnnlab.analysis.adversarial_names import ADVERSARIAL_ARRAYS
+from cnnlab.plugin import ADVERSARIAL_ARRAYS, AClass, Analysis, Array, Doc, Params, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +17,8 @@ class FoolingParams(Params):
         float, Interval(gt=0, lt=1), Doc("The climb ends when the network gives the class this probability.")
     ] = 0.99
     classes: Annotated[
-        tuple[Annotated[int, Ge(0)], ...], Doc("A class to make an image for; may be given several times; all if not.")
+        tuple[Annotated[int, AClass()], ...],
+        Doc("A class to make an image for; may be given several times; all if not."),
     ] = ()
     start: Annotated[
         Literal["gaussian", "uniform"],
@@ -52,6 +52,7 @@ class FoolingParams(Params):
 @hookimpl
 def cnnlab_analyses() -> Iterable[Analysis]:
     """Tell cnnlab what this package provides."""
+    each, images, means = ("N",), ("N", "H", "W", "C"), ("K", "H", "W", "C")
     return [
         Analysis(
             name="fooling",
@@ -61,20 +62,24 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             inputs="optional",
             arrays={
                 **ADVERSARIAL_ARRAYS,
-                "seed": "which of the class' images it is, from 0, [N]",
-                "steps": "steps taken, [N]",
-                "class_confidence_before": "probability of the class at the noise, [N]",
-                "class_confidence": "probability of the class at the image made, [N]",
-                "class_confidence_8bit": "the same, after rounding to 8 bits, [N]",
-                "confidence_by_step": "probability of the class at the start and after every step, [N, steps + 1]; NaN "
-                "after the climb ended",
-                "nearest": "index of the nearest image (least L2 distance) of the set compared with, [N]",
-                "nearest_image": "that image, [N, H, W, C]",
-                "nearest_distance": "L2 distance to it, [N]",
-                "nearest_correlation": "Pearson correlation of the pixels with its, [N]; NaN where one is constant",
-                "class_mean": "mean image of each class of the set compared with, [K, H, W, C]; NaN where it has none",
-                "mean_distance": "L2 distance to the mean image of the class, [N]",
-                "mean_correlation": "Pearson correlation of the pixels with those of the class' mean image, [N]",
+                "seed": Array("which of the class' images it is, from 0", axes=each),
+                "steps": Array("steps taken", axes=each),
+                "class_confidence_before": Array("probability of the class at the noise", axes=each),
+                "class_confidence": Array("probability of the class at the image made", axes=each),
+                "class_confidence_8bit": Array("the same, after rounding to 8 bits", axes=each),
+                "confidence_by_step": Array(
+                    "probability of the class at the start and after every step; NaN after the climb ended",
+                    axes=("N", "steps + 1"),
+                ),
+                "nearest": Array("index of the nearest image (least L2 distance) of the set compared with", axes=each),
+                "nearest_image": Array("that image", axes=images),
+                "nearest_distance": Array("L2 distance to it", axes=each),
+                "nearest_correlation": Array(
+                    "Pearson correlation of the pixels with its; NaN where one is constant", axes=each
+                ),
+                "class_mean": Array("mean image of each class of that set; NaN where it has none", axes=means),
+                "mean_distance": Array("L2 distance to the mean image of the class", axes=each),
+                "mean_correlation": Array("Pearson correlation of the pixels with its", axes=each),
             },
             metrics={
                 "images": "how many images were made",

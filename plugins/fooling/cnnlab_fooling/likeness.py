@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from cnnlab.analysis import Inputs
+from cnnlab.plugin import UNKNOWN, At, Context, Inputs, Picture, Tiles, correlation, distances
 
 BLOCK = 2048
 """Images of the set that are read at a time."""
@@ -15,109 +14,136 @@ BLOCK = 2048
 REAL = 100
 """Images of the set whose own likeness to the rest of it gives the scale."""
 
+MEASURES = ("nearest_distance", "nearest_correlation", "mean_distance", "mean_correlation")
 
-@dataclass(frozen=True)
-class Likeness:
-    """How much N images resemble those of a set.
 
-    Attributes:
-        nearest: int64 [N], index of the nearest image of the set; -1 where there is none.
-        nearest_image: float32 [N, H, W, C].
-        nearest_distance: float64 [N], L2.
-        nearest_correlation: float64 [N], Pearson's, over the pixels.
-        mean_distance: float64 [N], to the mean image of the class.
-        mean_correlation: float64 [N], with the mean image of the class.
+def resemblance(
+    images: np.ndarray, classes: np.ndarray, compared: Inputs, count: int, context: Context
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Compare images with a set and, for scale, a sample of the set with the rest of it.
+
+    Args:
+        images: [N, H, W, C].
+        classes: Their classes, int64 [N].
+        compared: The set, of one image at least.
+        count: How many classes there are.
+        context: Where progress is shown.
+
+    Returns:
+        The arrays of :func:`likeness`, and as metrics their means, those of the sample as ``real_...``.
     """
-
-    nearest: np.ndarray
-    nearest_image: np.ndarray
-    nearest_distance: np.ndarray
-    nearest_correlation: np.ndarray
-    mean_distance: np.ndarray
-    mean_correlation: np.ndarray
-
-
-def class_means(compared: Inputs, classes: int) -> np.ndarray:
-    """Return the mean image of each class, float64 [K, H, W, C]; NaN where the set holds none of it."""
-    sums: np.ndarray | None = None
-    counts = np.zeros(classes)
-    for images, labels in compared.batches(BLOCK):
-        if sums is None:
-            sums = np.zeros((classes, *images.shape[1:]))
-        known = labels >= 0
-        np.add.at(sums, labels[known], images[known])
-        np.add.at(counts, labels[known], 1)
-    assert sums is not None, "an empty set has no means"
-    with np.errstate(invalid="ignore"):
-        return np.asarray(sums / counts[:, None, None, None])
+    sample = spread(len(compared))
+    real = compared.select(sample)
+    both = np.concatenate([images, real.images]), np.concatenate([classes, real.labels])
+    own = np.concatenate([np.full(len(images), -1), sample])
+    with context.progress("comparisons", len(compared)) as advance:
+        found = likeness(*both, compared, count, own=own, advance=advance)
+    means = found.pop("class_mean").astype(np.float32)
+    made, scale = np.split(np.arange(len(own)), [len(images)])
+    metrics = {
+        f"{prefix}{name}": float(np.nanmean(found[name][part]))
+        for prefix, part in (("", made), ("real_", scale))
+        for name in MEASURES
+        if np.isfinite(found[name][part]).any()
+    }
+    return {name: values[made] for name, values in found.items()} | {"class_mean": means}, metrics
 
 
 def likeness(
     images: np.ndarray,
     classes: np.ndarray,
     compared: Inputs,
-    means: np.ndarray,
+    count: int,
     *,
     own: np.ndarray | None = None,
     advance: Callable[[int], None] = lambda count: None,
-) -> Likeness:
-    """Measure how much images [N, H, W, C] of classes [N] resemble those of a set.
+) -> dict[str, np.ndarray]:
+    """Measure how much images resemble those of a set, and those of their own class in it.
 
     Args:
-        images: What is measured.
-        classes: Their classes; -1 where unknown.
+        images: What is measured, [N, H, W, C].
+        classes: Their classes, [N]; -1 where unknown.
         compared: The set, read once and never as a whole.
-        means: Its :func:`class_means`.
-        own: [N], each image's own place in the set, which does not count; None where they are not of it.
+        count: How many classes there are.
+        own: [N], each image's own place in the set, which does not count; -1 or None where they are not of it.
         advance: Called with the number of images of the set just compared.
+
+    Returns:
+        ``nearest`` int64 [N], the index of the image at the least L2 distance, -1 where there is none;
+        ``nearest_image`` float32 [N, H, W, C]; ``class_mean`` float64 [K, H, W, C], NaN where the set holds none of a
+        class; and to these images ``nearest_distance`` and ``mean_distance`` (L2), ``nearest_correlation`` and
+        ``mean_correlation`` (Pearson's, of the pixels), float64 [N].
     """
     flat = images.reshape(len(images), -1).astype(np.float64)
     lengths = np.square(flat).sum(axis=1)
-    nearest = np.full(len(images), -1, np.int64)
+    own = np.full(len(images), -1) if own is None else own
+    nearest, least = np.full(len(images), -1, np.int64), np.full(len(images), np.inf)
     nearest_image = np.full(images.shape, np.nan, np.float32)
-    best = np.full(len(images), np.inf)
+    sums, members = np.zeros((count, flat.shape[1])), np.zeros((count, 1))
     first = 0
-    for block, _ in compared.batches(BLOCK):
+    for block, labels in compared.batches(BLOCK):
         others = block.reshape(len(block), -1).astype(np.float64)
+        of_class = (np.arange(count)[:, None] == labels).astype(np.float64)
+        sums += of_class @ others
+        members += of_class.sum(axis=1, keepdims=True)
         squared = lengths[:, None] - 2 * flat @ others.T + np.square(others).sum(axis=1)
-        if own is not None:
-            squared[own[:, None] == first + np.arange(len(block))] = np.inf
+        squared[own[:, None] == first + np.arange(len(block))] = np.inf
         here = squared.argmin(axis=1)
-        least = squared[np.arange(len(images)), here]
-        closer = least < best
-        best[closer], nearest[closer] = least[closer], first + here[closer]
+        found = squared[np.arange(len(images)), here]
+        closer = found < least
+        least[closer], nearest[closer] = found[closer], first + here[closer]
         nearest_image[closer] = block[here[closer]]
         first += len(block)
         advance(len(block))
+    with np.errstate(invalid="ignore"):
+        means = (sums / members).reshape(count, *images.shape[1:])
+    own_mean = np.where((classes != UNKNOWN)[:, None, None, None], means[classes], np.nan)
     # The expanded square loses digits where images are all but equal: measure the distance that is told anew.
-    mean = np.where((classes >= 0)[:, None, None, None], means[classes], np.nan)
-    return Likeness(
-        nearest,
-        nearest_image,
-        distance(images, nearest_image),
-        correlation(images, nearest_image),
-        distance(images, mean),
-        correlation(images, mean),
-    )
-
-
-def distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the L2 distance of each image [N, H, W, C] to its counterpart, float64 [N]."""
-    return np.asarray(np.sqrt(np.square(one.astype(np.float64) - other).sum(axis=(1, 2, 3))))
-
-
-def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return Pearson's correlation of the pixels of each image [N, H, W, C] with its counterpart's, float64 [N].
-
-    NaN where one of them is constant.
-    """
-    first, second = (images.reshape(len(images), -1).astype(np.float64) for images in (one, other))
-    first, second = (flat - flat.mean(axis=1, keepdims=True) for flat in (first, second))
-    lengths = np.sqrt(np.square(first).sum(axis=1) * np.square(second).sum(axis=1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(lengths > 0, (first * second).sum(axis=1) / lengths, np.nan))
+    return {
+        "nearest": nearest,
+        "nearest_image": nearest_image,
+        "nearest_distance": distances(nearest_image, images, "l2"),
+        "nearest_correlation": correlation(images, nearest_image),
+        "class_mean": means,
+        "mean_distance": distances(own_mean, images, "l2"),
+        "mean_correlation": correlation(images, own_mean),
+    }
 
 
 def spread(count: int, most: int = REAL) -> np.ndarray:
     """Return at most ``most`` indices spread evenly over ``count``, int64."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
+def beside(
+    made: Sequence[Picture], indices: Sequence[int], arrays: Mapping[str, np.ndarray], bounds: tuple[float, float]
+) -> Tiles:
+    """Lay images over the nearest image compared with, and over the mean image of their class.
+
+    Args:
+        made: The images.
+        indices: Which of the N they are.
+        arrays: What the analysis declares.
+        bounds: The model's value range.
+    """
+
+    def row(kind: str, shown: Sequence[At]) -> list[Picture]:
+        far, alike = arrays[f"{kind}_distance"], arrays[f"{kind}_correlation"]
+        titles = [
+            f"distance {far[index]:.1f}\ncorr. {alike[index]:z.2f}" if np.isfinite(far[index]) else "none in the set"
+            for index in indices
+        ]
+        return [
+            Picture.of_image(image, bounds, title, image=index)
+            for image, title, index in zip(shown, titles, indices, strict=True)
+        ]
+
+    nearest = row("nearest", [At("nearest_image", index) for index in indices])
+    means = row("mean", [At("class_mean", arrays["target"][index]) for index in indices])
+    return Tiles(
+        tiles=(*made, *nearest, *means),
+        columns=len(indices),
+        title="What they resemble: L2 distance and correlation of pixels",
+        rows=("made from noise", "nearest image", "mean of its class"),
+        size=1.35,
+    )

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 import cnnlab
-from cnnlab.analysis import Inputs
-from cnnlab.errors import UsageError
+from cnnlab.plugin import Context, Inputs, UsageError, correlation, distances
 from cnnlab.testing import AnalysisContract
-from cnnlab_fooling import likeness as module
-from cnnlab_fooling.likeness import class_means, correlation, distance, likeness, spread
+from cnnlab_fooling import likeness as module, run as making
+from cnnlab_fooling.likeness import likeness, resemblance, spread
 
 SHAPE = (8, 8, 1)
 
@@ -155,6 +154,36 @@ def test_a_class_that_is_none_is_refused(tiny_models):
         ask(tiny_models.linear(SHAPE), classes=(1, 4))
 
 
+def test_a_class_may_be_named(tiny_models):
+    layers = [keras.layers.Flatten(), keras.layers.Dense(3)]
+    classifier = cnnlab.load(keras.Sequential([keras.Input(SHAPE), *layers]), class_names=["cat", "dog", "cow"])
+    result = ask(classifier, classes=("cow", 0, "cat"), steps=2)
+    assert result.arrays["target"].tolist() == [2, 0]
+    assert [row["class"] for row in result.rows] == ["cow", "cat"]
+    assert result.record["params"]["classes"] == [2, 0, 0]
+
+
+def test_the_drawings_show_some_classes_and_seeds_and_say_of_how_many(tiny_models, monkeypatch):
+    monkeypatch.setattr(making, "MOST_SEEDS", 2)
+    monkeypatch.setattr(making, "MOST_CLASSES", 3)
+    images, labels = tiny_models.images(SHAPE, 5)
+    labels = np.where(labels == 1, 2, labels)
+    result = cnnlab.analyze("fooling", tiny_models.convolutional(SHAPE), images, labels, seeds=3, steps=5)
+    made, beside, climbs = (result.drawing(name) for name in ("", "likeness", "confidence"))
+    shown = [0, 1, 2, 4, 5, 6]
+    assert "the first 2 of 3 images of each class" in made.title
+    assert "the first 3 of 4 classes" in made.title
+    assert (made.columns, made.rows) == (3, ("noise 0", "noise 1"))
+    for index, tile in zip(shown, made.tiles, strict=True):
+        np.testing.assert_array_equal(tile.array, result.arrays["adversarial"][index])
+        assert tile.title.startswith(f"{result.arrays['target'][index]}: ")
+    for index, tile in enumerate(beside.tiles[3:6]):
+        np.testing.assert_array_equal(tile.array, result.arrays["nearest_image"][index])
+    assert [tile.image for tile in beside.tiles] == [0, 1, 2] * 3, "one image under another share a pointer"
+    assert beside.tiles[7].title == "none in the set"
+    assert [len(line.y) for line in climbs.lines] == [steps + 1 for steps in result.arrays["steps"][:3]]
+
+
 def test_a_model_of_any_size_needs_images_that_say_how_large(tiny_models):
     layers = [keras.layers.Conv2D(3, 3, padding="same"), keras.layers.GlobalAveragePooling2D()]
     classifier = cnnlab.load(keras.Sequential([keras.Input((None, None, 1)), *layers]))
@@ -188,38 +217,61 @@ def test_likeness_equals_a_plain_loop(monkeypatch, block):
     others, labels = some(23, 1)
     others[7] = images[3]
     compared = as_inputs(others, labels)
-    means = class_means(compared, 3)
-    found = likeness(images, classes, compared, means)
+    found = likeness(images, classes, compared, 3)
     for index, (image, target) in enumerate(zip(images.astype(np.float64), classes, strict=True)):
-        distances = [np.linalg.norm(image - other) for other in others.astype(np.float64)]
-        nearest = int(np.argmin(distances))
+        far = [np.linalg.norm(image - other) for other in others.astype(np.float64)]
+        nearest = int(np.argmin(far))
         mean = np.mean([o.astype(np.float64) for o, label in zip(others, labels, strict=True) if label == target], 0)
-        assert found.nearest[index] == nearest
-        np.testing.assert_array_equal(found.nearest_image[index], others[nearest])
-        assert found.nearest_distance[index] == pytest.approx(min(distances))
-        assert found.mean_distance[index] == pytest.approx(np.linalg.norm(image - mean))
+        assert found["nearest"][index] == nearest
+        np.testing.assert_array_equal(found["nearest_image"][index], others[nearest])
+        assert found["nearest_distance"][index] == pytest.approx(min(far))
+        assert found["mean_distance"][index] == pytest.approx(np.linalg.norm(image - mean))
         for name, other in (("nearest", others[nearest]), ("mean", mean)):
             expected = np.corrcoef(image.ravel(), other.ravel())[0, 1]
-            assert getattr(found, f"{name}_correlation")[index] == pytest.approx(expected)
-    assert found.nearest_distance[3] == 0
+            assert found[f"{name}_correlation"][index] == pytest.approx(expected)
+    assert found["nearest_distance"][3] == 0
 
 
 def test_an_image_of_the_set_is_not_compared_with_itself():
     images, labels = some(12, 2)
     compared = as_inputs(images, labels)
     own = np.array([0, 5, 11])
-    found = likeness(images[own], labels[own], compared, class_means(compared, 3), own=own)
+    found = likeness(images[own], labels[own], compared, 3, own=own)
     for index, place in enumerate(own):
-        distances = np.linalg.norm((images - images[place]).reshape(12, -1), axis=1)
-        assert found.nearest[index] == np.argsort(distances)[1]
+        far = np.linalg.norm((images - images[place]).reshape(12, -1), axis=1)
+        assert found["nearest"][index] == np.argsort(far)[1]
 
 
 def test_unknown_labels_and_missing_classes_give_no_mean():
     images, _ = some(4, 3)
-    means = class_means(as_inputs(images, np.array([-1, 0, 0, 2])), 3)
+    labels = np.array([-1, 0, 0, 2])
+    found = likeness(images, np.array([-1, 0, 1, 2]), as_inputs(images, labels), 3)
+    means = found["class_mean"]
     np.testing.assert_allclose(means[0], images[1:3].mean(axis=0), rtol=1e-6)
     assert np.isnan(means[1]).all()
     np.testing.assert_allclose(means[2], images[3], rtol=1e-6)
+    for name in ("mean_distance", "mean_correlation"):
+        np.testing.assert_array_equal(np.isnan(found[name]), [True, False, True, False])
+
+
+def test_the_set_is_read_once_and_gives_the_scale():
+    """One pass for the images made, for the sample of the set, and for the means of the classes."""
+    images, classes = some(3, 5)
+    others, labels = some(20, 6)
+    asked = []
+
+    def read(indices):
+        asked.extend(indices)
+        return others[indices]
+
+    compared = Inputs(read, labels, [str(index) for index in range(20)])
+    arrays, metrics = resemblance(images, classes, compared, 3, Context())
+    assert sorted(asked) == sorted([*range(20), *spread(20)])
+    alone, rest = likeness(images, classes, compared, 3), likeness(others, labels, compared, 3, own=np.arange(20))
+    for name in module.MEASURES:
+        np.testing.assert_allclose(arrays[name], alone[name])
+        assert metrics[name] == pytest.approx(alone[name].mean())
+        assert metrics[f"real_{name}"] == pytest.approx(rest[name].mean())
 
 
 def test_a_constant_image_correlates_with_nothing():
@@ -227,7 +279,7 @@ def test_a_constant_image_correlates_with_nothing():
     assert np.isnan(correlation(np.zeros_like(images), images)).all()
     assert correlation(images, images) == pytest.approx(1)
     assert correlation(images, 1 - images) == pytest.approx(-1)
-    assert distance(images, images) == 0
+    assert distances(images, images, "l2") == 0
 
 
 def test_the_sample_is_spread_over_the_whole_set():

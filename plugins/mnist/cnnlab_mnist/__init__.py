@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable
 
-from cnnlab.analysis import hookimpl
-from cnnlab.datasets import DatasetSource
-from cnnlab.training import Architecture
+from cnnlab.plugin import Architecture, DatasetSource, hookimpl
 
 
 @hookimpl

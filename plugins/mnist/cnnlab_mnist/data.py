@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnlab.datasets import Dataset, Split, idx
-from cnnlab.errors import CnnlabError
+from cnnlab.plugin import CnnlabError, Dataset, Split, parse_idx
 
 FOLDER = Path(__file__).parent
 
@@ -56,7 +55,7 @@ def read(name: str) -> np.ndarray:
     digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if digest != MD5[name]:
         raise CnnlabError(f"{path} is damaged: MD5 {digest}, expected {MD5[name]}. Install cnnlab again.")
-    return idx.parse(content, path)
+    return parse_idx(content, path)
 
 
 class _Images:

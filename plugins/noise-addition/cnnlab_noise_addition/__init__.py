@@ -7,20 +7,16 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from cnnlab.analysis import Analysis, Doc, Params, hookimpl
-from cnnlab.analysis.adversarial_names import ADVERSARIAL_ARRAYS, ADVERSARIAL_METRICS
-from cnnlab.errors import UsageError
-
-OF_TARGETS = tuple(
-    f"{name}@<target>"
-    for name in (
-        "success_learning",
-        "success_shuffled",
-        "target_confidence",
-        "correlation",
-        "correlation_rank",
-        "noise_alone",
-    )
+from cnnlab.plugin import (
+    ADVERSARIAL_ARRAYS,
+    ADVERSARIAL_METRICS,
+    AClass,
+    Analysis,
+    Array,
+    Doc,
+    Params,
+    UsageError,
+    hookimpl,
 )
 
 
@@ -29,7 +25,7 @@ class NoiseAdditionParams(Params):
     """Which class the noise leads to, how large it may be, and what it is learned on."""
 
     target: Annotated[
-        Literal["all"] | Annotated[int, Ge(0)] | None,
+        Literal["all"] | Annotated[int, AClass()] | None,
         Doc(
             "The class that noisy images are to be read as, or all: a noise for each class. By default 6 (the last "
             "class of a model that has fewer), or with --apply the class that the saved noise was learned for."
@@ -73,9 +69,31 @@ class NoiseAdditionParams(Params):
             raise UsageError("per-image learns noises and apply adds a saved one; give one of them.")
 
 
+OF_TARGET = {
+    "success_learning": "share of the counted images that the noise was learned on that are read as the target",
+    "success_shuffled": "success of the same noise with its pixels in a random order: what its size alone does",
+    "target_confidence": "softmax probability of the target, mean over the counted noisy images",
+    "correlation": "Pearson correlation of the noise with the target's mean training image",
+    "correlation_rank": "which place that has among the correlations with every class, 1 for the highest",
+    "noise_alone": "softmax probability of the target for the noise alone, on a flat grey from the middle of the "
+    "value range",
+}
+METRICS = {
+    **ADVERSARIAL_METRICS,
+    "left_out": "how many images are in no success rate, being labelled or read as the target without noise; with "
+    "several targets, how many pairs of image and target",
+    **OF_TARGET,
+    "learned_on": "how many images the noise was learned on",
+    "success/<class>": "success on the images of one source class",
+    **{f"{name}@<target>": f"{name} for one of several targets" for name in OF_TARGET},
+}
+
+
 @hookimpl
 def cnnlab_analyses() -> Iterable[Analysis]:
-    """Tell cnnlab what this package provides."""
+    """Tell cnnlab what this package provides: with several targets, these are the strengths of the axis E."""
+    image, by_class, by_step = ("E?", "H", "W", "C"), ("E?", "K"), ("E?", "steps")
+    targeted = {name: Array(ADVERSARIAL_ARRAYS[name].meaning, axes=("E?", "N")) for name in ("target", "counted")}
     return [
         Analysis(
             name="noise-addition",
@@ -86,40 +104,37 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             requires=("gradients",),
             arrays={
                 **ADVERSARIAL_ARRAYS,
-                "noise": "the noise that is added to every image, in the units of the model's value range, [H, W, C], "
-                "or [T, H, W, C] for T targets",
-                "noise_target": "the class that the noise leads to, [], or [T]",
-                "noise_bounds": "the model's value range, in whose units the noise is: lowest and highest value, [2]",
-                "image_noise": "with --per-image, the noise of each image, [N, H, W, C] or [T, N, H, W, C]",
-                "target_mean": "mean training image of the target class, [H, W, C] or [T, H, W, C]; NaN where none is "
-                "known",
-                "correlation": "Pearson correlation of the noise with the mean training image of each of the K "
-                "classes, [K] or [T, K]; with --per-image, its mean over the counted images; NaN where one is flat",
-                "success_by_class": "share of the counted images of each source class that are read as the target, "
-                "[K] or [T, K]; NaN where there is none",
-                "success_learning_by_class": "the same on the images that the noise was learned on, [K] or [T, K]",
-                "trace_confidence": "softmax probability of the target, mean over the noisy images of each step, "
-                "[steps] or [T, steps]",
-                "trace_reached": "share of the noisy images of each step that are read as the target, [steps] or "
-                "[T, steps]",
+                **targeted,
+                "noise": Array(
+                    "the noise that is added to every image, in the units of the model's value range", axes=image
+                ),
+                "noise_target": Array("the class that the noise leads to", axes=("E?",)),
+                "noise_bounds": Array(
+                    "the model's value range, in whose units the noise is: lowest and highest value", axes=("ends",)
+                ),
+                "image_noise": Array("with --per-image, the noise of each image", axes=("E?", "N", "H", "W", "C")),
+                "target_mean": Array("mean training image of the target class; NaN where none is known", axes=image),
+                "correlation": Array(
+                    "Pearson correlation of the noise with the mean training image of each class; with --per-image, "
+                    "its mean over the counted images; NaN where one is flat",
+                    axes=by_class,
+                ),
+                "success_by_class": Array(
+                    "share of the counted images of each source class that are read as the target; NaN where there is "
+                    "none",
+                    axes=by_class,
+                ),
+                "success_learning_by_class": Array(
+                    "the same on the images that the noise was learned on", axes=by_class
+                ),
+                "trace_confidence": Array(
+                    "softmax probability of the target, mean over the noisy images of each step", axes=by_step
+                ),
+                "trace_reached": Array(
+                    "share of the noisy images of each step that are read as the target", axes=by_step
+                ),
             },
-            metrics={
-                **ADVERSARIAL_METRICS,
-                "left_out": "how many images are in no success rate, being labelled or read as the target without "
-                "noise; with several targets, how many pairs of image and target",
-                "success_learning": "share of the counted images that the noise was learned on that are read as the "
-                "target",
-                "success_shuffled": "success of the same noise with its pixels in a random order: what its size alone "
-                "does",
-                "target_confidence": "softmax probability of the target, mean over the counted noisy images",
-                "correlation": "Pearson correlation of the noise with the target's mean training image",
-                "correlation_rank": "which place that has among the correlations with every class, 1 for the highest",
-                "noise_alone": "softmax probability of the target for the noise alone, on a flat grey from the middle "
-                "of the value range",
-                "learned_on": "how many images the noise was learned on",
-                "success/<class>": "success on the images of one source class",
-                **{name: f"{name.partition('@')[0]} for one of several targets" for name in OF_TARGETS},
-            },
-            sometimes=("image_noise", *(name for name in ADVERSARIAL_METRICS if "@" in name), *OF_TARGETS),
+            metrics=METRICS,
+            sometimes=("image_noise", *(name for name in METRICS if "@" in name)),
         )
     ]

@@ -1,183 +1,133 @@
-"""The figures: noises, the images that they make, and which class is fooled into which."""
+"""What is drawn: images without and with their noise, the noises, how they were learned, and who is read as whom."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from cnnlab.classifier import Classifier
-from cnnlab.figures import Picture, curves, matrix, tiles
-from cnnlab_noise_addition.parts import Found, spectrum
+from cnnlab.plugin import At, Classifier, Curves, Line, Matrix, Picture, Scrub, Tiles, percent
+from cnnlab_noise_addition.learn import Noises
 
-MOST_DRAWN = 9
-"""Images in the figure; arrays.npz holds all."""
+MOST_TARGETS = 20
+"""Targets that are drawn; arrays.npz holds all."""
 
-Arrays = Mapping[str, np.ndarray]
-Figures = dict[str, Callable[[], Any]]
+Arrays = dict[str, np.ndarray]
 
 
-def figures(classifier: Classifier, found: Found, arrays: Arrays, metrics: Mapping[str, float]) -> Figures:
-    """Return the figures to be drawn, by name."""
-    if found.targets.ndim:
-        drawn: Figures = {"": lambda: _matrix(classifier, found, arrays)}
-        if found.noise is not None:
-            drawn["noises"] = lambda: _noises(classifier, found, arrays)
-        return drawn
-    if found.noise is None:
-        return {"": lambda: _each(classifier, found, arrays, metrics)}
-    drawn = {
-        "": lambda: _examples(classifier, found, arrays, metrics),
-        "noise": lambda: _noise(classifier, found, arrays),
-    }
+def headline(classifier: Classifier, found: Noises, success: float) -> str:
+    """Say what was added to the images, and what came of it."""
+    shared, several = found.noise is not None, len(found.targets) > 1
+    what = "A noise for each target" if several else "One noise" if shared else "A noise for each image"
+    name = "the target" if several else classifier.class_names[found.targets[0]]
+    return f"{what} of at most {found.epsilon:.3g} makes {percent(success)} of the images read as {name}"
+
+
+def show(classifier: Classifier, found: Noises, arrays: Arrays, index: int) -> list[Picture | Scrub]:
+    """The image without and with the noise, and that if it is the image's own; of several targets, with each noise."""
+    names = classifier.class_names
+
+    def read(name: str, when: str, *places: int) -> Picture:
+        label, sure = arrays[f"label_{when}"][places], arrays[f"confidence_{when}"][places]
+        mark = when == "after" and bool(arrays["success"][places])
+        return Picture.of_image(
+            At(name, places), classifier.bounds, f"read as {names[label]} ({percent(sure)})", mark=mark
+        )
+
+    before = read("original", "before", index)
+    shown = range(min(len(found.targets), MOST_TARGETS))
+    after = [read("adversarial", "after", number, index) for number in shown]
+    if len(after) > 1:
+        stops = tuple(names[target] for target in found.targets[:MOST_TARGETS])
+        return [before, Scrub(axis="target", stops=stops, frames=tuple((picture,) for picture in after))]
+    return [before, *after, *([] if found.noise is not None else [_noise(arrays, At("image_noise", (0, index)))])]
+
+
+def drawings(classifier: Classifier, found: Noises, arrays: Arrays) -> dict[str, Any]:
+    """Return what there is to see beside :func:`show`, by name."""
+    drawn: dict[str, Any] = {}
+    if len(found.targets) > 1:
+        drawn["matrix"] = matrix(classifier, found, arrays)
+    if found.noise is not None:
+        drawn["noise"] = noises(classifier, found, arrays)
     if found.trace:
-        drawn["learning"] = lambda: _learning(classifier, found)
+        drawn["learning"] = learning(classifier, found)
     return drawn
 
 
-def pictures(classifier: Classifier, found: Found, arrays: Arrays) -> list[Picture]:
-    """Return the noise and one image with it."""
-    if found.targets.ndim:
-        rates = Picture(arrays["success_by_class"].T, title="success: source by target", scale="sequential")
-        return [rates]
-    index = int(examples(arrays, 1)[0])
-    own = arrays["image_noise"][index] if found.noise is None else found.noise
-    return [_of_noise(own), _after(classifier, arrays, index)]
-
-
-def examples(arrays: Arrays, most: int) -> np.ndarray:
-    """Choose images to draw, by class: the first of each, then others; those that count, and are read right, first."""
-    counted = arrays["counted"]
-    source = np.where(arrays["label"] >= 0, arrays["label"], arrays["label_before"])
-    order = np.lexsort((source != arrays["label_before"], ~counted))
-    # np.unique tells where each class comes first in that order.
-    first = np.sort(np.unique(source[order], return_index=True)[1])
-    order = np.concatenate([order[first], np.delete(order, first)])
-    order = order[np.argsort(~counted[order], kind="stable")][:most]
-    return order[np.argsort(source[order], kind="stable")]
-
-
-def _of_noise(noise: np.ndarray, title: str | None = None, largest: float | None = None) -> Picture:
-    largest = float(np.abs(noise).max()) if largest is None else largest
-    title = f"noise, −{largest:.3g} to {largest:.3g}" if title is None else title
-    return Picture(noise, title=title, scale="diverging", limits=(-largest, largest))
-
-
-def _before(classifier: Classifier, arrays: Arrays, index: int) -> Picture:
-    return _read(
-        classifier, arrays["original"][index], arrays["label_before"][index], arrays["confidence_before"][index]
-    )
-
-
-def _after(classifier: Classifier, arrays: Arrays, index: int) -> Picture:
-    image = arrays["adversarial"][index]
-    return _read(classifier, image, arrays["label_after"][index], arrays["confidence_after"][index])
-
-
-def _read(classifier: Classifier, image: np.ndarray, label: np.ndarray, confidence: np.ndarray) -> Picture:
-    return Picture.of_image(image, classifier.bounds, f"{classifier.class_names[label]}: {_percent(confidence)}")
-
-
-def _percent(confidence: float | np.ndarray) -> str:
-    """In percent, rounded down: what is not certain is not called 100%."""
-    return f"{np.floor(1000 * float(confidence)) / 10:.1f}%"
-
-
-def _mean_picture(classifier: Classifier, arrays: Arrays, index: Any, title: str) -> Picture:
-    return Picture.of_image(np.nan_to_num(arrays["target_mean"][index]), classifier.bounds, title)
-
-
-def _headline(classifier: Classifier, found: Found, arrays: Arrays, metrics: Mapping[str, float], what: str) -> str:
-    name = classifier.class_names[found.targets]
-    counted = int(arrays["counted"].sum())
-    return f"{what} of at most {found.epsilon:.3g}: {metrics['success']:.1%} of {counted:,} images are read as {name}"
-
-
-def _examples(classifier: Classifier, found: Found, arrays: Arrays, metrics: Mapping[str, float]) -> Any:
-    chosen = examples(arrays, MOST_DRAWN)
-    name = classifier.class_names[found.targets]
+def noises(classifier: Classifier, found: Noises, arrays: Arrays) -> Tiles:
+    """The noise, its target's mean image and its spectrum in a row; of several noises a row of each."""
     assert found.noise is not None
-    top = [_of_noise(found.noise), *(_before(classifier, arrays, index) for index in chosen)]
-    mean = _mean_picture(classifier, arrays, ..., f"mean {name}")
-    low = [mean, *(_after(classifier, arrays, index) for index in chosen)]
-    title = _headline(classifier, found, arrays, metrics, "One noise")
-    return tiles(top + low, title=title, columns=len(top), bars="none", row_titles=("original", "with the noise"))
-
-
-def _each(classifier: Classifier, found: Found, arrays: Arrays, metrics: Mapping[str, float]) -> Any:
-    chosen = examples(arrays, MOST_DRAWN)
-    largest = float(np.abs(arrays["image_noise"]).max())
-    rows = (
-        [_before(classifier, arrays, index) for index in chosen]
-        + [_of_noise(arrays["image_noise"][index], "", largest) for index in chosen]
-        + [_after(classifier, arrays, index) for index in chosen]
-    )
-    title = _headline(classifier, found, arrays, metrics, "A noise for each image")
-    words = ("original", f"noise, ±{largest:.2g}", "noisy")
-    return tiles(rows, title=title, columns=len(chosen), bars="none", row_titles=words)
-
-
-def _noise(classifier: Classifier, found: Found, arrays: Arrays) -> Any:
-    assert found.noise is not None
-    name = classifier.class_names[found.targets]
-    correlation = arrays["correlation"][found.targets]
-    return tiles(
-        [
-            _of_noise(found.noise),
-            _mean_picture(classifier, arrays, ..., f"mean {name} (correlation {correlation:.2f})"),
+    shown, several = found.targets[:MOST_TARGETS], len(found.targets) > 1
+    powers = np.stack([np.log10(spectrum(noise) + 1e-6) for noise in found.noise[: len(shown)]])
+    own, means, spectra = [], [], []
+    for number, target in enumerate(shown):
+        name, alike = classifier.class_names[target], f"{arrays['correlation'][number, target]:.2f}"
+        own.append(_noise(arrays, At("noise", number), f"{name}: {alike}" if several else "noise"))
+        words = "" if several else f"mean {name} (correlation {alike})"
+        means.append(Picture.of_image(At("target_mean", number), classifier.bounds, words))
+        spectra.append(
             Picture(
-                np.log10(spectrum(found.noise) + 1e-6),
-                title="its spectrum, 0 in the middle",
+                values=powers[number],
+                title="" if several else "spectrum, 0 in the middle",
                 scale="sequential",
+                limits=(powers.min(), powers.max()),
                 unit="log10 of power",
-            ),
-        ],
-        columns=3,
+            )
+        )
+    return Tiles(
+        tiles=(*own, *means, *spectra),
+        columns=len(shown) if several else 3,
+        title="The noise for each target, and its correlation with the target's mean image" if several else "",
+        rows=("noise", "mean image", "spectrum") if several else (),
+        bars="none" if several else "each",
     )
 
 
-def _learning(classifier: Classifier, found: Found) -> Any:
-    steps = np.arange(1, len(found.trace["trace_reached"]) + 1)
-    name = classifier.class_names[found.targets]
-    return curves(
-        {
-            f"read as {name}": (steps, found.trace["trace_reached"]),
-            f"probability of {name}": (steps, found.trace["trace_confidence"]),
-        },
-        xlabel="step",
-        ylabel="mean over the images of the step",
-        title="Learning the noise",
-        percent=True,
-        marks=False,
-        ylim=(0, 1),
-    )
-
-
-def _matrix(classifier: Classifier, found: Found, arrays: Arrays) -> Any:
+def matrix(classifier: Classifier, found: Noises, arrays: Arrays) -> Matrix:
+    """Which share of each source class is read as each target."""
     names = classifier.class_names
-    which = "One noise" if found.noise is not None else "A noise for each image"
-    return matrix(
-        100 * arrays["success_by_class"].T,
+    return Matrix(
+        values=100 * arrays["success_by_class"].T,
         rows=names,
-        columns=[names[target] for target in found.targets],
+        columns=tuple(names[target] for target in found.targets),
         row_label="source class",
         column_label="target",
-        title=f"{which} of at most {found.epsilon:.3g}: images read as the target",
+        title=f"Images read as the target, with noise of at most {found.epsilon:.3g}",
         unit="% of the images",
         limits=(0, 100),
-        show="{:.0f}".format,
+        number=".0f",
     )
 
 
-def _noises(classifier: Classifier, found: Found, arrays: Arrays) -> Any:
-    assert found.noise is not None
-    names = [classifier.class_names[target] for target in found.targets]
-    largest = float(np.abs(found.noise).max())
-    top = [
-        _of_noise(noise, f"{name}: {row[target]:.2f}", largest)
-        for noise, name, row, target in zip(found.noise, names, arrays["correlation"], found.targets, strict=True)
-    ]
-    low = [_mean_picture(classifier, arrays, index, "") for index in range(len(names))]
-    title = f"The noise for each target (±{largest:.3g}), and its correlation with the target's mean"
-    return tiles(top + low, title=title, columns=len(top), bars="none", row_titles=("noise", "mean image"))
+def learning(classifier: Classifier, found: Noises) -> Curves:
+    """How learning went, step by step; of several targets the mean."""
+    several = len(found.targets) > 1
+    of = "the target" if several else classifier.class_names[found.targets[0]]
+    lines = {"trace_reached": f"read as {of}", "trace_confidence": f"probability of {of}"}
+    steps = np.arange(1, found.trace["trace_reached"].shape[1] + 1)
+    return Curves(
+        lines=tuple(Line(name=words, x=steps, y=found.trace[name].mean(axis=0)) for name, words in lines.items()),
+        x_label="step",
+        y_label="mean over the images of the step",
+        title="Learning the noises: mean over the targets" if several else "Learning the noise",
+        percent=True,
+        marks=False,
+        y_limits=(0, 1),
+        whole=True,
+    )
+
+
+def _noise(arrays: Arrays, noise: At, title: str = "noise") -> Picture:
+    """A noise, on the scale of all noises of the result."""
+    largest = float(np.abs(arrays[noise.array]).max())
+    return Picture(values=noise, title=title, scale="diverging", limits=(-largest, largest))
+
+
+def spectrum(noise: np.ndarray) -> np.ndarray:
+    """Return the power of a noise [H, W, C] at each spatial frequency, mean over the channels, zero in the middle.
+
+    Float64 [H, W]; the sum is H W times the mean over channels of the sum of squares (Parseval).
+    """
+    power = np.abs(np.fft.fft2(noise.astype(np.float64), axes=(0, 1))) ** 2
+    return np.fft.fftshift(power.mean(axis=-1))

@@ -7,15 +7,17 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import cnnlab
 from cnnlab.datasets import Dataset, Split
+from cnnlab.drawings import Matrix, Scrub, Tiles
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.numerics import known_label
 from cnnlab.testing import AnalysisContract
-from cnnlab_noise_addition import NoiseAdditionParams, run
-from cnnlab_noise_addition.parts import by_class, correlations, rank_of_target, share, spectrum
+from cnnlab_noise_addition import NoiseAdditionParams, learn
+from cnnlab_noise_addition.drawing import spectrum
+from cnnlab_noise_addition.run import by_class, correlations, rank_of_target, share
 
 SHAPE = (8, 8, 1)
 OF_SEVERAL = (
@@ -198,8 +200,13 @@ def test_all_targets_are_as_many_noises(tiny_models):
 
 def watch_learning(monkeypatch):
     seen = []
-    learn = run.learn_noise
-    monkeypatch.setattr(run, "learn_noise", lambda c, images, *a, **k: seen.append(images) or learn(c, images, *a, **k))
+    whole = learn.learn_noise
+
+    def watched(classifier, images, *rest, **options):
+        seen.append(images)
+        return whole(classifier, images, *rest, **options)
+
+    monkeypatch.setattr(learn, "learn_noise", watched)
     return seen
 
 
@@ -320,11 +327,15 @@ class Trap:
         ({"noise": np.zeros((2, 8, 8, 1))}, "not the classes that they lead to"),
         ({"noise": np.zeros((2, 8, 8, 1)), "noise_target": [2, 3]}, "for the classes 2, 3 and none for 1"),
         ({"noise": np.zeros((2, 8, 8, 1)), "noise_target": [2]}, "noise_target"),
+        ({"noise": np.zeros((8, 8)), "noise_target": -1}, "noise_target"),
         ({"noise": np.full((8, 8), np.nan)}, "finite"),
         ({"noise": np.full((8, 8), "x")}, "numbers"),
         ({"noise": np.zeros((8, 8)), "noise_bounds": [1.0, 0.0]}, "rising"),
-        ({"image_noise": np.zeros((8, 8))}, "no array called noise; it has image_noise"),
-        ({"noise": np.array([Trap()], object)}, "Python objects, which are never loaded"),
+        (
+            {"image_noise": np.zeros((8, 8))},
+            r"has no noise: expected the arrays\.npz of a result .*, found image_noise",
+        ),
+        ({"noise": np.array([Trap()], object)}, "pickled Python objects, which can run code"),
     ],
 )
 def test_a_saved_noise_that_does_not_fit_is_refused(tiny_models, tmp_path, arrays, said):
@@ -335,7 +346,7 @@ def test_a_saved_noise_that_does_not_fit_is_refused(tiny_models, tmp_path, array
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"no archive", pickle.dumps(Trap())])
 def test_a_file_that_is_no_archive_is_refused(tiny_models, tmp_path, content):
     (tmp_path / "noise.npz").write_bytes(content)
-    with pytest.raises(CnnlabError, match="cannot be read as a saved noise"):
+    with pytest.raises(CnnlabError, match=r"cannot be read as an \.npz file"):
         ask(tiny_models, *drawn(tiny_models, 2), apply=tmp_path / "noise.npz")
 
 
@@ -344,7 +355,7 @@ def test_a_missing_file_and_a_single_array_are_refused(tiny_models, tmp_path):
     with pytest.raises(CnnlabError, match="there is no file"):
         ask(tiny_models, *images, apply=tmp_path / "none.npz")
     np.save(tmp_path / "noise.npy", np.zeros(SHAPE))
-    with pytest.raises(CnnlabError, match="single array"):
+    with pytest.raises(CnnlabError, match=r"cannot be read as an \.npz file"):
         ask(tiny_models, *images, apply=tmp_path / "noise.npy")
 
 
@@ -429,9 +440,59 @@ def test_the_spectrum_keeps_the_energy_and_finds_a_wave():
 def test_shares_are_of_the_counted_ones():
     values, counted = np.array([[1, 0, 1], [1, 1, 1]]), np.array([[True, True, False], [False] * 3])
     np.testing.assert_array_equal(share(values, counted, axis=-1), [0.5, np.nan])
-    arrays = {"label": np.array([0, -1, 1]), "label_before": np.array([2, 1, 1])}
-    rates = by_class(arrays | {"counted": np.array([True, True, True]), "success": np.array([True, False, True])}, 3)
+    source = known_label(np.array([0, -1, 1]), np.array([2, 1, 1]))
+    rates = by_class(np.array([True, False, True]), np.array([True, True, True]), source, 3)
     np.testing.assert_array_equal(rates, [1, 0.5, np.nan])
+
+
+# --- what is drawn
+
+
+def test_what_is_drawn_is_what_was_found(tiny_models):
+    images, labels = drawn(tiny_models, 3)
+    one = ask(tiny_models, images, labels)
+    assert list(one.drawings) == ["", "noise", "learning"]
+    before, after = one.drawing("").tiles[:2]
+    np.testing.assert_array_equal(before.values, images[0])
+    np.testing.assert_array_equal(after.values, one.arrays["adversarial"][0])
+    assert after.mark == one.arrays["success"][0]
+    noise, mean, power = one.drawing("noise").tiles
+    np.testing.assert_array_equal(noise.values, one.arrays["noise"])
+    np.testing.assert_array_equal(mean.values, one.arrays["target_mean"])
+    assert 10 ** power.values.max() == pytest.approx(spectrum(one.arrays["noise"]).max(), abs=2e-6)
+    reached, sure = one.drawing("learning").lines
+    np.testing.assert_array_equal(reached.y, one.arrays["trace_reached"])
+    np.testing.assert_array_equal(sure.y, one.arrays["trace_confidence"])
+
+    each = ask(tiny_models, images, labels, per_image=True)
+    assert list(each.drawings) == [""]
+    np.testing.assert_array_equal(each.drawing("").tiles[2].values, each.arrays["image_noise"][0])
+
+    several = ask(tiny_models, images, labels, target="all")
+    assert list(several.drawings) == ["", "matrix", "noise", "learning"]
+    scrub, matrix, noises = several.drawing("").tiles[1], several.drawing("matrix"), several.drawing("noise")
+    assert isinstance(scrub, Scrub)
+    assert (scrub.axis, scrub.stops) == ("target", ("0", "1", "2", "3"))
+    np.testing.assert_array_equal(scrub.frames[3][0].values, several.arrays["adversarial"][3, 0])
+    assert isinstance(matrix, Matrix)
+    np.testing.assert_array_equal(matrix.values, 100 * several.arrays["success_by_class"].T)
+    assert isinstance(noises, Tiles)
+    assert len(noises.tiles) == 3 * 4
+    np.testing.assert_array_equal(noises.tiles[2].values, several.arrays["noise"][2])
+    for result in (one, each, several):
+        for name in result.drawings:
+            assert result.figure(name).axes
+
+
+def test_the_target_may_be_named(tiny_models):
+    import keras
+
+    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(4)])
+    classifier = cnnlab.load(model, class_names=["cat", "dog", "cow", "hen"])
+    images = drawn(tiny_models, 3)
+    named, numbered = (ask(tiny_models, *images, model=classifier, target=target) for target in ("hen", 3))
+    np.testing.assert_array_equal(named.arrays["noise"], numbered.arrays["noise"])
+    assert named.metrics == numbered.metrics
 
 
 # --- the report's finding

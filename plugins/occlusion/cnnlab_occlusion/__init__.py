@@ -2,53 +2,54 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_types import Ge
 
-from cnnlab.analysis import Analysis, Doc, Params, hookimpl
-from cnnlab.errors import UsageError
-
-FILLS = ("min", "mean", "max")
+from cnnlab.plugin import (
+    MAP_TEST_ARRAYS,
+    MAP_TEST_METRICS,
+    AClass,
+    Analysis,
+    Array,
+    Doc,
+    MapTestParams,
+    Params,
+    UsageError,
+    hookimpl,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class OcclusionParams(Params):
-    """How the patch looks and moves, and which score is watched."""
+class PatchParams(Params):
+    """How the patch moves, and which class is watched."""
 
     patch: Annotated[int, Ge(1), Doc("Side of the square patch, in pixels.")] = 4
     stride: Annotated[int, Ge(1), Doc("Step between patch positions, in pixels; at most the patch's side.")] = 1
-    fill: Annotated[
-        str,
-        Doc(
-            "What the patch is painted with: min or max of the model's value range, mean (of each channel of the "
-            "image), or a value in the range."
-        ),
-    ] = "min"
     class_: Annotated[
         int | None,
-        Ge(0),
+        AClass(),
         Doc("The class whose score is watched; by default the label where it is known, else the predicted class."),
     ] = None
-    score: Annotated[Literal["probability", "logit"], Doc("Which score of that class.")] = "probability"
 
     def check(self) -> None:
-        """Refuse a stride that would leave pixels between the patches, and a fill that is no word and no number."""
+        """Refuse a stride that would leave pixels between the patches."""
         if self.stride > self.patch:
             raise UsageError(
                 f"stride must be at most the patch's side, so that every pixel is covered; received stride "
                 f"{self.stride} with patch {self.patch}."
             )
-        if self.fill not in FILLS:
-            try:
-                float(self.fill)
-            except ValueError:
-                raise UsageError(f"fill must be min, mean, max or a number; received {self.fill}.") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OcclusionParams(MapTestParams, PatchParams):  # a dataclass lists the fields of its last base first
+    """How the patch moves and what it is painted with, which score is watched, and how the map is put to the test."""
 
 
 @hookimpl
 def cnnlab_analyses() -> Iterable[Analysis]:
     """Tell cnnlab what this package provides."""
+    at_positions = ("N", "rows", "cols")
     return [
         Analysis(
             name="occlusion",
@@ -56,19 +57,25 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             params=OcclusionParams,
             run="cnnlab_occlusion.run:run",
             arrays={
-                "score": "score of the target class with the patch at each position, [N, rows, cols]",
-                "predicted": "predicted class with the patch at each position, [N, rows, cols]",
-                "baseline": "score of the target class without a patch, [N]",
-                "target": "the class whose score is watched, [N]",
-                "rows": "upper edge of the patch at each row of positions, in pixels, [rows]",
-                "cols": "left edge of the patch at each column of positions, in pixels, [cols]",
-                "heatmap": "at each pixel, the mean over the patches that cover it of baseline minus score, [N, H, W]; "
-                "positive where the model needs the pixel",
+                "score": Array("score of the target class with the patch at each position", axes=at_positions),
+                "predicted": Array("predicted class with the patch at each position", axes=at_positions),
+                "baseline": Array("score of the target class without a patch", axes=("N",)),
+                "target": Array("the class whose score is watched", axes=("N",)),
+                "rows": Array("upper edge of the patch at each row of positions, in pixels", axes=("rows",)),
+                "cols": Array("left edge of the patch at each column of positions, in pixels", axes=("cols",)),
+                "heatmap": Array(
+                    "at each pixel, the mean over the patches that cover it of baseline minus score; positive where "
+                    "the model needs the pixel",
+                    axes=("N", "H", "W"),
+                ),
+                **MAP_TEST_ARRAYS,
             },
             metrics={
                 "baseline": "score of the target class without a patch, mean over the images",
                 "largest_drop": "largest fall of the score under any patch, mean over the images",
                 "flipped": "share of all positions at which the patch changes the predicted class",
+                **MAP_TEST_METRICS,
             },
+            sometimes=(*MAP_TEST_ARRAYS, *MAP_TEST_METRICS),
         )
     ]

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import functools
 import itertools
+from typing import ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import tensorflow as tf
+from hypothesis import given, settings, strategies as st
+from scipy import stats
 
 import cnnlab
+from cnnlab.analysis.context import Context
 from cnnlab.errors import UsageError
+from cnnlab.inputs import Inputs
 from cnnlab.testing import AnalysisContract
+from cnnlab.testing.fakes import FakeClassifier
 from cnnlab_occlusion import OcclusionParams
-from cnnlab_occlusion.run import fill_values, heatmap, origins
+from cnnlab_occlusion.run import explain, fill_values, heatmap, origins, run
 
 
 class TestContract(AnalysisContract):
     analysis = "occlusion"
+
+
+class TestContractOfTheTest(AnalysisContract):
+    analysis = "occlusion"
+    params: ClassVar = {"sanity": True, "steps": 5, "patch": 3, "stride": 2}
+    undelivered = ()
 
 
 def occlude(classifier, image, label, patch, stride, fill, score="probability"):
@@ -65,22 +76,14 @@ def test_it_equals_a_plain_loop(tiny_models, shape, patch, stride, fill, score):
         np.testing.assert_allclose(result.arrays["heatmap"][index], expected[3], rtol=1e-3, atol=2e-5)
 
 
-class Reader:
-    """Stands in for a Classifier whose first logit is one pixel and whose second is nothing."""
+def reader(shape, pixel):
+    """A model whose first logit is one pixel and whose second is nothing."""
 
-    def __init__(self, shape, pixel):
-        self.input_shape, self.pixel = shape, pixel
-        self.bounds, self.num_classes, self.class_names, self.batch_size = (0.0, 1.0), 2, ("0", "1"), 16
-
-    def logits_function(self, images):
-        import tensorflow as tf
-
-        row, col, channel = self.pixel
-        value = images[:, row, col, channel]
+    def logits(images):
+        value = tf.convert_to_tensor(images)[:, pixel[0], pixel[1], pixel[2]]
         return tf.stack([value, tf.zeros_like(value)], axis=1)
 
-    def logits(self, images):
-        return self.logits_function(images).numpy()
+    return FakeClassifier(logits, shape, 2)
 
 
 @st.composite
@@ -94,14 +97,11 @@ def readers(draw):
 @settings(max_examples=40, deadline=None)
 @given(readers())
 def test_a_model_that_reads_one_pixel_lights_exactly_the_patches_over_it(case):
-    from cnnlab.analysis import Context, Inputs
-    from cnnlab_occlusion.run import run
-
     shape, (row, col, channel), patch, stride = case
     images = np.ones((1, *shape), np.float32)
     inputs = Inputs(lambda indices: images[indices], np.zeros(1, np.int64), ["one"])
     params = OcclusionParams(patch=patch, stride=stride, score="logit")
-    result = run(Reader(shape, (row, col, channel)), inputs, params, Context(0))
+    result = run(reader(shape, (row, col, channel)), inputs, params, Context(0))
     rows, cols = result.arrays["rows"], result.arrays["cols"]
     over = np.logical_and.outer((rows <= row) & (row < rows + patch), (cols <= col) & (col < cols + patch))
     np.testing.assert_array_equal(result.arrays["score"][0], np.where(over, 0, 1))
@@ -174,6 +174,7 @@ def test_no_more_images_than_a_batch_are_made_at_a_time(tiny_models, monkeypatch
 
     monkeypatch.setattr(module, "make_score", watched)
     classifier = tiny_models.convolutional((8, 8, 1))
+    monkeypatch.setattr(classifier, "compiled", lambda key, make: make())
     monkeypatch.setitem(classifier.__dict__, "batch_size", 10)
     cnnlab.analyze("occlusion", classifier, tiny_models.images((8, 8, 1), 3)[0], patch=2)
     assert max(sizes) == 10
@@ -185,7 +186,7 @@ def test_large_images_go_in_smaller_batches(tiny_models):
     assert tiny_models.convolutional((768, 1024, 3)).batch_size < 100
 
 
-@pytest.mark.parametrize("fill", ["2", "-0.1", "nan"])
+@pytest.mark.parametrize("fill", [2.0, -0.1, float("nan")])
 def test_a_fill_outside_the_range_is_refused(fill):
     with pytest.raises(UsageError, match=r"0 to 1; received"):
         fill_values(np.zeros((1, 2, 2, 1), np.float32), fill, (0.0, 1.0))
@@ -194,3 +195,74 @@ def test_a_fill_outside_the_range_is_refused(fill):
 def test_a_stride_that_leaves_gaps_is_refused():
     with pytest.raises(UsageError, match="stride must be at most the patch's side"):
         OcclusionParams.from_public({"patch": 2, "stride": 3})
+
+
+@pytest.mark.parametrize(("fill", "expected"), [("0.25", 0.25), (0.5, 0.5), ("mean", "mean")])
+def test_a_fill_is_a_word_or_a_number(fill, expected):
+    assert OcclusionParams.from_public({"fill": fill}).fill == expected
+    with pytest.raises(UsageError, match="fill must be 'min', 'mean', 'max' or a number; received most"):
+        OcclusionParams.from_public({"fill": "most"})
+
+
+def test_the_options_of_the_patch_stand_before_those_of_the_test():
+    assert list(OcclusionParams().to_json()) == [
+        *("patch", "stride", "class", "fill", "score"),
+        *("sanity", "steps", "blur"),
+    ]
+
+
+# The test of the map
+
+
+def test_the_maps_of_shuffled_models_are_their_heat_maps(tiny_models):
+    classifier = tiny_models.convolutional((8, 9, 3))
+    images, labels = tiny_models.images((8, 9, 3), 3)
+    ask = functools.partial(cnnlab.analyze, "occlusion", images=images, labels=labels, patch=3, stride=2, seed=4)
+    result = ask(classifier, sanity=True, score="logit", fill="mean")
+    assert result.arrays["sanity_layers"].tolist() == ["scores", "conv1"]
+    for stage, layers in enumerate([["scores"], ["scores", "conv1"]]):
+        expected = ask(classifier.randomized(layers, 4), score="logit", fill="mean").arrays["heatmap"]
+        np.testing.assert_allclose(result.arrays[f"sanity_map/{layers[-1]}"], expected, rtol=1e-5, atol=1e-6)
+        likeness = [
+            stats.spearmanr(own.ravel(), other.ravel()).statistic
+            for own, other in zip(result.arrays["heatmap"], expected, strict=True)
+        ]
+        np.testing.assert_allclose(result.arrays["sanity_similarity"][stage], likeness, atol=1e-6)
+    assert {"deletion-insertion", "sanity", "sanity-maps"} < set(result.drawings)
+    own = result.drawing("sanity-maps").tiles[1]
+    np.testing.assert_array_equal(own.values, result.arrays["heatmap"][0])
+    assert (own.scale, own.title) == ("diverging", f"occlusion for {labels[0]}")
+    assert list(result.rows[0])[-3:] == ["sanity_all", "deletion_area", "insertion_area"]
+
+
+@pytest.mark.parametrize("fill", ["min", "mean", 0.25])
+def test_deletion_in_the_order_of_a_linear_models_map_is_the_quickest(tiny_models, fill):
+    """With patches of one pixel the map of logits is each pixel's part in the logit: deletion takes the largest first.
+
+    What deleted pixels become is what the patch is painted with, so the curve ends at the logit of that alone.
+    """
+    classifier = tiny_models.linear((6, 7, 1))
+    images, labels = tiny_models.images((6, 7, 1), 3)
+    result = cnnlab.analyze(
+        "occlusion", classifier, images, labels, patch=1, score="logit", fill=fill, sanity=True, steps=42
+    )
+    weights = np.moveaxis(classifier.layer("scores").kernel.astype(np.float64)[:, labels], -1, 0)
+    paint = {"min": 0.0, "mean": images.mean(axis=(1, 2, 3))[:, None]}.get(fill, fill)
+    parts = weights * (images.reshape(3, -1) - paint)
+    np.testing.assert_allclose(result.arrays["heatmap"].reshape(3, -1), parts, atol=2e-5)
+    np.testing.assert_allclose(-np.diff(result.arrays["deletion"]), -np.sort(-parts, axis=1), atol=1e-4)
+    whole = classifier.logits(images)[np.arange(3), labels]
+    np.testing.assert_allclose(
+        result.arrays["deletion"][:, [0, -1]], np.c_[whole, whole - parts.sum(axis=1)], atol=1e-4
+    )
+    assert result.metrics["deletion_area"] < result.metrics["deletion_random_area"]
+
+
+def test_the_map_that_is_tested_is_the_map(tiny_models):
+    classifier = tiny_models.convolutional((8, 8, 1))
+    images, labels = tiny_models.images((8, 8, 1), 4)
+    params = OcclusionParams(patch=3, stride=3)
+    found = cnnlab.analyze("occlusion", classifier, images, labels, patch=3, stride=3).arrays["heatmap"]
+    np.testing.assert_array_equal(explain(params, classifier, images, labels), found)
+    again = cnnlab.analyze("occlusion", classifier, images, labels, patch=3, stride=3, sanity=True, steps=2)
+    np.testing.assert_array_equal(again.arrays["heatmap"], found)

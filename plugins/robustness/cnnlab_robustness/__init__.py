@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
 
-from cnnlab.analysis import Analysis, Doc, Params, hookimpl
+from cnnlab.plugin import Analysis, Array, BallParams, Doc, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
-class RobustnessParams(Params):
+class RobustnessParams(BallParams):
     """Which attacks, and how far they may go."""
 
     epsilon: Annotated[
@@ -20,9 +20,6 @@ class RobustnessParams(Params):
             "of the value range, for L2 0.02, 0.04 to 0.1 of the image space's diagonal."
         ),
     ] = ()
-    norm: Annotated[
-        Literal["linf", "l2"], Doc("What epsilon bounds: the largest change of a pixel, or the Euclidean length.")
-    ] = "linf"
     attack: Annotated[
         Literal["both", "fgsm", "pgd"], Doc("The fast gradient sign method, projected gradient descent, or both.")
     ] = "both"
@@ -45,6 +42,7 @@ class RobustnessParams(Params):
 @hookimpl
 def cnnlab_analyses() -> Iterable[Analysis]:
     """Tell cnnlab what this package provides."""
+    each, by_strength = ("N",), ("E", "N")
     return [
         Analysis(
             name="robustness",
@@ -53,18 +51,26 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             run="cnnlab_robustness.run:run",
             requires=("gradients",),
             arrays={
-                "epsilon": "the strengths, ascending, in the model's units, [E]",
-                "label": "true class, -1 where unknown, [N]",
-                "label_before": "the class each image is read as, [N]",
-                "confidence_before": "softmax probability of that class, [N]",
-                "fgsm_label_after": "the class read after the fast gradient sign method, [E, N]",
-                "fgsm_confidence_after": "softmax probability of that class, [E, N]",
-                "pgd_label_after": "the class read after projected gradient descent, [E, N]; see pgd@<epsilon>",
-                "pgd_confidence_after": "softmax probability of that class, [E, N]",
-                "standing": "whether the image is read correctly (without a label: as before) under every attack asked "
-                "for at this and every smaller strength, bool [E, N]",
-                "smallest": "distance of the nearest image found that is misread, in the model's units, [N]; 0 where "
-                "the image is misread as it is, NaN where none was found up to the largest epsilon",
+                "epsilon": Array("the strengths, ascending, in the model's units", axes=("E",)),
+                "label": Array("true class, -1 where unknown", axes=each),
+                "label_before": Array("the class each image is read as", axes=each),
+                "confidence_before": Array("softmax probability of that class", axes=each),
+                "fgsm_label_after": Array("the class read after the fast gradient sign method", axes=by_strength),
+                "fgsm_confidence_after": Array("softmax probability of that class", axes=by_strength),
+                "pgd_label_after": Array(
+                    "the class read after projected gradient descent; see pgd@<epsilon>", axes=by_strength
+                ),
+                "pgd_confidence_after": Array("softmax probability of that class", axes=by_strength),
+                "standing": Array(
+                    "whether the image is read correctly (without a label: as before) under every attack asked for at "
+                    "this and every smaller strength",
+                    axes=by_strength,
+                ),
+                "smallest": Array(
+                    "distance of the nearest image found that is misread, in the model's units; 0 where the image is "
+                    "misread as it is, NaN where none was found up to the largest epsilon",
+                    axes=each,
+                ),
             },
             metrics={
                 "images": "how many images",

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from cnnlab.analysis import Context, Inputs, Result
-from cnnlab.analysis.adversarial import Claims
-from cnnlab.attacks import Norm, Outcome, distances, fgsm, pgd, smallest_epsilon, tolerance
-from cnnlab.attacks.attack import largest_epsilon
-from cnnlab.classifier import Classifier
-from cnnlab.errors import CnnlabError
-from cnnlab.figures import curves
-from cnnlab_robustness import RobustnessParams
+from cnnlab.plugin import (
+    UNKNOWN,
+    Attack,
+    Claims,
+    Classifier,
+    CnnlabError,
+    Context,
+    Curves,
+    Inputs,
+    Line,
+    Norm,
+    Outcome,
+    Result,
+    distances,
+    fgsm,
+    known_label,
+    percent,
+    pgd,
+    softmax,
+    tolerance,
+    wilson_interval,
+)
+from cnnlab_robustness import RobustnessParams, smallest
 
 SHARES: dict[Norm, tuple[float, ...]] = {
     "linf": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3),
@@ -25,50 +40,31 @@ SHARES: dict[Norm, tuple[float, ...]] = {
 BLOCK, BLOCK_BYTES = 500, 2**26
 """Images held at a time, and the most that their adversarial images of one attack may take."""
 
-BISECTION_STEPS = 20
-"""Steps of each round of the bisection: half of the default, for a median that differs by less than 1%."""
-
-BISECTION_PARTS = 300
-"""The bisection ends when its bracket is this part of the largest epsilon: 0.001 for 0.3."""
-
 NAMES = {"fgsm": "FGSM", "pgd": "PGD"}
 
 
 def run(classifier: Classifier, inputs: Inputs, params: RobustnessParams, context: Context) -> Result:
     """Attack the images block by block; what is kept of a block is a few numbers for each image."""
-    shape = next(inputs.batches(1))[0].shape[1:]
-    epsilons = strengths(params, classifier.bounds, shape)
+    epsilons = params.radii(classifier.bounds, inputs.shape, SHARES)
     found: list[dict[str, np.ndarray]] = []
     with context.progress("steps", len(inputs) * steps_of(params, len(epsilons))) as advance:
-        for images, labels in inputs.batches(block_size(shape, len(epsilons))):
+        for images, labels in inputs.batches(block_size(inputs.shape, len(epsilons))):
             found.append(attack(classifier, images, labels, params, epsilons, context.seed, advance))
     arrays = {name: np.concatenate([part[name] for part in found], axis=-1) for name in found[0]}
     arrays["epsilon"] = np.array(epsilons)
-    unknown = int((arrays["label"] < 0).sum())
+    unknown = int((arrays["label"] == UNKNOWN).sum())
     if unknown:
         context.warn(
             f"{unknown} of {len(inputs)} images have no label and no part in the accuracies, only in success@: give "
             "--label for each --image, or take images from a --dataset."
         )
-    metrics = _metrics(arrays)
-    return Result(
-        arrays=arrays,
-        metrics=metrics,
-        figures=_figures(arrays, metrics, params),
-        rows=list(_rows(classifier, inputs, arrays)),
-    )
-
-
-def strengths(params: RobustnessParams, bounds: tuple[float, float], shape: tuple[int, ...]) -> tuple[float, ...]:
-    """Return the radii to search, ascending, each once, in the model's units.
-
-    Args:
-        params: Their ``epsilon``; where it is empty, :data:`SHARES` of the ball that holds every image.
-        bounds: The model's value range.
-        shape: An image's [H, W, C].
-    """
-    whole = largest_epsilon(bounds, shape, params.norm)
-    return tuple(sorted(set(params.epsilon))) or tuple(share * whole for share in SHARES[params.norm])
+    metrics = measures(arrays)
+    drawings = {"": curve(arrays, params)}
+    if params.minimal:
+        drawings["smallest"] = smallest.curve(
+            arrays["smallest"], metrics["smallest_epsilon"], epsilons[-1], _axis(params)
+        )
+    return Result(arrays=arrays, metrics=metrics, columns=columns(arrays, classifier.class_names), drawings=drawings)
 
 
 def block_size(shape: tuple[int, ...], count: int) -> int:
@@ -79,7 +75,7 @@ def block_size(shape: tuple[int, ...], count: int) -> int:
 def steps_of(params: RobustnessParams, count: int) -> int:
     """Return how many steps an image is worth at ``count`` strengths; a bisection counts as one round of it."""
     single, iterated = params.attack != "pgd", params.attack != "fgsm"
-    return count * (single + params.steps * iterated) + BISECTION_STEPS * params.minimal
+    return count * (single + params.steps * iterated) + smallest.STEPS * params.minimal
 
 
 def attack(
@@ -105,103 +101,62 @@ def attack(
     Returns:
         The arrays that the analysis declares, but for ``epsilon``; the images' axis is the last one.
     """
-    before, sure = _read(classifier, images)
-    truth = np.where(labels >= 0, labels, before)
+    before, sure = read(classifier, images)
+    truth = known_label(labels, before)
     arrays = {"label": labels, "label_before": before, "confidence_before": sure}
-    fooled = np.zeros((len(epsilons), len(images)), bool) | (before != truth)
-    found = _outcomes(classifier, images, truth, params, epsilons, seed, advance)
-    for name, outcome in found.items():
-        _check_norm(images, outcome.adversarial, epsilons, classifier, params)
-        after, sure = _read(classifier, outcome.adversarial)
+    radii = np.array(epsilons)[:, None]
+    fooled = np.broadcast_to(before != truth, (len(epsilons), len(images))).copy()
+    fast: Outcome | None = None
+    for name, method in attacks(params).items():
+        outcome = method.run(classifier, images, truth, epsilon=radii, seed=seed, advance=advance)
+        if name == "fgsm":
+            fast = outcome
+        else:
+            # What fooled at a smaller strength, or by the formula, lies in this ball as well.
+            outcome = (outcome if fast is None else outcome.or_else(fast)).carried()
+        check_ball(images, outcome.adversarial, epsilons, params.norm, classifier.bounds)
+        after, sure = read(classifier, outcome.adversarial)
         arrays |= {f"{name}_label_after": after, f"{name}_confidence_after": sure}
         fooled |= after != truth
     if params.minimal:
-        carried = found["pgd"] if "pgd" in found else found["fgsm"].carried()
-        arrays["smallest"] = _smallest(classifier, images, truth, params, epsilons[-1], carried, seed, advance)
-        fooled |= arrays["smallest"] <= np.array(epsilons)[:, None]
-    # What lies in a small ball lies in a larger one.
+        nearest = smallest.search(classifier, images, truth, params.norm, epsilons[-1], outcome, seed, advance)
+        arrays["smallest"] = nearest
+        fooled |= nearest <= radii
     arrays["standing"] = ~np.logical_or.accumulate(fooled, axis=0)
     return arrays
 
 
-def _outcomes(
-    classifier: Classifier,
-    images: np.ndarray,
-    truth: np.ndarray,
-    params: RobustnessParams,
-    epsilons: tuple[float, ...],
-    seed: int,
-    advance: Callable[[int], None],
-) -> dict[str, Outcome]:
-    """Run the attacks asked for: rows [E, N]. FGSM is the bare formula; PGD takes over whatever else fooled."""
-    radii = np.array(epsilons)[:, None]
-    found = {}
-    if params.attack != "pgd":
-        found["fgsm"] = fgsm(norm=params.norm).run(classifier, images, truth, epsilon=radii, advance=advance)
-    if params.attack != "fgsm":
-        iterated = pgd(
-            steps=params.steps, norm=params.norm, step_size=params.step_size, random_start=params.random_start
-        )
-        slow = iterated.run(classifier, images, truth, epsilon=radii, seed=seed, advance=advance)
-        found["pgd"] = (slow.or_else(found["fgsm"]) if "fgsm" in found else slow).carried()
-    return found
+def attacks(params: RobustnessParams) -> dict[str, Attack]:
+    """Return the attacks asked for, the quick one first."""
+    iterated = pgd(steps=params.steps, norm=params.norm, step_size=params.step_size, random_start=params.random_start)
+    both = {"fgsm": fgsm(norm=params.norm), "pgd": iterated}
+    return {name: method for name, method in both.items() if params.attack in ("both", name)}
 
 
-def _smallest(
-    classifier: Classifier,
-    images: np.ndarray,
-    truth: np.ndarray,
-    params: RobustnessParams,
-    most: float,
-    carried: Outcome,
-    seed: int,
-    advance: Callable[[int], None],
-) -> np.ndarray:
-    """Bisect the smallest epsilon that fools each image, float64 [N]: the distance of an image that is misread."""
-    nearest = carried.reached.argmax(axis=0), np.arange(len(images))
-    found = smallest_epsilon(
-        pgd(steps=BISECTION_STEPS, norm=params.norm),
-        classifier,
-        images,
-        truth,
-        most=most,
-        tolerance=(most or 1.0) / BISECTION_PARTS,
-        found=(carried.adversarial[nearest], carried.reached[nearest]),
-        seed=seed,
-        advance=lambda settled: advance(settled * BISECTION_STEPS),
-    )
-    misread = _read(classifier, found.adversarial)[0] != truth
-    return np.where(found.reached & misread, distances(images, found.adversarial, params.norm), np.nan)
-
-
-def _read(classifier: Classifier, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def read(classifier: Classifier, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Read images [..., H, W, C] afresh: classes int64 [...] and their probabilities float32 [...]."""
-    probabilities = classifier.probabilities(images.reshape(-1, *images.shape[-3:]))
-    classes = probabilities.argmax(axis=1).astype(np.int64)
-    sure = np.take_along_axis(probabilities, classes[:, None], axis=1)
-    return classes.reshape(images.shape[:-3]), sure.reshape(images.shape[:-3])
+    logits = classifier.logits(images.reshape(-1, *images.shape[-3:])).reshape(*images.shape[:-3], -1)
+    return logits.argmax(axis=-1), softmax(logits).max(axis=-1)
 
 
-def _check_norm(
-    images: np.ndarray,
-    adversarial: np.ndarray,
-    epsilons: tuple[float, ...],
-    classifier: Classifier,
-    params: RobustnessParams,
+def check_ball(
+    images: np.ndarray, adversarial: np.ndarray, epsilons: tuple[float, ...], norm: Norm, bounds: tuple[float, float]
 ) -> None:
-    moved = distances(images, adversarial, params.norm).max(axis=1)
-    allowed = np.array(epsilons) + tolerance(params.norm, images.shape[1:], classifier.bounds)
-    if (moved > allowed).any():
-        worst = int((moved - allowed).argmax())
+    """Refuse to go on where an attack left its ball: the host cannot look at images that are not kept."""
+    moved = distances(images, adversarial, norm).max(axis=1)
+    beyond = moved - np.array(epsilons) - tolerance(norm, images.shape, bounds)
+    worst = int(beyond.argmax())
+    if not beyond[worst] <= 0:  # written so that NaN is beyond
         raise CnnlabError(
             f"an attack moved an image by {moved[worst]:g} where epsilon is {epsilons[worst]:g}: its accuracies would "
             "be wrong. Please report this."
         )
 
 
-def _metrics(arrays: dict[str, np.ndarray]) -> dict[str, float]:
+def measures(arrays: dict[str, np.ndarray]) -> dict[str, float]:
+    """Work out the metrics that the analysis declares from its arrays."""
     label, before = arrays["label"], arrays["label_before"]
-    known = label >= 0
+    known = label != UNKNOWN
     right = (before == label) | ~known
     metrics = {
         "images": len(label),
@@ -209,7 +164,7 @@ def _metrics(arrays: dict[str, np.ndarray]) -> dict[str, float]:
         "accuracy_before": _share(before == label, known),
         "misread_before": _share(before != label, known),
     }
-    names = Claims(epsilons=tuple(arrays["epsilon"])).along(len(arrays["epsilon"]))
+    names = Claims(epsilons=tuple(arrays["epsilon"])).strength_names(len(arrays["epsilon"]))
     for strength, epsilon in enumerate(names):
         metrics[f"accuracy@{epsilon}"] = _share(arrays["standing"][strength], known)
         for name in NAMES:
@@ -217,96 +172,55 @@ def _metrics(arrays: dict[str, np.ndarray]) -> dict[str, float]:
                 metrics[f"{name}@{epsilon}"] = _share(arrays[f"{name}_label_after"][strength] == label, known)
         metrics[f"success@{epsilon}"] = _share(~arrays["standing"][strength], right)
     if "smallest" in arrays:
-        found = arrays["smallest"][right]
-        metrics["smallest_epsilon"] = median(found)
-        metrics["smallest_found"] = _share(np.isfinite(found), np.ones(len(found), bool))
+        metrics["smallest_epsilon"] = smallest.median(arrays["smallest"][right])
+        metrics["smallest_found"] = _share(np.isfinite(arrays["smallest"]), right)
     return metrics
-
-
-def median(smallest: np.ndarray) -> float:
-    """Return the median of values [N] of which NaN ones are larger than any; NaN where that is one of these."""
-    if not len(smallest):
-        return float("nan")
-    ordered = np.sort(np.nan_to_num(smallest, nan=np.inf))
-    middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-    return float(middle) if np.isfinite(middle) else float("nan")
 
 
 def _share(flags: np.ndarray, among: np.ndarray) -> float:
     return float(flags[among].mean()) if among.any() else float("nan")
 
 
-def _rows(classifier: Classifier, inputs: Inputs, arrays: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
-    names, standing = classifier.class_names, arrays["standing"]
-    fooled = ~standing
-    for index, source in enumerate(inputs.sources):
-        label, before = int(arrays["label"][index]), int(arrays["label_before"][index])
-        misread = label >= 0 and label != before
-        row: dict[str, Any] = {
-            "image": source,
-            "label": names[label] if label >= 0 else "",
-            "before": names[before],
-            "confidence_before": float(arrays["confidence_before"][index]),
-            "fooled": "misread before" if misread else "yes" if fooled[-1, index] else "no",
-            "fooled_at": float(arrays["epsilon"][fooled[:, index].argmax()]) if fooled[-1, index] else None,
-        }
-        if "smallest" in arrays:
-            row["smallest"] = float(arrays["smallest"][index])
-        yield row
+def columns(arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> dict[str, Any]:
+    """Say of each image what it is, what it is read as, and from which strength on it is misread, if at all."""
+    label, before = arrays["label"], arrays["label_before"]
+    misread = (label != UNKNOWN) & (label != before)
+    fooled = ~arrays["standing"]
+    found = {
+        "label": [names[number] if number != UNKNOWN else "" for number in label],
+        "before": [names[number] for number in before],
+        "confidence_before": arrays["confidence_before"],
+        "fooled": np.where(misread, "misread before", np.where(fooled[-1], "yes", "no")),
+        "fooled_at": np.where(fooled[-1], arrays["epsilon"][fooled.argmax(axis=0)], np.nan),
+    }
+    return found | ({"smallest": arrays["smallest"]} if "smallest" in arrays else {})
 
 
-def _figures(arrays: dict[str, np.ndarray], metrics: dict[str, float], params: RobustnessParams) -> dict[str, Any]:
-    figures: dict[str, Any] = {"": lambda: _curve(arrays, params)}
-    if "smallest" in arrays:
-        figures["smallest"] = lambda: _distribution(arrays, metrics, params)
-    return figures
+def curve(arrays: dict[str, np.ndarray], params: RobustnessParams) -> Curves:
+    """Draw accuracy against epsilon; of images without labels, the share that is read as before."""
+    label, before = arrays["label"], arrays["label_before"]
+    labelled = bool((label != UNKNOWN).any())
+    counted = label != UNKNOWN if labelled else np.ones(len(label), bool)
+    truth = known_label(label, before)
+    clean = _share(before == truth, counted)
+
+    def line(name: str) -> Line:
+        after = arrays[f"{name}_label_after"]
+        shares = np.array([clean, *(_share(labels == truth, counted) for labels in after)])
+        low, high = wilson_interval(shares, int(counted.sum()))
+        words = f"{NAMES[name]}, {params.steps} steps" if name == "pgd" else NAMES[name]
+        return Line(name=words, x=np.array([0.0, *arrays["epsilon"]]), y=shares, low=low, high=high)
+
+    return Curves(
+        lines=tuple(line(name) for name in NAMES if f"{name}_label_after" in arrays),
+        x_label=_axis(params),
+        y_label="read correctly" if labelled else "read as before",
+        title=f"Robustness of {len(label):,} images, with 95% intervals",
+        percent=True,
+        y_limits=(-0.02, 1.02),
+        horizontal={f"without attack, {percent(clean, 2)}": clean},
+    )
 
 
 def _axis(params: RobustnessParams) -> str:
     return f"epsilon ({'largest change of a pixel' if params.norm == 'linf' else 'Euclidean length'}, model's units)"
-
-
-def _curve(arrays: dict[str, np.ndarray], params: RobustnessParams) -> Any:
-    """Accuracy against epsilon; of images without labels, the share that is read as before."""
-    label = arrays["label"]
-    known = label >= 0 if (label >= 0).any() else np.ones(len(label), bool)
-    truth = np.where(label >= 0, label, arrays["label_before"])
-    clean = _share(arrays["label_before"] == truth, known)
-    x = [0.0, *arrays["epsilon"]]
-    lines = {}
-    for name, title in NAMES.items():
-        if f"{name}_label_after" in arrays:
-            after = arrays[f"{name}_label_after"]
-            words = f"{title}, {params.steps} steps" if name == "pgd" else title
-            lines[words] = (x, [clean, *(_share(after[e] == truth, known) for e in range(len(after)))])
-    return curves(
-        lines,
-        xlabel=_axis(params),
-        ylabel="read correctly" if (label >= 0).any() else "read as before",
-        title=f"Robustness of {len(label):,} images",
-        percent=True,
-        ylim=(-0.02, 1.02),
-        horizontal={f"without attack, {clean:.2%}": clean},
-    )
-
-
-def _distribution(arrays: dict[str, np.ndarray], metrics: dict[str, float], params: RobustnessParams) -> Any:
-    """The share of images that stand at every epsilon up to the largest."""
-    ordered = np.sort(np.nan_to_num(arrays["smallest"], nan=np.inf))
-    x = np.linspace(0, arrays["epsilon"][-1], 301)
-    standing = 1 - np.searchsorted(ordered, x, side="right") / len(ordered)
-    return curves(
-        {"smallest epsilon larger than this": (x, standing)},
-        xlabel=_axis(params),
-        ylabel="images",
-        title=f"Smallest epsilon that fools, {len(ordered):,} images",
-        percent=True,
-        marks=False,
-        ylim=(-0.02, 1.02),
-        vertical=_median_line(metrics),
-    )
-
-
-def _median_line(metrics: dict[str, float]) -> dict[str, float]:
-    found = metrics.get("smallest_epsilon", float("nan"))
-    return {f"median smallest epsilon, {found:.3g}": found} if np.isfinite(found) else {}

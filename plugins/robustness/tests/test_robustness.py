@@ -9,16 +9,14 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import cnnlab
-from cnnlab.analysis import Context, Inputs
 from cnnlab.cli import cli
-from cnnlab.errors import CnnlabError, GateError, UsageError
+from cnnlab.errors import GateError
+from cnnlab.plugin import CnnlabError, Context, Inputs, UsageError, wilson_interval
 from cnnlab.testing import AnalysisContract
-from cnnlab_robustness import RobustnessParams
-from cnnlab_robustness import run as module
+from cnnlab_robustness import RobustnessParams, run as module, smallest
 
 SHAPE = (5, 6, 1)
 
@@ -105,8 +103,8 @@ def test_a_linear_models_curve_is_the_closed_form(norm):
     assert result.metrics["smallest_found"] == 1
     found = result.arrays["smallest"]
     assert (found >= exact - 1e-6).all(), "nothing nearer exists"
-    assert (found <= exact + most / module.BISECTION_PARTS + 1e-5).all()
-    assert abs(result.metrics["smallest_epsilon"] - np.median(exact)) <= most / module.BISECTION_PARTS + 1e-5
+    assert (found <= exact + most / smallest.PARTS + 1e-5).all()
+    assert abs(result.metrics["smallest_epsilon"] - np.median(exact)) <= most / smallest.PARTS + 1e-5
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
@@ -229,7 +227,7 @@ class Endless:
 
 
 def test_memory_does_not_grow_with_the_dataset(tiny_models, monkeypatch):
-    monkeypatch.setattr(module, "BISECTION_STEPS", 2)
+    monkeypatch.setattr(smallest, "STEPS", 2)
     monkeypatch.setattr(module, "BLOCK_BYTES", 16 * 2 * 40 * 40 * 4)
     classifier = tiny_models.linear((40, 40, 1))
     params = RobustnessParams(epsilon=(0.05, 0.1), steps=2, minimal=True)
@@ -264,10 +262,21 @@ def test_blocks_are_smaller_where_images_are_larger():
 
 @given(st.lists(st.one_of(st.floats(0, 1), st.just(float("nan"))), max_size=9))
 def test_the_median_takes_what_was_not_found_for_larger_than_all(values):
-    found = module.median(np.array(values))
+    found = smallest.median(np.array(values))
     infinite = [np.inf if np.isnan(value) else value for value in values]
     expected = np.median(infinite) if values else np.nan
     np.testing.assert_equal(found, expected if np.isfinite(expected) else np.nan)
+
+
+@given(st.integers(1, 2000), st.data())
+def test_the_intervals_end_where_the_share_is_as_unlikely_as_5_percent(count, data):
+    """Wilson's: at its ends, the share lies 1.96 standard deviations from the probability."""
+    share = data.draw(st.integers(0, count)) / count
+    low, high = wilson_interval(share, count)
+    assert 0 <= low <= share <= high <= 1
+    for end in (low, high):
+        if 0 < end < 1:
+            assert abs(share - end) == pytest.approx(1.959964 * np.sqrt(end * (1 - end) / count), abs=1e-9)
 
 
 def test_an_attack_that_leaves_its_ball_is_not_believed(smooth, images, monkeypatch):
@@ -316,6 +325,10 @@ def test_the_curves_begin_without_attack(smooth, images, labels):
     assert fast.get_xdata().tolist() == [0, 0.05, 0.1]
     assert fast.get_ydata().tolist() == [0.9, result.metrics["fgsm@0.05"], result.metrics["fgsm@0.1"]]
     assert slow.get_ydata().tolist() == [0.9, result.metrics["pgd@0.05"], result.metrics["pgd@0.1"]]
+    for line in result.drawing().lines:
+        low, high = wilson_interval(line.y, 40)
+        np.testing.assert_array_equal(line.low, low)
+        np.testing.assert_array_equal(line.high, high)
     standing = result.figure("smallest").axes[0].lines[0].get_ydata()
     assert standing[0] == pytest.approx(0.9)
     assert standing[-1] == pytest.approx(np.mean(~(result.arrays["smallest"] <= 0.1)))

@@ -9,15 +9,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import ndimage, signal, stats
 
 import cnnlab
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.explanations.exchange import counts
 from cnnlab.testing import AnalysisContract
 from cnnlab_saliency import OF_A_LAYER, SaliencyParams
-from cnnlab_saliency.sanity import counts, ranks, similarity, stages
 
 METHODS = ("vanilla", "smoothgrad", *OF_A_LAYER)
 analyze = functools.partial(cnnlab.analyze, "saliency")
@@ -225,7 +223,7 @@ def test_a_layer_is_the_last_convolution_or_the_one_asked_for(model, classifier)
 
 def test_layers_that_will_not_do_are_refused(classifier, tiny_models):
     ask = functools.partial(analyze, classifier, IMAGES, TARGETS)
-    with pytest.raises(UsageError, match=r"flat gives \[60\].*layers that do: first, second"):
+    with pytest.raises(UsageError, match=r"flat gives \[60\].*'first', 'second'"):
         ask(method="gradcam", layer="flat")
     with pytest.raises(UsageError, match="no layer 'secnd'"):
         ask(method="scorecam", layer="secnd")
@@ -396,42 +394,7 @@ def test_curves_begin_and_end_where_they_must(classifier):
         np.testing.assert_allclose(found["insertion" + suffix][:, -1], whole, rtol=1e-5)
 
 
-@given(st.integers(1, 4), st.integers(1, 6), st.integers(0, 3), st.integers(0, 99))
-def test_ranks_are_an_order_and_follow_the_map(count, side, levels, seed):
-    maps = np.random.default_rng(seed).integers(0, levels + 1, (count, side, side)).astype(np.float32)
-    for plane, places in zip(maps, ranks(maps, np.random.default_rng(seed)), strict=True):
-        assert sorted(places.ravel()) == list(range(side * side))
-        assert (np.diff(plane.ravel()[places.ravel().argsort()]) <= 0).all()
-
-
-def test_ties_are_broken_at_random():
-    first = np.stack([ranks(np.zeros((1, 4, 4)), np.random.default_rng(seed))[0, 0, 0] for seed in range(200)])
-    assert len(np.unique(first)) == 16
-
-
 # Shuffled weights
-
-
-@given(st.integers(2, 40), st.integers(1, 8), st.integers(0, 99))
-def test_similarity_is_spearmans(size, levels, seed):
-    rng = np.random.default_rng(seed)
-    first, second = rng.integers(0, levels, (3, 1, size)), rng.normal(size=(3, 1, size)).round(1)
-    for index, found in enumerate(similarity(first, second)):
-        if np.ptp(first[index]) == 0:
-            assert np.isnan(found)
-        elif np.ptp(second[index]) == 0:
-            assert found == 0
-        else:
-            expected = stats.spearmanr(first[index].ravel(), second[index].ravel()).statistic
-            assert found == pytest.approx(expected, abs=1e-9)
-
-
-def test_similarity_of_the_same_the_opposite_and_a_flat_map():
-    maps = np.random.default_rng(0).normal(size=(2, 5, 5))
-    np.testing.assert_allclose(similarity(maps, np.exp(maps)), 1)
-    np.testing.assert_allclose(similarity(maps, -maps), -1)
-    np.testing.assert_array_equal(similarity(maps, np.ones_like(maps)), 0)
-    assert np.isnan(similarity(np.ones_like(maps), maps)).all()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -468,19 +431,13 @@ def test_a_map_that_shuffling_does_not_change_is_reported():
     assert any("they show the images more than what the model has learned" in words for words in result.warnings)
 
 
-def test_a_deep_model_is_shuffled_in_few_stages(classifier):
-    assert [name for name, _ in stages(classifier)] == ["scores", "second", "first"]
-    assert stages(classifier, most=2) == [("second", ["scores", "second"]), ("first", ["scores", "second", "first"])]
-    assert stages(classifier, most=1) == [("first", ["scores", "second", "first"])]
-
-
 # Figures
 
 
 def test_the_figures_are_those_that_there_is_something_to_draw_for(classifier):
-    assert set(analyze(classifier, IMAGES, TARGETS).figures) == {""}
+    assert set(analyze(classifier, IMAGES, TARGETS).drawings) == {""}
     result = analyze(classifier, IMAGES, TARGETS, sanity=True, method="gradcam++")
-    assert set(result.figures) == {"", "deletion-insertion", "sanity", "sanity-maps"}
+    assert set(result.drawings) == {"", "deletion-insertion", "sanity", "sanity-maps"}
     lines = result.figure("deletion-insertion").axes[0].get_lines()
     np.testing.assert_allclose(lines[0].get_ydata(), result.arrays["deletion"].mean(axis=0), rtol=1e-6)
     means = [result.metrics[f"sanity/{name}"] for name in ("scores", "second", "first")]
@@ -488,14 +445,33 @@ def test_the_figures_are_those_that_there_is_something_to_draw_for(classifier):
 
 
 def test_scales_are_diverging_only_where_there_is_a_sign(classifier):
-    assert analyze(classifier, IMAGES, TARGETS).pictures[1].scale == "sequential"
-    assert analyze(classifier, IMAGES, TARGETS, signed=True).pictures[1].scale == "diverging"
+    plain, signed = (analyze(classifier, IMAGES, TARGETS, sanity=True, signed=signed) for signed in (False, True))
+    for name in ("", "sanity-maps"):
+        assert plain.drawing(name).tiles[1].scale == "sequential"
+        assert signed.drawing(name).tiles[1].scale == "diverging"
+
+
+def test_the_figure_shows_each_image_and_its_map(classifier):
+    result = analyze(classifier, IMAGES, TARGETS, method="gradcam")
+    tiles = result.drawing().tiles
+    assert result.drawing().title == "Grad-CAM of second"
+    for index, target in enumerate(TARGETS):
+        image, found = tiles[2 * index : 2 * index + 2]
+        np.testing.assert_array_equal(image.values, IMAGES[index])
+        np.testing.assert_array_equal(found.values, result.arrays["map"][index])
+        assert found.title == f"Grad-CAM for {target}"
 
 
 def test_bounds_that_the_types_do_not_say():
     with pytest.raises(UsageError, match="blur"):
         SaliencyParams.from_public({"blur": 0.0})
     assert SaliencyParams.from_public({"method": "scorecam", "layer": "conv"}).layer == "conv"
+
+
+def test_the_options_of_the_map_stand_before_those_of_its_test():
+    names = list(SaliencyParams().to_json())
+    assert names[:2] == ["method", "layer"]
+    assert names[-3:] == ["sanity", "steps", "blur"]
 
 
 def test_gradcam_equals_that_of_tf_keras_vis(model, classifier):

@@ -6,26 +6,34 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval, MinLen
 
-from cnnlab.analysis import Analysis, Doc, Params, hookimpl
-from cnnlab.analysis.adversarial_names import ADVERSARIAL_ARRAYS, ADVERSARIAL_METRICS
-from cnnlab.errors import UsageError
-
-MEASURES = {
-    "reached": "share of the images that the model reads as the target with the wanted confidence",
-    "reached_8bit": "the same, after rounding to 8 bits",
-    "target_confidence": "probability of the target after the attack, mean over the images",
-    "lowest_target_confidence": "probability of the target after the attack, of the image where that is lowest",
-    "mean_squared_difference": "squared difference to the original, mean over pixels and images",
-}
-AT_STRENGTHS = {f"{name}@<strength>": f"{text}, at one strength" for name, text in MEASURES.items()}
+from cnnlab.plugin import (
+    ADVERSARIAL_ARRAYS,
+    ADVERSARIAL_METRICS,
+    AClass,
+    Analysis,
+    Array,
+    AttackParams,
+    Doc,
+    UsageError,
+    hookimpl,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TargetedParams(Params):
-    """What the images are to be read as, how surely, and what keeps them like the originals."""
+class TargetedParams(AttackParams):
+    """What the images are to be read as, how surely, and what keeps them like the originals.
 
+    The ball (``epsilon``, ``norm``) and its ``random_start`` are those of the method ``pgd``.
+    """
+
+    steps: Annotated[int, Ge(0), Doc("Most steps.")] = 100
+    step_size: Annotated[
+        float | None,
+        Gt(0),
+        Doc("Length of a step, as a share of the value range; by default 0.02, and with pgd 2.5 epsilon / steps."),
+    ] = None
     target: Annotated[
-        Literal["all"] | Annotated[int, Ge(0)],
+        Literal["all"] | Annotated[int, AClass()],
         Doc("The class that the images are to be read as, or all: each image as every other class, and a matrix."),
     ] = "all"
     confidence: Annotated[float, Interval(gt=0, lt=1), Doc("The probability that the target is to be given.")] = 0.99
@@ -42,23 +50,16 @@ class TargetedParams(Params):
         bool, Doc("Search beta per image, for the smallest change that reaches the confidence; climbs the log-odds.")
     ] = False
     method: Annotated[
-        Literal["adam", "pgd"], Doc("adam: the logit less beta times the change; pgd: within a ball of epsilon.")
+        Literal["adam", "pgd"],
+        Doc(
+            "adam: the logit less beta times the change; pgd: within the ball of epsilon and norm, by default 0.3 of "
+            "the value range (l2: an eighth of the longest way across it)."
+        ),
     ] = "adam"
-    epsilon: Annotated[
-        tuple[Annotated[float, Ge(0)], ...],
-        MinLen(1),
-        Doc("For pgd: radius of the ball, in the units of the model's value range; may be given several times."),
-    ] = (0.3,)
-    norm: Annotated[Literal["linf", "l2"], Doc("For pgd: the norm of the ball.")] = "linf"
-    steps: Annotated[int, Ge(0), Doc("Most steps.")] = 100
-    step_size: Annotated[
-        float, Gt(0), Doc("For adam: length of a step, as a share of the value range. pgd chooses its own.")
-    ] = 0.02
     rounds: Annotated[int, Ge(1), Doc("For --closest: how many betas are tried for each image.")] = 8
-    eight_bit: Annotated[bool, Doc("Search among 8-bit images, which are the same after saving as a PNG.")] = False
 
     def check(self) -> None:
-        """Refuse a search for beta where there is none, or where betas are given to compare."""
+        """Refuse a search for beta where there is none, and what would be asked for twice or not at all."""
         if self.closest and self.method != "adam":
             raise UsageError("closest searches beta, which method pgd does not have; leave out one of them.")
         if self.closest and len(self.beta) > 1:
@@ -69,42 +70,64 @@ class TargetedParams(Params):
         for name in ("beta", "epsilon"):
             if len(set(getattr(self, name))) < len(getattr(self, name)):
                 raise UsageError(f"{name} must not be given twice with one value; received {getattr(self, name)}.")
+        if self.random_start and self.method != "pgd":
+            raise UsageError("--random-start draws from the ball of --method pgd; adam begins at the image.")
+
+
+MEASURES = {
+    "reached": "share of the images that the model reads as the target with the wanted confidence",
+    "reached_8bit": "the same, after rounding to 8 bits",
+    "target_confidence": "probability of the target after the attack, mean over the images",
+    "lowest_target_confidence": "probability of the target after the attack, of the image where that is lowest",
+    "mean_squared_difference": "squared difference to the original, mean over pixels and images",
+}
+METRICS = {
+    **ADVERSARIAL_METRICS,
+    "skipped": "how many images were left out because the target is their own class",
+    **MEASURES,
+    **{f"{name}@<strength>": f"{text}, at one strength" for name, text in MEASURES.items()},
+}
 
 
 @hookimpl
 def cnnlab_analyses() -> Iterable[Analysis]:
     """Tell cnnlab what this package provides."""
+    of_attack, by_class = ("E?", "N"), ("E?", "K", "K")
     return [
         Analysis(
             name="targeted",
             summary="Make an image be read as a class of your choice while it stays like the original.",
             params=TargetedParams,
-            run="cnnlab_targeted.run:run",
+            run="cnnlab_targeted.attack:run",
             requires=("gradients",),
             arrays={
                 **ADVERSARIAL_ARRAYS,
-                "image": "which of the images given each row is about, [N]",
-                "reached": "whether the target has the wanted confidence, [(E,)N]",
-                "target_confidence_before": "probability of the target before the attack, [N]",
-                "target_confidence": "probability of the target after it, [(E,)N]",
-                "target_confidence_8bit": "the same, after rounding to 8 bits, [(E,)N]",
-                "mean_squared_difference": "squared difference to the original, mean over the pixels, [(E,)N]",
-                "steps": "steps taken until the confidence was reached, or at most, [(E,)N]; with closest in the round "
-                "that found the image",
-                "beta": "beta that the image was found with, [(E,)N]",
-                "probabilities_before": "probabilities of all classes before the attack, [N, K]",
-                "probabilities_after": "probabilities of all classes after it, [(E,)N, K]",
-                "matrix_images": "images of each source class by target class, [K, K]; only where the target is all",
-                "matrix_reached": "share of them that reached the confidence, [(E,)K, K]; NaN where there is none",
-                "matrix_confidence": "probability of the target, mean over them, [(E,)K, K]",
-                "matrix_l2": "Euclidean length of the change, mean over them, [(E,)K, K]",
+                "image": Array("which of the images given each row is about", axes=("N",)),
+                "reached": Array("whether the target has the wanted confidence", axes=of_attack),
+                "target_confidence_before": Array("probability of the target before the attack", axes=("N",)),
+                "target_confidence": Array("probability of the target after it", axes=of_attack),
+                "target_confidence_8bit": Array("the same, after rounding to 8 bits", axes=of_attack),
+                "mean_squared_difference": Array(
+                    "squared difference to the original, mean over the pixels", axes=of_attack
+                ),
+                "steps": Array(
+                    "steps taken until the confidence was reached, or at most; with closest in the round that found "
+                    "the image",
+                    axes=of_attack,
+                ),
+                "beta": Array("beta that the image was found with", axes=of_attack),
+                "probabilities_before": Array("probabilities of all classes before the attack", axes=("N", "K")),
+                "probabilities_after": Array("probabilities of all classes after it", axes=("E?", "N", "K")),
+                "matrix_images": Array(
+                    "images of each source class by target class; only where the target is all", axes=("K", "K")
+                ),
+                "matrix_reached": Array(
+                    "share of them that reached the confidence; NaN where there is none", axes=by_class
+                ),
+                "matrix_confidence": Array("probability of the target, mean over them", axes=by_class),
+                "matrix_l2": Array("Euclidean length of the change, mean over them", axes=by_class),
             },
-            metrics={
-                **ADVERSARIAL_METRICS,
-                "skipped": "how many images were left out because the target is their own class",
-                **MEASURES,
-                **AT_STRENGTHS,
-            },
-            sometimes=tuple(name for name in (*ADVERSARIAL_METRICS, *AT_STRENGTHS) if name.endswith("@<strength>")),
+            metrics=METRICS,
+            sometimes=tuple(name for name in METRICS if name.endswith("@<strength>")),
         )
     ]

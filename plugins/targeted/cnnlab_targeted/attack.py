@@ -1,51 +1,105 @@
-"""The attacks themselves: the logit less beta times the change, the search for beta, and the ball of epsilon."""
+"""Targeted attacks (Szegedy et al., 2014): the logit less beta times the change, or a ball of epsilon."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
-from cnnlab.attacks import Adam, Attack, ClassLogit, Confident, LogOdds, Objective, SquaredDistance, distances, pgd
-from cnnlab.classifier import Classifier
-from cnnlab_targeted import TargetedParams
+from cnnlab.plugin import (
+    Adam,
+    At,
+    Attack,
+    Bars,
+    Claims,
+    Classifier,
+    ClassLogit,
+    Confident,
+    Context,
+    Curves,
+    Inputs,
+    Line,
+    LogOdds,
+    Measured,
+    Norm,
+    Picture,
+    Result,
+    Scrub,
+    Series,
+    SquaredDistance,
+    few,
+    largest_beta,
+    measure,
+    of_class,
+    percent,
+    pgd,
+)
+from cnnlab_targeted import TargetedParams, matrix
 
-FACTOR = 4.0
-"""By how much beta grows or shrinks in the search, until one reached the confidence and one did not."""
+SHARES: dict[Norm, tuple[float, ...]] = {"linf": (0.3,), "l2": (0.125,)}
+"""The default ball, as a share of the radius of the ball that holds every image of the model."""
+
+STEP = 0.02
+"""Length of a step of Adam, as a share of the value range."""
+
+MOST_STRENGTHS = 4
+"""Strengths of each image that are shown; arrays.npz holds all."""
 
 
-@dataclass(frozen=True)
-class Found:
-    """What an attack found for rows [N] or [E, N].
-
-    Attributes:
-        adversarial: [*rows, H, W, C].
-        steps: int64 [*rows].
-        beta: float64 [*rows]; None without one.
-    """
-
-    adversarial: np.ndarray
-    steps: np.ndarray
-    beta: np.ndarray | None
-
-
-def adam(
-    classifier: Classifier, params: TargetedParams, objective: Objective, then: Literal["closest", "last"]
-) -> Attack:
-    """The objective less beta times the squared difference, climbed with Adam in the box of the value range."""
-    low, high = classifier.bounds
-    return Attack(
-        objective=objective,
-        penalties=(SquaredDistance((high - low) ** -2),),
-        norm=None,
-        step=Adam(),
-        step_size=params.step_size * (high - low),
-        steps=params.steps,
-        goal=Confident(params.confidence),
-        then=then,
-        eight_bit=params.eight_bit,
+def run(classifier: Classifier, inputs: Inputs, params: TargetedParams, context: Context) -> Result:
+    """Make each image be read as the target, or as every other class, and measure what became of it."""
+    images = context.on_grid(inputs, params.eight_bit)
+    own = classifier.own_class(images, inputs.labels)
+    targets = np.arange(classifier.num_classes) if params.target == "all" else np.array([params.target])
+    image, place = np.nonzero(own[:, None] != targets)
+    original, target = images[image], targets[place]
+    skipped = np.setdiff1d(np.arange(len(inputs)), image)
+    if len(skipped):
+        context.warn(
+            f"{len(skipped)} of {len(inputs)} images skipped: the target {classifier.class_names[targets[0]]} is their "
+            f"own class ({few(inputs.sources[index] for index in skipped)})."
+        )
+    if not len(image):
+        return Result(metrics={"images": 0, "skipped": len(skipped)})
+    strengths = params.beta
+    if params.method == "pgd":  # in the order in which they were given
+        strengths = params.epsilon or params.radii(classifier.bounds, inputs.shape, SHARES)
+    runs = params.rounds if params.closest else len(strengths)
+    with context.progress("steps", len(image) * params.steps * runs) as advance:
+        found = attack(classifier, original, target, params, strengths, context.seed, advance)
+    claims = claimed(params, strengths)
+    sources = [inputs.sources[index] for index in image]
+    measured = measure(
+        classifier, original, found["adversarial"], inputs.labels[image], target, claims=claims, sources=sources
+    )
+    arrays = {**found, **measured.arrays, **of_target(measured, params.confidence), "image": image}
+    drawings: dict[str, Any] = {}
+    if len(strengths) > 1:
+        drawings["trade-off"] = trade_off(arrays, claims, params.confidence)
+    if params.target == "all":
+        arrays |= matrix.matrices(arrays, own[image], classifier.num_classes)
+        drawings |= matrix.drawings(classifier, arrays, own[image], claims, params.confidence)
+    _say_missed(classifier, arrays, params.confidence, sources, context)
+    return Result(
+        arrays=arrays,
+        metrics={
+            **measured.metrics,
+            "skipped": len(skipped),
+            **claims.metrics(_by_strength(arrays, params.confidence)),
+        },
+        columns={
+            **measured.columns,
+            "target_confidence": arrays["target_confidence"],
+            "reached": np.where(arrays["reached"], "yes", "no"),
+            "mean_squared_difference": arrays["mean_squared_difference"],
+        },
+        claims=claims,
+        show=functools.partial(show, classifier, measured, claims),
+        title="Before, after, and what changed",
+        drawings=drawings,
     )
 
 
@@ -54,72 +108,191 @@ def attack(
     images: np.ndarray,
     target: np.ndarray,
     params: TargetedParams,
+    strengths: Sequence[float],
+    seed: int,
     advance: Callable[[int], None],
-) -> Found:
+) -> dict[str, np.ndarray]:
     """Attack images [N, H, W, C] towards targets [N], as the parameters say.
 
-    Returns:
-        Rows [E, N] where several betas or epsilons were given, else [N].
-    """
-    several: Any
-    if params.method == "pgd":
-        ball = pgd(targeted=True, steps=params.steps, norm=params.norm, eight_bit=params.eight_bit)
-        several = np.asarray(params.epsilon)[:, None] if len(params.epsilon) > 1 else params.epsilon[0]
-        ball = replace(ball, goal=Confident(params.confidence))
-        found = ball.run(classifier, images, target, epsilon=several, advance=advance)
-        return Found(found.adversarial, found.steps, None)
-    if params.closest:
-        return closest(classifier, images, target, params, advance)
-    several = np.asarray(params.beta)[:, None] if len(params.beta) > 1 else params.beta[0]
-    found = adam(classifier, params, ClassLogit(), "last" if len(params.beta) > 1 else "closest").run(
-        classifier, images, target, beta=several, advance=advance
-    )
-    return Found(found.adversarial, found.steps, np.broadcast_to(several, found.steps.shape).astype(np.float64))
-
-
-def closest(
-    classifier: Classifier,
-    images: np.ndarray,
-    target: np.ndarray,
-    params: TargetedParams,
-    advance: Callable[[int], None],
-) -> Found:
-    """Search beta for each image: the nearest image of all that reached the confidence.
-
-    A beta that reached it is raised, one that did not is lowered; once an image has one of each, the next lies midway
-    between them on a logarithmic scale. An image that no beta got there keeps the last of the smallest beta.
-
-    What is climbed are the target's log-odds: the logit alone rises along with those of other classes, and gets there
-    by a detour (of about a sixth, on the classic network).
-    """
-    attack = adam(classifier, params, LogOdds(targeted=True), "closest")
-    count = len(images)
-    beta = np.full(count, params.beta[0] or 1.0)
-    lower, upper = np.zeros(count), np.full(count, np.inf)
-    best = images.copy()
-    nearest, least = np.full(count, np.inf), np.full(count, np.inf)
-    steps, with_beta = np.zeros(count, np.int64), np.zeros(count)
-    for _ in range(params.rounds):
-        found = attack.run(classifier, images, target, beta=beta, advance=advance)
-        far = distances(images, found.adversarial, "l2")
-        never = np.isinf(nearest)
-        better = np.where(found.reached, far < nearest, never & (beta < least))
-        best[better], steps[better], with_beta[better] = found.adversarial[better], found.steps[better], beta[better]
-        nearest = np.where(found.reached & better, far, nearest)
-        least = np.minimum(least, beta)
-        lower = np.where(found.reached, np.maximum(lower, beta), lower)
-        upper = np.where(found.reached, upper, np.minimum(upper, beta))
-        beta = next_beta(lower, upper)
-    return Found(best, steps, with_beta)
-
-
-def next_beta(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """Choose the next beta of each image, between the largest that reached and the smallest that did not, [N].
-
     Args:
-        lower: The largest that reached the confidence; 0 where none has.
-        upper: The smallest that did not; infinite where all have.
+        classifier: The model.
+        images: The originals.
+        target: What each is to be read as.
+        params: How.
+        strengths: The betas, or with pgd the epsilons.
+        seed: Seeds random starts.
+        advance: Called with the number of steps just done.
+
+    Returns:
+        ``adversarial`` [E, N, H, W, C], ``steps`` int64 [E, N] and, where there is one, ``beta`` float64 [E, N].
     """
-    with np.errstate(invalid="ignore"):
-        between = np.sqrt(lower * upper)
-    return np.asarray(np.where(lower == 0, upper / FACTOR, np.where(np.isinf(upper), lower * FACTOR, between)))
+    if params.closest:
+        # The logit alone rises along with those of other classes, and gets there by a detour (of about a sixth, on the
+        # classic network).
+        climb = adam(classifier, params, LogOdds(targeted=True), "closest")
+        first = params.beta[0] or 1.0
+        found = largest_beta(climb, classifier, images, target, first=first, rounds=params.rounds, advance=advance)
+        return {"adversarial": found.adversarial[None], "steps": found.steps[None], "beta": found.beta[None]}
+    along = np.array(strengths, np.float64)[:, None]
+    if params.method == "pgd":
+        outcome = ball(classifier, params).run(classifier, images, target, epsilon=along, seed=seed, advance=advance)
+        return {"adversarial": outcome.adversarial, "steps": outcome.steps}
+    climb = adam(classifier, params, ClassLogit(), "last" if len(strengths) > 1 else "closest")
+    outcome = climb.run(classifier, images, target, beta=along, advance=advance)
+    beta = np.broadcast_to(along, outcome.steps.shape).copy()
+    return {"adversarial": outcome.adversarial, "steps": outcome.steps, "beta": beta}
+
+
+def adam(
+    classifier: Classifier, params: TargetedParams, objective: ClassLogit | LogOdds, then: Literal["closest", "last"]
+) -> Attack:
+    """The objective less beta times the squared difference, climbed with Adam in the box of the value range."""
+    low, high = classifier.bounds
+    return Attack(
+        objective=objective,
+        penalties=(SquaredDistance((high - low) ** -2),),
+        norm=None,
+        step=Adam(),
+        step_size=(params.step_size or STEP) * (high - low),
+        steps=params.steps,
+        goal=Confident(params.confidence),
+        then=then,
+        eight_bit=params.eight_bit,
+    )
+
+
+def ball(classifier: Classifier, params: TargetedParams) -> Attack:
+    """The target's log-odds, climbed within a ball until it has the confidence."""
+    low, high = classifier.bounds
+    climb = pgd(
+        targeted=True,
+        steps=params.steps,
+        norm=params.norm,
+        step_size=None if params.step_size is None else params.step_size * (high - low),
+        random_start=params.random_start,
+        eight_bit=params.eight_bit,
+    )
+    return replace(climb, goal=Confident(params.confidence))
+
+
+def claimed(params: TargetedParams, strengths: Sequence[float]) -> Claims:
+    """What the attack promises: for pgd its ball, and what the axis E stands for."""
+    if params.method == "pgd":
+        return Claims(norm=params.norm, epsilons=tuple(strengths), eight_bit=params.eight_bit)
+    betas = tuple(strengths) if len(strengths) > 1 else None
+    return Claims(eight_bit=params.eight_bit, strengths=betas, axis="beta")
+
+
+def of_target(measured: Measured, confidence: float) -> dict[str, np.ndarray]:
+    """How sure the model is of everything and of the target, before and after, and how far the pixels moved."""
+    target, shape = measured.arrays["target"], measured.arrays["original"].shape[1:]
+    before, after, rounded = (measured.probabilities[name] for name in ("before", "after", "after_8bit"))
+    sure = of_class(after, target)
+    return {
+        "probabilities_before": before,
+        "probabilities_after": after,
+        "target_confidence_before": of_class(before, target),
+        "target_confidence": sure,
+        "target_confidence_8bit": of_class(rounded, target),
+        "reached": sure >= confidence,
+        "mean_squared_difference": np.square(measured.arrays["l2"]) / np.prod(shape),
+    }
+
+
+def _by_strength(arrays: dict[str, np.ndarray], confidence: float) -> dict[str, np.ndarray]:
+    """The metrics at each strength, each [E]."""
+    sure = arrays["target_confidence"]
+    return {
+        "reached": arrays["reached"].mean(axis=1),
+        "reached_8bit": (arrays["target_confidence_8bit"] >= confidence).mean(axis=1),
+        "target_confidence": sure.mean(axis=1, dtype=np.float64),
+        "lowest_target_confidence": sure.min(axis=1),
+        "mean_squared_difference": arrays["mean_squared_difference"].mean(axis=1),
+    }
+
+
+def show(classifier: Classifier, measured: Measured, claims: Claims, index: int) -> list[Picture | Scrub | Bars]:
+    """The image before and after, what changed, and the probabilities; of several strengths, each without these."""
+    names, arrays = classifier.class_names, measured.arrays
+    target, before = int(arrays["target"][index]), int(arrays["label_before"][index])
+    sure = percent(arrays["confidence_before"][index])
+    original = Picture.of_image(
+        At("original", index), classifier.bounds, f"read as {names[before]} ({sure}), to be {names[target]}"
+    )
+
+    changes = arrays["adversarial"][:, index] - arrays["original"][index]
+    largest = float(np.abs(changes).max())  # the strengths of an image are told on one scale
+
+    def frame(strength: int) -> tuple[Picture, Picture]:
+        read = names[arrays["label_after"][strength, index]]
+        sure = percent(arrays["confidence_after"][strength, index])
+        return (
+            Picture.of_image(
+                At("adversarial", (strength, index)),
+                classifier.bounds,
+                f"read as {read} ({sure})",
+                mark=bool(arrays["success"][strength, index]),
+            ),
+            Picture(
+                values=changes[strength],
+                title=f"difference, L2 {arrays['l2'][strength, index]:.2f}",
+                scale="diverging",
+                limits=(-largest, largest),
+            ),
+        )
+
+    stops = claims.names(len(arrays["adversarial"]))[:MOST_STRENGTHS]
+    if stops:
+        return [original, Scrub(axis=claims.axis, stops=stops, frames=tuple(map(frame, range(len(stops)))))]
+    series = (
+        Series(name="before", values=At("probabilities_before", index)),
+        Series(name="after", values=At("probabilities_after", (0, index))),
+    )
+    return [
+        original,
+        *frame(0),
+        Bars(names=names, series=series, label="", percent=True, limits=(0, 1), highlight=target),
+    ]
+
+
+def trade_off(arrays: dict[str, np.ndarray], claims: Claims, confidence: float) -> Curves:
+    """The target's probability against the mean squared difference, a point for each strength."""
+    sure, change = arrays["target_confidence"], arrays["mean_squared_difference"]
+    count = sure.shape[1]
+    order = np.argsort(change.mean(axis=1))
+    x = change.mean(axis=1)[order]
+    names = tuple(claims.names(len(sure))[index] for index in order)
+    lines = [
+        Line(name=f"mean of {count:,}" if count > 1 else "the image", x=x, y=sure.mean(axis=1)[order], points=names)
+    ]
+    if count > 1:
+        lines.append(Line(name="median", x=np.median(change, axis=1)[order], y=np.median(sure, axis=1)[order]))
+    return Curves(
+        lines=tuple(lines),
+        x_label="mean squared difference to the original",
+        y_label="probability of the target",
+        title=f"The trade-off: how sure, at what change ({claims.axis} beside each point)",
+        percent=True,
+        y_limits=(0, 1.05),
+        x_scale="log" if 0 < x.min() * 20 < x.max() else "linear",
+        horizontal={f"wanted: {100 * confidence:g}%": confidence},
+    )
+
+
+def _say_missed(
+    classifier: Classifier, arrays: dict[str, np.ndarray], confidence: float, sources: Sequence[str], context: Context
+) -> None:
+    target, sure = arrays["target"], arrays["target_confidence"]
+    told = [f"{source} as {classifier.class_names[wanted]}" for source, wanted in zip(sources, target, strict=True)]
+    already = np.flatnonzero(arrays["label_before"] == target)
+    if len(already):
+        context.warn(
+            f"{len(already)} of {len(target)} are read as the target before the attack, and take part in no success "
+            f"rate ({few(told[index] for index in already)})."
+        )
+    missed = np.flatnonzero(~arrays["reached"][0])
+    if len(missed) and len(sure) == 1:
+        context.warn(
+            f"{len(missed)} of {len(target)} attacks did not reach the confidence {confidence:g} "
+            f"({few(f'{told[index]}: {sure[0, index]:.3g}' for index in missed)})."
+        )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
+from typing import ClassVar
 
 import keras
 import numpy as np
 import pytest
 
 import cnnlab
+from cnnlab.attacks.minimal import next_beta
+from cnnlab.drawings import Bars, Curves, Matrix, Scrub, Tiles
 from cnnlab.errors import UsageError
 from cnnlab.testing import AnalysisContract
 from cnnlab_targeted import TargetedParams
-from cnnlab_targeted.attack import next_beta
-from cnnlab_targeted.run import matrices
+from cnnlab_targeted.matrix import matrices
 
 SHAPE = (8, 8, 1)
 AT_STRENGTHS = ("success", "success_8bit", "confidence_after", "linf", "l2", "accuracy", "reached", "reached_8bit")
@@ -22,12 +24,12 @@ MEANS = ("target_confidence", "lowest_target_confidence", "mean_squared_differen
 
 class TestContract(AnalysisContract):
     analysis = "targeted"
-    params = {"steps": 10}  # noqa: RUF012 - the contract declares it
+    params: ClassVar = {"steps": 10}
 
 
 class TestContractOfPGD(AnalysisContract):
     analysis = "targeted"
-    params = {"steps": 5, "method": "pgd", "target": 1, "epsilon": (0.1, 0.3)}  # noqa: RUF012
+    params: ClassVar = {"steps": 5, "method": "pgd", "target": 1, "epsilon": (0.1, 0.3)}
     undelivered = (
         *AT_STRENGTHS,
         *MEANS,
@@ -165,7 +167,7 @@ def test_all_sends_every_image_to_every_other_class(tiny_models):
     count = found.arrays["matrix_images"]
     assert count.sum() == len(expected)
     assert not np.diag(count).any()
-    assert {"matrix", "grid"} <= set(found.figures)
+    assert {"matrix", "grid"} <= set(found.drawings)
     assert not [text for text in found.warnings if "skipped" in text]
 
 
@@ -256,10 +258,12 @@ def test_an_image_gets_the_same_attack_alone_and_among_others(tiny_models, close
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"target": "nine"}, "target must be 'all' or an integer of at least 0; received nine"),
+        ({"target": -1}, "target must be 'all' or a class, by number or name; received -1"),
         ({"closest": True, "method": "pgd"}, "closest searches beta, which method pgd does not have"),
         ({"closest": True, "beta": (1, 2)}, "at most one is given"),
         ({"beta": (1, 1)}, "must not be given twice"),
+        ({"epsilon": (0.1, 0.1), "method": "pgd"}, "epsilon must not be given twice"),
+        ({"random_start": True}, "draws from the ball of --method pgd"),
     ],
 )
 def test_words_that_make_no_sense_together_are_refused(params, words):
@@ -274,16 +278,93 @@ def test_the_target_is_a_word_or_a_number():
 
 def test_a_target_that_is_no_class_is_refused(tiny_models):
     images, _ = tiny_models.images(SHAPE, 1)
-    with pytest.raises(UsageError, match="0 to 3, or all; received 4"):
-        ask(tiny_models.linear(SHAPE), images, target=4)
+    for target in (4, "nine"):
+        with pytest.raises(UsageError, match=f"0 to 3, or all; received {target}"):
+            ask(tiny_models.linear(SHAPE), images, target=target)
 
 
 def test_every_figure_can_be_drawn(tiny_models):
     images, labels = tiny_models.images((9, 6, 3), 7)
     found = ask(tiny_models.convolutional((9, 6, 3)), images, labels, beta=(0.1, 1.0, 10.0), steps=5)
-    assert set(found.figures) == {"", "trade-off", "matrix", "grid"}
-    for name in found.figures:
+    assert set(found.drawings) == {"", "trade-off", "matrix", "grid"}
+    for name in found.drawings:
         assert found.figure(name).axes
+
+
+def test_the_target_may_be_named(tiny_models):
+    images, labels = tiny_models.images(SHAPE, 3)
+    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(4)])
+    classifier = cnnlab.load(model, class_names=["cat", "dog", "cow", "hen"])
+    named, numbered = (ask(classifier, images, labels, target=target, steps=3) for target in ("hen", 3))
+    np.testing.assert_array_equal(named.arrays["adversarial"], numbered.arrays["adversarial"])
+    with pytest.raises(UsageError, match=r"or all; received henn\. Did you mean 'hen'\?"):
+        ask(classifier, images, labels, target="henn")
+
+
+def test_the_ball_is_by_default_a_share_of_the_value_range():
+    classifier, w = one_way(scale=1e-2)
+    classifier.bounds = (-100.0, 100.0)
+    image = np.zeros((1, *w.shape), np.float32)
+    found = ask(classifier, image, [0], target=1, method="pgd", confidence=0.9999999, steps=10)
+    np.testing.assert_allclose(found.arrays["adversarial"], image + 60 * np.sign(w), atol=1e-3)
+    short = ask(classifier, image, [0], target=1, method="pgd", confidence=0.9999999, steps=2, step_size=0.05)
+    np.testing.assert_allclose(short.arrays["adversarial"], image + 20 * np.sign(w), atol=1e-3)
+
+
+def test_strengths_keep_the_order_in_which_they_were_given():
+    classifier, w = one_way()
+    image = np.full((1, *w.shape), 0.5, np.float32)
+    found = ask(classifier, image, [0], target=1, method="pgd", epsilon=(0.2, 0.1), confidence=0.9999999, steps=10)
+    np.testing.assert_allclose(found.arrays["linf"][:, 0], [0.2, 0.1], atol=1e-6)
+    assert [row["epsilon"] for row in found.rows] == [0.2, 0.1]
+    assert found.drawing("").tiles[1].stops == ("0.2", "0.1")
+
+
+def test_a_random_start_belongs_to_the_seed(tiny_models):
+    images, labels = tiny_models.images(SHAPE, 3)
+    make = functools.partial(
+        ask, tiny_models.convolutional(SHAPE), images, labels, target=0, method="pgd", random_start=True, steps=2
+    )
+    first, again, other = make(seed=1), make(seed=1), make(seed=2)
+    np.testing.assert_array_equal(first.arrays["adversarial"], again.arrays["adversarial"])
+    assert (first.arrays["adversarial"] != other.arrays["adversarial"]).any()
+
+
+def test_what_is_drawn_is_what_was_found(tiny_models):
+    images, labels = tiny_models.images(SHAPE, 3)
+    classifier = tiny_models.convolutional(SHAPE)
+    one = ask(classifier, images, labels, target="all", steps=20, confidence=0.8)
+    tiles = one.drawing("")
+    assert isinstance(tiles, Tiles)
+    original, result, difference, bars = tiles.tiles[:4]
+    np.testing.assert_array_equal(original.values, images[0])
+    np.testing.assert_array_equal(result.values, one.arrays["adversarial"][0])
+    np.testing.assert_allclose(difference.values, one.arrays["adversarial"][0] - images[0])
+    assert result.mark == one.arrays["success"][0]
+    assert isinstance(bars, Bars)
+    assert bars.highlight == one.arrays["target"][0]
+    np.testing.assert_array_equal(bars.series[1].values, one.arrays["probabilities_after"][0])
+    matrix, grid = one.drawing("matrix"), one.drawing("grid")
+    assert isinstance(matrix, Matrix)
+    np.testing.assert_array_equal(matrix.values, one.arrays["matrix_l2"])
+    assert isinstance(grid, Tiles)
+    assert len(grid.tiles) == 4 * len(np.unique(labels))
+    for place, picture in enumerate(grid.tiles):
+        source, target = np.unique(labels)[place // 4], place % 4
+        first = int(np.flatnonzero(labels == source)[0])
+        row = np.flatnonzero((one.arrays["image"] == first) & (one.arrays["target"] == target))
+        shown = one.arrays["adversarial"][row[0]] if len(row) else images[first]
+        np.testing.assert_array_equal(picture.values, shown)
+
+    several = ask(classifier, images, labels, target=0, beta=(10.0, 0.1), steps=20)
+    scrub = several.drawing("").tiles[1]
+    assert isinstance(scrub, Scrub)
+    assert (scrub.axis, scrub.stops) == ("beta", ("10", "0.1"))
+    np.testing.assert_array_equal(scrub.frames[1][0].values, several.arrays["adversarial"][1, 0])
+    curves = several.drawing("trade-off")
+    assert isinstance(curves, Curves)
+    assert curves.lines[0].points == ("10", "0.1")
+    np.testing.assert_allclose(curves.lines[0].y, several.arrays["target_confidence"].mean(axis=1))
 
 
 @pytest.mark.full

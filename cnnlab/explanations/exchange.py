@@ -1,4 +1,7 @@
-"""Is a map to be believed? Shuffled weights (Adebayo et al., 2018), deletion and insertion (Petsiuk et al., 2018)."""
+"""Are the pixels that a map names the ones that count? They are deleted and inserted in its order.
+
+Deletion and insertion are those of Petsiuk et al. (2018).
+"""
 
 from __future__ import annotations
 
@@ -6,40 +9,11 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
-from scipy.stats import rankdata
 
-from cnnlab.classifier import Classifier
+from cnnlab.errors import UsageError
 
-MOST_STAGES = 16
-"""Stages of the cascade; where a model has more layers with weights, some are shuffled together."""
-
-
-def stages(classifier: Classifier, most: int = MOST_STAGES) -> list[tuple[str, list[str]]]:
-    """List the stages of the cascade: the name of each, and all layers that are shuffled in it, from the top down.
-
-    A stage is named after the lowest of its layers; the last one holds every layer with weights.
-    """
-    weighted = [layer.name for layer in reversed(classifier.layers) if layer.constants]
-    count = min(most, len(weighted))
-    ends = [-(-len(weighted) * (stage + 1) // count) for stage in range(count)]
-    return [(weighted[end - 1], weighted[:end]) for end in ends]
-
-
-def similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return Spearman's rank correlation of each map with its counterpart, float64 [N] in [-1, 1].
-
-    Equal values share their mean rank. A flat second map ranks no pixel before another: 0. A flat first one leaves
-    nothing to compare with: NaN.
-
-    Args:
-        first: [N, H, W].
-        second: [N, H, W].
-    """
-    ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (first, second)]
-    one, other = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
-    product = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
-    found = np.divide((one * other).sum(axis=1), product, out=np.zeros(len(first)), where=product > 0)
-    return np.where(np.ptp(first, axis=(1, 2)) > 0, found, np.nan)
+Score = Callable[[np.ndarray], np.ndarray]
+"""From images [n, H, W, C] to a score of each, [n]."""
 
 
 def ranks(maps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -62,9 +36,6 @@ def counts(pixels: int, steps: int) -> np.ndarray:
     return np.round(np.linspace(0, pixels, steps + 1)).astype(np.int64)
 
 
-Score = Callable[[np.ndarray], np.ndarray]
-
-
 def exchange(start: np.ndarray, end: np.ndarray, places: np.ndarray, amounts: np.ndarray, score: Score) -> np.ndarray:
     """Score images while their pixels are exchanged for others', in an order: float32 [N, S].
 
@@ -79,12 +50,29 @@ def exchange(start: np.ndarray, end: np.ndarray, places: np.ndarray, amounts: np
     return np.stack(scores, axis=1).astype(np.float32)
 
 
-def fill_values(images: np.ndarray, fill: str, bounds: tuple[float, float]) -> np.ndarray:
-    """Return what deleted pixels become, float32 [N, 1, 1, C]: the range's end, or each channel's mean."""
+def fill_values(images: np.ndarray, fill: str | float, bounds: tuple[float, float]) -> np.ndarray:
+    """Return what hidden pixels become, float32 [N, 1, 1, C].
+
+    Args:
+        images: [N, H, W, C].
+        fill: ``min`` or ``max`` of the range, ``mean`` of each channel of the image, or a number.
+        bounds: The model's value range.
+
+    Raises:
+        UsageError: The number is outside the range.
+
+    Example:
+        >>> import numpy as np
+        >>> fill_values(np.ones((1, 2, 2, 3), np.float32), "min", (-1.0, 1.0)).ravel().tolist()
+        [-1.0, -1.0, -1.0]
+    """
+    low, high = bounds
     if fill == "mean":
         return images.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
-    shape = (len(images), 1, 1, images.shape[-1])
-    return np.full(shape, bounds[0] if fill == "min" else bounds[1], np.float32)
+    value = {"min": low, "max": high}[fill] if isinstance(fill, str) else fill
+    if not low <= value <= high:
+        raise UsageError(f"fill must lie in the model's value range, {low:g} to {high:g}; received {fill:g}.")
+    return np.full((len(images), 1, 1, images.shape[-1]), value, np.float32)
 
 
 def blurred(images: np.ndarray, sigma: float) -> np.ndarray:

@@ -1,0 +1,101 @@
+"""Stand-ins: a model without a network, whose logits are any function, and images without a guard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnlab.classifier import Classifier, Layer
+from cnnlab.classifier.hints import About
+from cnnlab.inputs import Inputs
+
+
+class FakeClassifier(Classifier):
+    """A classifier whose logits are a function of yours, so that a test knows what is right without a network.
+
+    Args:
+        logits: From images [N, H, W, C] to logits [N, K]. It is called with NumPy arrays, and by what follows gradients
+            with TensorFlow's tensors: what is to be attacked is written in TensorFlow.
+        input_shape: (H, W, C); None where a side is open.
+        num_classes: K.
+        bounds: The value range of its images.
+        class_names: Its classes; their numbers by default.
+        layers: What it says of its layers; none by default.
+        batch_size: How many images it takes at once.
+        fixed_batch: The same, where it takes no other number.
+        path: Where it says that it came from.
+
+    Example:
+        >>> brightness = FakeClassifier(lambda images: images.mean(axis=(1, 2, 3))[:, None] * [[0, 1]], (2, 2, 1), 2)
+        >>> brightness.predict(np.ones((1, 2, 2, 1), np.float32)).tolist()
+        [1]
+    """
+
+    def __init__(
+        self,
+        logits: Callable[[Any], Any],
+        input_shape: tuple[int | None, int | None, int],
+        num_classes: int,
+        *,
+        bounds: tuple[float, float] = (0.0, 1.0),
+        class_names: Sequence[str] | None = None,
+        layers: Sequence[Layer] = (),
+        batch_size: int = 16,
+        fixed_batch: int | None = None,
+        path: Path | None = None,
+    ) -> None:
+        self.logits_function = logits
+        self.input_shape, self.num_classes, self.bounds = input_shape, num_classes, bounds
+        self.class_names = tuple(class_names or map(str, range(num_classes)))
+        self.layers, self.batch_size, self.fixed_batch = tuple(layers), batch_size, fixed_batch
+        self.path, self.kind, self.digest = path, "live", "of a fake"
+        self.output_kind, self.about, self.dataset_name, self.notes = "logits", About(), None, ()
+        self._compiled = {}
+
+    @classmethod
+    def of_brightness(cls, input_shape: tuple[int | None, int | None, int] = (2, 2, 1), **more: Any) -> FakeClassifier:
+        """Make one with two classes, ``dark`` and ``bright``: an image is bright whose mean exceeds a half.
+
+        Its logits, half less the mean and the mean less a half, have gradients.
+
+        Args:
+            input_shape: As above.
+            more: As above.
+
+        Example:
+            >>> FakeClassifier.of_brightness().predict(np.full((1, 2, 2, 1), 0.6)).tolist()
+            [1]
+        """
+
+        def logits(images: Any) -> Any:
+            import tensorflow as tf
+
+            mean = tf.reduce_mean(images, axis=(1, 2, 3))
+            return tf.stack([0.5 - mean, mean - 0.5], axis=1)
+
+        return cls(logits, input_shape, 2, **{"class_names": ("dark", "bright"), **more})
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Return what the function says, float32 [N, K]."""
+        return np.asarray(self.logits_function(self._checked(images)), np.float32)
+
+
+class UnguardedInputs(Inputs):
+    """Inputs that hand out the very array, which can be written to: whoever changes images is found out.
+
+    Args:
+        images: [N, H, W, C].
+        labels: [N].
+    """
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
+        super().__init__(lambda indices: images[indices], labels, [f"array:{index}" for index in range(len(labels))])
+        self.images = images
+
+    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Go through views of the array."""
+        for start in range(0, len(self), size):
+            yield self.images[start : start + size], self.labels[start : start + size]

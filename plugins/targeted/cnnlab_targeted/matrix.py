@@ -1,0 +1,96 @@
+"""Every class as every other: means by own class and target, as a matrix of numbers and one of images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cnnlab.plugin import At, Claims, Classifier, Matrix, Picture, Tiles, percent
+
+MOST_CLASSES = 20
+"""Classes up to which every one by every other makes a legible figure."""
+
+
+def matrices(arrays: dict[str, np.ndarray], own: np.ndarray, classes: int) -> dict[str, np.ndarray]:
+    """Average over the images of each source class by target class.
+
+    Args:
+        arrays: ``target`` [N], and ``reached``, ``target_confidence`` and ``l2`` [E, N].
+        own: The source classes, [N].
+        classes: K.
+
+    Returns:
+        ``matrix_images`` [K, K], and the means [E, K, K]; NaN where there is no image.
+    """
+    cells = (own, arrays["target"])
+    count = np.zeros((classes, classes), np.int64)
+    np.add.at(count, cells, 1)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        total = np.zeros((len(values), classes, classes))
+        for strength, each in zip(total, values, strict=True):
+            np.add.at(strength, cells, each)
+        with np.errstate(invalid="ignore"):
+            return total / count
+
+    return {
+        "matrix_images": count,
+        "matrix_reached": mean(arrays["reached"].astype(float)),
+        "matrix_confidence": mean(arrays["target_confidence"].astype(float)),
+        "matrix_l2": mean(arrays["l2"]),
+    }
+
+
+def drawings(
+    classifier: Classifier, arrays: dict[str, np.ndarray], own: np.ndarray, claims: Claims, confidence: float
+) -> dict[str, Matrix | Tiles]:
+    """The change that was needed, and one image of each class as each other class, both at the first strength.
+
+    Args:
+        classifier: The model.
+        arrays: Of the result, those of :func:`matrices` among them.
+        own: The source classes, [N].
+        claims: What names the strengths.
+        confidence: The wanted one.
+    """
+    if classifier.num_classes > MOST_CLASSES:
+        return {}
+    names = classifier.class_names
+    strengths = claims.names(len(arrays["adversarial"]))
+    at = f", {claims.axis} {strengths[0]}" if strengths else ""
+    share = percent(arrays["reached"][0].mean())
+    return {
+        "matrix": Matrix(
+            values=At("matrix_l2", 0),
+            rows=names,
+            columns=names,
+            row_label="own class",
+            column_label="target",
+            title=f"Change from each class to each other{at}: {share} reached {100 * confidence:g}%",
+            unit="Euclidean length of the change, mean",
+            number=".1f",
+        ),
+        "grid": grid(classifier, arrays, own, at),
+    }
+
+
+def grid(classifier: Classifier, arrays: dict[str, np.ndarray], own: np.ndarray, at: str) -> Tiles:
+    """The first image of each class as each other class; the diagonal shows the originals."""
+    names, image, target = classifier.class_names, arrays["image"], arrays["target"]
+    sure, present = arrays["target_confidence"][0], np.unique(own)
+    tiles = []
+    for source in present:
+        mine = np.flatnonzero(image == image[own == source][0])
+        row_of = dict(zip(target[mine].tolist(), mine, strict=True))
+        for wanted in range(len(names)):
+            row = row_of.get(wanted)
+            shown = At("original", mine[0]) if row is None else At("adversarial", (0, row))
+            title = "original" if row is None else percent(sure[row])
+            tiles.append(Picture.of_image(shown, classifier.bounds, title))
+    return Tiles(
+        tiles=tuple(tiles),
+        columns=len(names),
+        title=f"One image of each class, as each other class{at} (probability of the target)",
+        rows=tuple(names[source] for source in present),
+        heads=tuple(names),
+        size=1.0,
+    )
