@@ -5,7 +5,7 @@
 #   make check      format, lint, types, layers, docs
 #   make lock       write requirements.lock anew from the newest versions
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check format lock docs bench clean
+.PHONY: help demo test test-full check format lock docs docs-figures bench clean
 
 # The newest Python that TensorFlow has wheels for and this machine has; `make PYTHON=... demo` overrides it.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -56,6 +56,9 @@ format: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/generate.py
+
+docs-figures: $(VENV)/.installed
+	$(BIN)/python docs/figures.py
 
 # Resolved afresh, whatever is installed; names and versions only, so that any package index serves them.
 lock: $(BIN)/python

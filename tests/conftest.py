@@ -6,13 +6,23 @@ import os
 import subprocess
 import sys
 import textwrap
+import types
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from annotated_types import Ge
+
+from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.declarations import Analysis
+from cnnlab.pluginhost.params import Doc, Params
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: more threads would only wait for each other
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -98,6 +108,35 @@ def install_plugin(tmp_path: Path) -> Callable[..., dict[str, str]]:
         return {"PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
 
     return install
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size(Params):
+    """The parameters of the analysis that tests install."""
+
+    size: Annotated[int, Ge(1), Doc("A size.")] = 1
+
+
+@pytest.fixture(scope="session")
+def install_analysis() -> Callable[..., Analysis]:
+    """Install the analysis ``one`` for as long as a monkeypatch lasts: ``install_analysis(monkeypatch, run, ...)``."""
+
+    def install(patch: pytest.MonkeyPatch, run: Callable[..., Any], **declared: Any) -> Analysis:
+        module = types.ModuleType("one_analysis")
+        module.run = run  # type: ignore[attr-defined]
+        patch.setitem(sys.modules, "one_analysis", module)
+        made = Analysis(name="one", summary="One.", run="one_analysis:run", **{"params": Size, **declared})
+        plugin = registry.Plugin("one", "one_analysis", "cnnlab-one", "3.1", declarations=(made,))
+        patch.setattr(registry, "plugins", lambda: (plugin,))
+        return made
+
+    return install
+
+
+@pytest.fixture
+def analysis(monkeypatch, install_analysis) -> Callable[..., Analysis]:
+    """Install an analysis whose work a test sets: ``analysis(lambda classifier, inputs, params, context: ...)``."""
+    return lambda run, **declared: install_analysis(monkeypatch, run, **declared)
 
 
 @pytest.fixture(scope="session")

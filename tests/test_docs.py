@@ -15,7 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 from cnnlab.cli import COMMANDS, cli
-from cnnlab.plugins import declarations, hookspecs
+from cnnlab.pluginhost import declarations, hookspecs
+from cnnlab.pluginhost.scaffold import create
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("plugins/*/README.md"))]
@@ -130,6 +131,19 @@ def test_every_field_of_a_declaration_is_documented(hook):
     section = text.partition(f"## `{hook}(")[2].partition("\n## ")[0]
     documented = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
     assert sorted(documented) == sorted(field.name for field in dataclasses.fields(DECLARED[hook]))
+
+
+def test_the_first_plugin_is_the_one_that_is_generated(tmp_path):
+    """Every piece of code on the page, and every file in its table, is in what ``cnnlab plugins new`` writes."""
+    text = (ROOT / "docs" / "plugins" / "first-plugin.md").read_text(encoding="utf-8")
+    folder = create("sharpness", "analysis", tmp_path)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    documented = re.findall(r"^\| `([\w./]+)` \|", text, re.MULTILINE)
+    assert sorted(documented) == sorted(path.relative_to(folder).as_posix() for path in files)
+    written = ["".join(path.read_text(encoding="utf-8").split()) for path in files]
+    shown = [part for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) for part in block.split("\n\n")]
+    code = ["".join(part.removesuffix(" ...\n").split()) for part in shown]
+    assert not [part for part in code if not any(part in file for file in written)]
 
 
 def test_every_promise_of_the_contract_is_documented():

@@ -17,7 +17,7 @@ import tf_keras
 from tensorflow.core.protobuf import saved_model_pb2
 
 import cnnlab
-from cnnlab.classifier.about import make_about, recall, remember
+from cnnlab.classifier.hints import make_about, recall, remember
 from cnnlab.errors import CnnlabError, UsageError
 
 layers = keras.layers

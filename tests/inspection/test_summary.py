@@ -19,9 +19,9 @@ import cnnlab
 from cnnlab import training
 from cnnlab.classifier.freeze import freeze
 from cnnlab.classifier.graph import read_layers
-from cnnlab.classifier.summary import summarize
 from cnnlab.cli import cli
 from cnnlab.errors import UsageError
+from cnnlab.inspection.summary import summarize
 
 
 def summary_of(*stack, shape=(9, 8, 6)):

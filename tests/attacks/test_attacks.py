@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import cnnlab
 from cnnlab.attacks import (
@@ -47,18 +46,10 @@ from cnnlab.attacks import (
 )
 from cnnlab.attacks.loop import Loop, Plan
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.testing import FakeClassifier
 from cnnlab.training import build
 
 NORMS = ("linf", "l2")
-
-
-@dataclass(frozen=True, eq=False)
-class Given:
-    """The least that the engine asks of a model."""
-
-    logits_function: Any
-    num_classes: int
-    bounds: tuple[float, float] = (0.0, 1.0)
 
 
 class Smooth:
@@ -113,10 +104,13 @@ class Smooth:
         return images, self.logits(images).argmax(axis=1)
 
 
-def linear(weights: np.ndarray, shape: tuple[int, int, int], bounds: tuple[float, float] = (0.0, 1.0)) -> Given:
+def linear(
+    weights: np.ndarray, shape: tuple[int, int, int], bounds: tuple[float, float] = (0.0, 1.0)
+) -> FakeClassifier:
     """A model whose logits are a linear function of the pixels, with what is needed to solve it in closed form."""
     matrix = tf.constant(weights, tf.float32)
-    return Given(lambda x: tf.reshape(x, [-1, int(np.prod(shape))]) @ matrix, weights.shape[1], bounds)
+    flat = [-1, int(np.prod(shape))]
+    return FakeClassifier(lambda x: tf.reshape(x, flat) @ matrix, shape, weights.shape[1], bounds=bounds)
 
 
 def _seeded_network() -> keras.Model:
@@ -270,7 +264,10 @@ def test_a_tie_is_nobodys_success():
 
 SPACES = (((3, 2, 1), (0.0, 1.0)), ((4, 5, 2), (-2.5, 0.5)), ((1, 1, 1), (0.0, 255.0)))
 MODELS = {shape: Smooth(shape, seed=1) for shape, _ in SPACES}
-SPACED = {(shape, bounds): Given(MODELS[shape].classifier.logits_function, 3, bounds) for shape, bounds in SPACES}
+SPACED = {
+    (shape, bounds): FakeClassifier(MODELS[shape].classifier.logits_function, shape, 3, bounds=bounds)
+    for shape, bounds in SPACES
+}
 ATTACKS = {
     "fgsm": lambda norm: fgsm(norm=norm),
     "pgd": lambda norm: pgd(steps=4, norm=norm, then="last"),
@@ -456,7 +453,7 @@ def test_rows_that_are_done_cost_no_further_evaluation(smooth):
 
     images, labels = smooth.labelled(64)
     labels = np.where(np.arange(64) < 48, (labels + 1) % 3, labels)
-    pgd(steps=40).run(Given(counted, 3), images, labels, epsilon=1e-4, batch_size=16)
+    pgd(steps=40).run(FakeClassifier(counted, smooth.shape, 3), images, labels, epsilon=1e-4, batch_size=16)
     # Four batches at the start; then the last sixteen rows alone go on.
     assert evaluated == [16] * 4 + [16] * 40
 
@@ -507,7 +504,7 @@ def test_what_a_smaller_ball_holds_a_larger_one_holds(smooth):
 
 
 def test_a_network_without_slope_is_noticed():
-    steps = Given(lambda x: tf.reshape(x, [-1, 4]) * 0.0 + [1.0, 0.0, 0.0, 0.0], 4)
+    steps = FakeClassifier(lambda x: tf.reshape(x, [-1, 4]) * 0.0 + [1.0, 0.0, 0.0, 0.0], (2, 2, 1), 4)
     images = np.random.default_rng(0).random((5, 2, 2, 1), dtype=np.float32)
     outcome = pgd(steps=3).run(steps, images, 0, epsilon=0.3)
     assert outcome.flat.all()
@@ -518,7 +515,7 @@ def test_a_network_without_slope_is_noticed():
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])
 def test_networks_of_half_precision_are_attacked(smooth, kind):
     images, labels = smooth.labelled(20)
-    half = Given(lambda x: tf.cast(smooth.keras(x), kind), 3)
+    half = FakeClassifier(lambda x: tf.cast(smooth.keras(x), kind), smooth.shape, 3)
     found = fgsm().run(half, images, labels, epsilon=0.1)
     expected = fgsm().run(smooth.classifier, images, labels, epsilon=0.1)
     assert np.mean(found.adversarial != expected.adversarial) < 0.05
@@ -908,7 +905,7 @@ def test_wrong_numbers_are_refused_in_words(smooth):
 
 
 def test_a_model_without_gradient_is_refused():
-    broken = Given(lambda x: tf.stop_gradient(tf.reshape(x, [-1, 4])), 4)
+    broken = FakeClassifier(lambda x: tf.stop_gradient(tf.reshape(x, [-1, 4])), (2, 2, 1), 4)
     with pytest.raises(CnnlabError, match="differentiable"):
         fgsm().run(broken, np.zeros((2, 2, 2, 1), np.float32), 0, epsilon=0.1)
 
@@ -925,7 +922,7 @@ def test_large_sets_are_attacked_block_by_block(smooth, monkeypatch):
     images, labels = smooth.labelled(50)
     attack = pgd(steps=5, random_start=True, restarts=1)
     whole = attack.run(smooth.classifier, images, labels, epsilon=[[0.02], [0.1]])
-    monkeypatch.setattr("cnnlab.attacks.pool.POOL_BYTES", 1)
+    monkeypatch.setattr("cnnlab.attacks.rows.POOL_BYTES", 1)
     pieces = attack.run(smooth.classifier, images, labels, epsilon=[[0.02], [0.1]], batch_size=16)
     np.testing.assert_array_equal(pieces.adversarial, whole.adversarial)
     np.testing.assert_array_equal(pieces.reached, whole.reached)

@@ -19,10 +19,10 @@ from click.testing import CliRunner
 from tensorflow.core.protobuf import saved_model_pb2
 
 import cnnlab
-from cnnlab.classifier.trust import check_inside, check_saved_model, examine, read
-from cnnlab.classifier.trust_keras import check_keras_file
 from cnnlab.cli import cli
 from cnnlab.errors import CnnlabError
+from cnnlab.trust.keras_files import check_keras_file
+from cnnlab.trust.savedmodel import check_inside, check_saved_model, examine, read
 
 SIZE = (6, 6, 1)
 IMAGES = np.random.default_rng(0).random((2, *SIZE), dtype=np.float32)

@@ -11,10 +11,10 @@ import tensorflow as tf
 import tf_keras
 
 import cnnlab
-from cnnlab.analysis.inspection import inspect
-from cnnlab.classifier import about
-from cnnlab.classifier.preparation import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STD
+from cnnlab.classifier import hints as about
+from cnnlab.classifier.preprocessing import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STD
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.inspection.inspect import inspect
 
 
 @pytest.fixture

@@ -10,12 +10,11 @@ import click
 import numpy as np
 import pytest
 from annotated_types import Ge, Gt, Interval, Lt, MinLen, MultipleOf
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from cnnlab.cli.analyze import option_for
+from cnnlab.cli.commands.declared_options import option_for
 from cnnlab.errors import UsageError
-from cnnlab.plugins.params import Doc, Params, describe, fields_of
+from cnnlab.pluginhost.params import Doc, Params, describe, fields_of
 
 
 @dataclass(frozen=True, kw_only=True)

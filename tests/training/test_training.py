@@ -11,11 +11,11 @@ import pytest
 import tensorflow as tf
 
 import cnnlab
-from cnnlab import training
+from cnnlab import render, training
 from cnnlab.datasets import Dataset, Split
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.figures.training import compare, curves
-from cnnlab.training import Interrupted, Reporter, Settings, data, export, finish, session
+from cnnlab.runs.comparison import curves
+from cnnlab.training import Interrupted, Reporter, Settings, artifacts, data, export, session
 from cnnlab.training.data import held_out, make_feed, shuffled
 from cnnlab.training.evaluation import Evaluator
 from cnnlab.training.loop import TrainingLoop
@@ -73,7 +73,7 @@ def finished(corners, tmp_path_factory):
 @pytest.fixture
 def unwritten(monkeypatch):
     """Leave the figures and the SavedModel out, which take most of the time."""
-    monkeypatch.setattr(finish, "_figures", lambda *_: [])
+    monkeypatch.setattr(artifacts, "_drawings", lambda *_: {})
     monkeypatch.setattr(export, "save_savedmodel", lambda *_: None)
 
 
@@ -87,7 +87,8 @@ def step_by_step(monkeypatch):
 
 
 def test_a_run_folder_holds_what_is_promised(finished):
-    names = {"model", "model.keras", "run.json", "history.csv", "curves.png", "predictions.png", "confusion.png"}
+    names = {"model", "model.keras", "run.json", "history.csv", "drawings.json"}
+    names |= {"curves.png", "predictions.png", "confusion.png"}
     assert {path.name for path in finished.path.iterdir()} == names | {"checkpoint"}
     assert finished.history_path.read_text().splitlines()[0] == "epoch,loss,accuracy,val_loss,val_accuracy,seconds"
     assert [row["epoch"] for row in finished.history] == [1, 2, 3]
@@ -103,6 +104,18 @@ def test_a_run_folder_holds_what_is_promised(finished):
     assert finished.state == "complete"
     assert finished.class_names == ("a", "b", "c")
     assert finished.config["parameters"]["total"] == sum(array.size for array in weights(finished))
+
+
+def test_the_figures_of_a_run_are_there_as_data(finished, corners, tmp_path):
+    drawn = finished.drawings
+    assert list(drawn) == ["curves", "predictions", "confusion"]
+    for name, drawing in drawn.items():
+        render.save(drawing, tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").read_bytes() == (finished.path / f"{name}.png").read_bytes()
+    loss = drawn["curves"].tiles[0].lines[0]
+    assert list(loss.y) == [row["loss"] for row in finished.history]
+    assert drawn["confusion"].values.tolist() == finished.config["confusion"]
+    np.testing.assert_array_equal(drawn["predictions"].tiles[0].tiles[0].array, corners.test.batch([0])[0])
 
 
 def test_it_learns(finished):
@@ -138,7 +151,8 @@ def test_run_json_counts_each_class(finished, corners):
 def test_the_loss_axis_has_numbers_whatever_its_range(last):
     row = {"epoch": 1, "loss": 0.3, "accuracy": 0.5, "val_loss": 0.3, "val_accuracy": 0.5}
     history = [row, {**row, "epoch": 2, "loss": last}]
-    for figure in (curves(history, validated_on="test images"), compare({"a": history, "b": history})):
+    for histories in ({"": history}, {"a": history, "b": history}):
+        figure = render.figure(curves(histories, validated_on="test images"))
         figure.draw_without_rendering()
         loss = figure.axes[0]
         low, high = loss.get_ylim()
@@ -500,7 +514,7 @@ def test_a_damaged_checkpoint_is_said(corners, tmp_path, unwritten, step_by_step
 
 @pytest.mark.parametrize("failing", [0, 2, 9])
 def test_a_full_disk_leaves_nothing_half_written_and_can_be_resumed(failing, corners, finished, tmp_path, monkeypatch):
-    monkeypatch.setattr(finish, "_figures", lambda *_: [])
+    monkeypatch.setattr(artifacts, "_drawings", lambda *_: {})
     out, count = tmp_path / "run", 0
     flush = cnnlab.files._flush_to_disk
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.plugins.scaffold import KINDS, create
+from cnnlab.pluginhost.scaffold import KINDS, create
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_an_analysis_from_nothing_to_a_result(environment, tmp_path, trained_run):
@@ -22,7 +22,7 @@ def test_an_analysis_from_nothing_to_a_result(environment, tmp_path, trained_run
     out = tmp_path / "out"
     words = ["analyze", "sharpness", "--model", trained_run.path, "--image", image, "--out", out, "--blur", "1"]
     environment.cnnlab(*words)
-    assert {path.name for path in out.iterdir()} == {"result.json", "arrays.npz", "figure.png"}
+    assert {path.name for path in out.iterdir()} == {"result.json", "arrays.npz", "drawings.json", "figure.png"}
 
 
 def test_checking_prints_a_line_per_promise(environment, tmp_path):
@@ -34,7 +34,7 @@ def test_checking_prints_a_line_per_promise(environment, tmp_path):
     assert not [line for line in lines if "broken" in line]
 
     run = tmp_path / "cnnlab-sharpness" / "cnnlab_sharpness" / "run.py"
-    run.write_text(run.read_text().replace('arrays={"map": found}', 'arrays={"other": found}'))
+    run.write_text(run.read_text().replace("arrays=arrays", 'arrays={**arrays, "other": found}'))
     broken = environment.cnnlab("plugins", "check", "sharpness", status=1)
     assert "broken" in broken
     assert "which it does not declare" in broken

@@ -341,7 +341,7 @@ def test_an_exported_image_is_the_image(cnnlab_command, tmp_path, mnist):
     assert "7.png" in done.stdout
     expected = np.rint(mnist.test.batch([0])[0, ..., 0] * 255)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "7.png")), expected)
-    np.testing.assert_array_equal(np.asarray(Image.open(Path(__file__).parent.parent / "examples/7.png")), expected)
+    np.testing.assert_array_equal(np.asarray(Image.open(Path(__file__).parents[2] / "examples/7.png")), expected)
 
 
 @pytest.mark.parametrize(

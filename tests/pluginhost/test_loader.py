@@ -8,7 +8,7 @@ import pytest
 
 GOOD = """
 from dataclasses import dataclass
-from cnnlab.analysis import Analysis, Params, hookimpl
+from cnnlab.plugin import Analysis, Params, hookimpl
 
 @dataclass(frozen=True, kw_only=True)
 class P(Params):
@@ -24,7 +24,7 @@ MISTAKES = {
     "leaves the process": ("import sys; sys.exit('bye')", "broken", "SystemExit: bye"),
     "imports what is not there": ("import nothing_like_this", "broken", "nothing_like_this"),
     "raises in its hook": (
-        "from cnnlab.analysis import hookimpl\n@hookimpl\ndef cnnlab_analyses():\n    raise KeyError('lost')",
+        "from cnnlab.plugin import hookimpl\n@hookimpl\ndef cnnlab_analyses():\n    raise KeyError('lost')",
         "broken",
         "KeyError: 'lost'",
     ),
@@ -34,12 +34,12 @@ MISTAKES = {
         "ValueError: late",
     ),
     "returns the wrong type": (
-        "from cnnlab.analysis import hookimpl\n@hookimpl\ndef cnnlab_analyses():\n    return 7",
+        "from cnnlab.plugin import hookimpl\n@hookimpl\ndef cnnlab_analyses():\n    return 7",
         "broken",
         "must return a list of Analysis, not int",
     ),
     "gives the wrong objects": (
-        "from cnnlab.analysis import hookimpl\n@hookimpl\ndef cnnlab_datasets():\n    return ['mnist']",
+        "from cnnlab.plugin import hookimpl\n@hookimpl\ndef cnnlab_datasets():\n    return ['mnist']",
         "broken",
         "must give DatasetSource objects, not str",
     ),
@@ -181,7 +181,7 @@ def test_every_field_added_to_a_declaration_must_have_a_default():
     """How declarations grow: what the first version of the interface asked for is all that may be required."""
     import dataclasses
 
-    from cnnlab.plugins.declarations import Analysis, Architecture, DatasetSource
+    from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource
 
     required = {
         Analysis: {"name", "summary", "params", "run"},
@@ -228,7 +228,7 @@ def test_a_deprecation_reaches_the_author_in_tests_and_no_user(cnnlab_command, i
 
     import pluggy
 
-    from cnnlab.plugins import hookspecs, registry
+    from cnnlab.pluginhost import hookspecs, registry
 
     hookspec = pluggy.HookspecMarker(hookspecs.PROJECT)
     going = DeprecationWarning("cnnlab_datasets will be removed in cnnlab 2.0")
@@ -253,7 +253,7 @@ def test_a_deprecation_reaches_the_author_in_tests_and_no_user(cnnlab_command, i
 def test_entry_points_are_read_once(monkeypatch):
     import importlib.metadata
 
-    from cnnlab.plugins import registry
+    from cnnlab.pluginhost import registry
 
     reads = []
     original = importlib.metadata.distributions

@@ -11,11 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 import cnnlab
-from cnnlab import datasets
-from cnnlab.classifier.evaluation import evaluate, read_split
-from cnnlab.cli import cli, gates
+from cnnlab.analysis import gates
+from cnnlab.cli import cli
 from cnnlab.datasets import Dataset, Split
+from cnnlab.drawings.words import percent
 from cnnlab.errors import CnnlabError, GateError, UsageError
+from cnnlab.inputs import from_split
+from cnnlab.inspection.evaluation import evaluate
 
 CLASSES = 4
 
@@ -49,7 +51,7 @@ def opened(model):
 @pytest.mark.parametrize("batch_size", [1, 5, 23, 100])
 def test_the_numbers_are_those_of_keras_whatever_the_batches(model, opened, batch_size):
     data = dataset_of()
-    found = evaluate(opened, read_split(opened, data, batch_size=batch_size))
+    found = evaluate(opened, data, batch_size=batch_size).counts
     logits = model(data.test.images).numpy().astype(np.float64)
     own = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(data.test.labels, logits)
     assert found.loss == pytest.approx(float(own), rel=1e-5)
@@ -66,7 +68,7 @@ def test_the_numbers_are_those_of_keras_whatever_the_batches(model, opened, batc
 def test_logits_of_thousands_give_a_finite_loss():
     opened = cnnlab.load(network(scale=1000.0))
     data = dataset_of()
-    found = evaluate(opened, read_split(opened, data))
+    found = evaluate(opened, data).counts
     logits = opened.logits(data.test.images).astype(np.float64)
     by_hand = [np.logaddexp.reduce(row) - row[label] for row, label in zip(logits, data.test.labels, strict=True)]
     assert found.loss == pytest.approx(np.mean(by_hand), rel=1e-9)
@@ -75,7 +77,7 @@ def test_logits_of_thousands_give_a_finite_loss():
 
 def test_a_limit_takes_the_first_and_a_class_without_images_has_no_accuracy(opened):
     data = dataset_of()
-    found = evaluate(opened, read_split(opened, data, limit=2))
+    found = evaluate(opened, data, limit=2).counts
     np.testing.assert_array_equal(found.predicted, opened.predict(data.test.images[:2]))
     missing = sorted(set(range(CLASSES)) - set(data.test.labels[:2].tolist()))
     assert [label for label, accuracy in enumerate(found.class_accuracy) if accuracy is None] == missing != []
@@ -90,7 +92,7 @@ def test_no_more_than_a_batch_is_read_at_once(opened):
             return super().batch(indices)
 
     data = Dataset(name="toy", train=Split(*images_of(7)), test=Counting(*images_of(23)), class_names=tuple("abcd"))
-    evaluate(opened, read_split(opened, data, batch_size=10))
+    evaluate(opened, data, batch_size=10)
     assert asked == [10, 10, 3]
 
 
@@ -98,20 +100,21 @@ def test_images_are_brought_to_the_models_range(opened):
     pixels, labels = images_of(5)
     symmetric = Split(pixels.astype(np.float32) / 127.5 - 1, labels)
     wide = Dataset(name="wide", train=symmetric, test=symmetric, class_names=tuple("abcd"), value_range=(-1.0, 1.0))
-    ((images, _),) = read_split(opened, wide)
-    np.testing.assert_allclose(images, pixels / 255, atol=1e-6)
+    np.testing.assert_allclose(from_split(opened, wide, "test", range(5)).images, pixels / 255, atol=1e-6)
+    plain = Dataset(name="plain", train=Split(pixels, labels), test=Split(pixels, labels), class_names=tuple("abcd"))
+    np.testing.assert_allclose(evaluate(opened, wide).counts.loss, evaluate(opened, plain).counts.loss, rtol=1e-6)
 
 
 def test_what_does_not_fit_is_refused(opened):
     large = Split(*images_of(3, shape=(8, 8, 1)))
     with pytest.raises(UsageError, match="images of 8x8x1, but the model takes 6x6x1"):
-        read_split(opened, Dataset(name="large", train=large, test=large, class_names=tuple("abcd")))
+        evaluate(opened, Dataset(name="large", train=large, test=large, class_names=tuple("abcd")))
     many = Split(images_of(3)[0], [0, 1, 6])
-    with pytest.raises(UsageError, match="label 6, but the model has 4 classes, 0 to 3"):
-        read_split(opened, Dataset(name="many", train=many, test=many, class_names=tuple("abcdefg")))
+    with pytest.raises(UsageError, match="label 6 is none of the model's 4 classes, 0 to 3"):
+        evaluate(opened, Dataset(name="many", train=many, test=many, class_names=tuple("abcdefg")))
     half = Dataset(name="half", train=large, test=Split(*images_of(0, shape=(8, 8, 1))), class_names=tuple("abcd"))
     with pytest.raises(UsageError, match="has no test images"):
-        read_split(opened, half)
+        evaluate(opened, half)
 
 
 def test_broken_weights_are_no_result():
@@ -119,7 +122,7 @@ def test_broken_weights_are_no_result():
     broken.layers[-1].set_weights([np.full((36, CLASSES), np.nan, np.float32), np.zeros(CLASSES, np.float32)])
     opened = cnnlab.load(broken)
     with pytest.raises(CnnlabError, match="not finite"):
-        evaluate(opened, read_split(opened, dataset_of()))
+        evaluate(opened, dataset_of())
 
 
 # Gates
@@ -187,12 +190,12 @@ def test_the_tables_say_the_same_and_fit(files):
     result = run("--model", files / "model.keras", "--dataset", files / "toy.npz")
     assert result.exit_code == 0, result.exception
     opened = cnnlab.load(files / "model.keras")
-    found = evaluate(opened, read_split(opened, datasets.load(files / "toy.npz")))
+    found = evaluate(opened, files / "toy.npz").counts
     words = result.stdout.split()
-    assert f"{found.accuracy:.2%}" in words
+    assert percent(found.accuracy, digits=2) in words
     assert f"{found.loss:.4f}" in words
     for accuracy in found.class_accuracy:
-        assert f"{accuracy:.2%}" in words
+        assert percent(accuracy, digits=2) in words
     body = [line for line in result.stdout.splitlines() if "model.keras" not in line]
     assert max(map(len, body)) <= 100
     assert "…" not in result.stdout

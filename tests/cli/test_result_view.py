@@ -1,11 +1,14 @@
 """The tables of a result in the terminal: nothing in them is cut, however narrow it is."""
 
+from __future__ import annotations
+
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from cnnlab.cli import show
+from cnnlab.cli.views import result as view
 
 ROWS = [
     {
@@ -22,7 +25,7 @@ ROWS = [
 
 def printed(rows, width):
     console = Console(file=StringIO(), width=width)
-    for table in show.rows_tables(rows, width):
+    for table in view.rows_tables(rows, width):
         console.print(table)
     return console.file.getvalue()
 
@@ -32,12 +35,12 @@ def test_numbers_are_whole_and_lines_fit(width):
     text = printed(ROWS, width)
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= width
-    assert text.count("0.1235") == text.count("0.9877") == text.count("0.001235") == show.MOST_ROWS
-    assert f"and {len(ROWS) - show.MOST_ROWS} more in result.json" in text
+    assert text.count("0.1235") == text.count("0.9877") == text.count("0.001235") == view.MOST_ROWS
+    assert f"and {len(ROWS) - view.MOST_ROWS} more in result.json" in text
 
 
 def test_each_further_table_says_which_image_its_rows_are_about():
-    tables = show.rows_tables(ROWS, 60)
+    tables = view.rows_tables(ROWS, 60)
     assert len(tables) > 1
     assert {str(table.columns[0].header) for table in tables} == {"image"}
     headers = [str(column.header) for table in tables for column in table.columns[1:]]
@@ -45,4 +48,10 @@ def test_each_further_table_says_which_image_its_rows_are_about():
 
 
 def test_one_table_where_there_is_room():
-    assert len(show.rows_tables(ROWS, 120)) == 1
+    assert len(view.rows_tables(ROWS, 120)) == 1
+
+
+def test_the_terminal_names_the_folder_of_images_once(capsys):
+    files = [Path("out/result.json"), Path("out/figure.png"), Path("out/images/0.png"), Path("out/images/1.png")]
+    view.paths(Console(width=80), files)
+    assert capsys.readouterr().out.split("\n")[:3] == ["  out/result.json", "  out/figure.png", "  out/images (2 PNG)"]

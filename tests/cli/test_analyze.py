@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 import cnnlab
 from cnnlab import cli
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SEVEN = ROOT / "examples" / "7.png"
 
 
@@ -301,3 +301,38 @@ def test_ctrl_c_exits_with_130(run, trained_run, monkeypatch):
     assert status == 130
     assert "Interrupted" in err
     assert not Path("out").exists()
+
+
+def test_figures_are_written_as_asked_for_and_their_data_beside_them(run, trained_run):
+    words = ("analyze", "occlusion", "--model", trained_run.path, "--image", SEVEN, "--out", "out", *QUICK)
+    status, out, _ = run(*words, "--format", "svg", "--dpi", "80")
+    assert status == 0
+    assert "out/figure.svg" in out
+    assert "out/drawings.json" in out
+    assert {path.name for path in Path("out").iterdir()} == {
+        *("figure.svg", "drawings.json", "arrays.npz", "result.json"),
+    }
+    status, _, err = run(*words, "--format", "gif")
+    assert status == 2
+    assert "gif" in err
+
+
+def test_a_class_is_taken_by_its_name(run, trained_run):
+    words = ("analyze", "occlusion", "--model", trained_run.path, "--image", SEVEN, *QUICK)
+    status, _, err = run(*words, "--class", "seven", "--out", "out")
+    assert status == 2
+    assert "class must be one of the model's 10 classes, 0 to 9; received seven" in err
+    assert not Path("out").exists()
+    Path("names.txt").write_text(
+        "\n".join(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
+    )
+    status, _, _ = run(*words, "--class", "seven", "--class-names", "names.txt", "--out", "out")
+    assert status == 0
+    assert json.loads(Path("out/result.json").read_text())["params"]["class"] == 7
+
+
+def test_showing_a_plugin_tells_the_axes_of_its_arrays(run):
+    status, out, _ = run("plugins", "show", "occlusion")
+    assert status == 0
+    assert "[N, rows, cols]" in out
+    assert "score of the target class with the patch at each position" in " ".join(out.split())

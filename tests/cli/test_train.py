@@ -15,9 +15,10 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from cnnlab.cli.runs import labels
-from cnnlab.cli.training import RichReporter, duration
+from cnnlab.cli.views.training import RichReporter, duration
+from cnnlab.drawings.words import percent
 from cnnlab.runs import Run
+from cnnlab.runs.comparison import labels
 from cnnlab.training import Progress
 
 WORDS = ("--dataset", "squares.npz", "--epochs", "4", "--batch-size", "4")
@@ -88,12 +89,12 @@ def test_it_prints_plain_lines_and_names_the_files(place, whole):
     assert [line.split()[0] for line in lines[1:]] == ["epoch", "1/4", "2/4", "3/4", "4/4"]
     for row, line in zip(whole.history, lines[2:], strict=True):
         assert f"{row['loss']:.4f}" in line
-        assert f"{row['val_accuracy']:.2%}" in line
+        assert percent(row["val_accuracy"], digits=2) in line
     metrics = whole.metrics
     assert f"{metrics['train_loss']:.4f}" in out
     assert f"{metrics['val_loss']:.4f}" in out
     for entry in whole.config["classes"]:
-        assert f"{entry['accuracy']:.2%}" in out
+        assert percent(entry["accuracy"], digits=2) in out
     for name in ("curves.png", "predictions.png", "confusion.png", "run.json", "history.csv"):
         assert f"runs/whole/{name}" in out
 
@@ -121,7 +122,7 @@ def test_json_is_all_that_stdout_holds_and_a_complete_run_is_left_as_it_is(run, 
 WAITING = """
 import pathlib, sys, time
 from cnnlab import cli
-from cnnlab.cli.training import RichReporter
+from cnnlab.cli.views.training import RichReporter
 from cnnlab.training import session
 
 def wait(self, progress):
@@ -212,7 +213,7 @@ def test_an_interrupted_evaluation_of_words_prints_no_traceback(run, monkeypatch
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cnnlab.cli.training.run", stop)
+    monkeypatch.setattr("cnnlab.training.train", stop)
     assert run("train")[0::2] == (130, "\nInterrupted.\n")
 
 
@@ -253,7 +254,7 @@ def test_nothing_to_resume_is_said(run, monkeypatch, tmp_path):
 def test_what_tensorflow_says_while_it_loads_is_shown_only_when_that_fails(place, tmp_path, ending):
     (tmp_path / "tensorflow.py").write_text(f"import os\nos.write(2, b'remark')\n{ending}\n")
     code = (
-        "from cnnlab.cli.quiet import quieten_tensorflow; quieten_tensorflow()\n"
+        "from cnnlab.silence_tensorflow import quieten_tensorflow; quieten_tensorflow()\n"
         "import os, tensorflow; os.write(2, b'after'); assert tensorflow.os is os"
     )
     done = subprocess.run(
@@ -320,7 +321,15 @@ def test_runs_lists_the_newest_first(run, place, whole, monkeypatch):
     assert status == 0
     assert "damaged" in out
     seconds = f"{row['seconds_per_epoch']:.1f}"
-    wanted = ["whole", "complete", "squares", "mnist-cnn", f"{row['accuracy']:.2%}", f"{row['loss']:.4f}", seconds]
+    wanted = [
+        "whole",
+        "complete",
+        "squares",
+        "mnist-cnn",
+        percent(row["accuracy"], digits=2),
+        f"{row['loss']:.4f}",
+        seconds,
+    ]
     for word in [*wanted, row["created"][:10]]:
         assert word in out
     monkeypatch.setenv("COLUMNS", "80")

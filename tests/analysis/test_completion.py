@@ -1,0 +1,193 @@
+"""What the host makes of what a plugin handed over: declared arrays, their axes, rows of columns, drawings of data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from cnnlab.analysis import host
+from cnnlab.drawings import At, Curves, Image, Line, Picture, Scrub, Sheet, Tiles
+from cnnlab.errors import CnnlabError
+from cnnlab.inputs import from_arrays
+from cnnlab.pluginhost.declarations import Array
+from cnnlab.pluginhost.meanings import declared_as
+from cnnlab.results.claims import Claims
+from cnnlab.results.result import Result
+from cnnlab.testing import FakeClassifier
+
+MODEL = FakeClassifier(lambda images: images.mean(axis=(1, 2, 3))[:, None] * np.arange(3), (2, 3, 1), 3)
+IMAGES = np.random.default_rng(0).random((10, 2, 3, 1), dtype=np.float32)
+
+
+def completed(analysis, result, count=10, **declared):
+    made = analysis(lambda *_: result, **declared)
+    return host.run(made, MODEL, from_arrays(MODEL, IMAGES[:count]), made.params())
+
+
+@pytest.mark.parametrize(
+    ("result", "blame"),
+    [
+        (None, "returned NoneType where a cnnlab.plugin.Result was expected"),
+        (Result(arrays={"other": np.zeros(1)}), "returned the array 'other', which it does not declare"),
+        (Result(arrays={"a": [1, 2]}), "returned the array 'a' as list"),
+        (Result(arrays={"a": np.array([object()])}), "returned the array 'a'"),
+        (Result(metrics={"other": 1.0}), "returned the metric 'other', which it does not declare"),
+        (Result(metrics={"m": "high"}), "returned the metric 'm' as str"),
+        (Result(drawings={"x": "a picture"}), "gave a drawing that cannot be kept: .*'x' is str, no drawing"),
+        (Result(drawings={"x": Picture(values=At("a", 0))}), "refers to the array 'a', and there is none"),
+        (
+            Result(arrays={"a": np.zeros(2)}, drawings={"x": Picture(values=At("a", 5))}),
+            r"refers to a\[5\], and the array is \[2\]",
+        ),
+        (
+            Result(drawings={"x": Curves(lines=(Line(name="a", x=(1,), y=("b",)),), x_label="", y_label="")}),
+            "gave a drawing that cannot be kept",
+        ),
+        (Result(columns={"one": [1, 2], "other": [1, 2, 3]}), "columns of different lengths"),
+    ],
+)
+def test_a_plugin_that_breaks_its_declaration_is_named(analysis, result, blame):
+    with pytest.raises(CnnlabError, match=blame) as error:
+        completed(analysis, result, arrays={"a": Array("an array", axes=("...",))}, metrics={"m": "a metric"})
+    assert "cnnlab-one 3.1" in str(error.value)
+
+
+# Axes.
+
+AXES = {
+    "score": Array("a score", axes=("N", "rows", "cols")),
+    "rows": Array("edges", axes=("rows",)),
+    "strong": Array("by strength", axes=("E?", "N")),
+    "target": Array("a target", axes=("...", "N")),
+}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "blame"),
+    [
+        ({"score": np.zeros((10, 4))}, r"gave the array 'score' as \[10, 4\], which it declares as \[N, rows, cols\]"),
+        (
+            {"score": np.zeros((10, 4, 5)), "strong": np.zeros((2, 9))},
+            "the axis N is 10 long in 'score' and 9 in 'strong'",
+        ),
+        ({"strong": np.zeros((10,))}, r"'strong' as \[10\], which it declares as \[\(E,\) N\]"),
+        ({"target": np.zeros(())}, r"'target' as \[\], which it declares as"),
+    ],
+)
+def test_arrays_have_the_axes_that_were_declared(analysis, arrays, blame):
+    with pytest.raises(CnnlabError, match=blame):
+        completed(analysis, Result(arrays=arrays), arrays=AXES)
+
+
+def test_an_axis_of_one_strength_goes_and_references_with_it(analysis):
+    strong = np.random.default_rng(1).random((1, 10))
+    pictures = Picture(values=At("pictures", (0, 3)))
+    declared = {**AXES, "pictures": Array("pictures", axes=("E?", "N", "H", "W"))}
+    given = {"strong": strong, "pictures": np.random.default_rng(2).random((1, 10, 2, 3))}
+    result = completed(analysis, Result(arrays=given, drawings={"x": pictures}), arrays=declared)
+    np.testing.assert_array_equal(result.arrays["strong"], strong[0])
+    np.testing.assert_array_equal(result.drawing("x").array, given["pictures"][0, 3])
+    assert result.record["arrays"]["strong"]["axes"] == ["N"]
+    two = {name: np.repeat(array, 2, axis=0) for name, array in given.items()}
+    kept = completed(analysis, Result(arrays=two, drawings={"x": pictures}), arrays=declared)
+    assert kept.arrays["strong"].shape == (2, 10)
+    assert kept.record["arrays"]["strong"]["axes"] == ["E", "N"]
+
+
+@pytest.mark.parametrize("leading", [(), (2,)])
+def test_further_axes_may_be_left_open(analysis, leading):
+    result = completed(analysis, Result(arrays={"target": np.zeros((*leading, 10))}), arrays=AXES)
+    assert result.arrays["target"].shape == (*leading, 10)
+
+
+# Rows of columns.
+
+
+def test_columns_become_rows_with_the_sources_first(analysis):
+    result = completed(analysis, Result(columns={"mean": np.arange(3.0), "word": list("abc")}), count=3)
+    assert result.rows == [
+        {"image": "array:0", "mean": 0.0, "word": "a"},
+        {"image": "array:1", "mean": 1.0, "word": "b"},
+        {"image": "array:2", "mean": 2.0, "word": "c"},
+    ]
+    assert result.record["rows"] == result.rows
+
+
+def test_columns_of_several_strengths_become_a_row_for_each(analysis):
+    columns = {"label": np.array([7, 8]), "after": np.array([[1, 2], [3, 4]])}
+    claims = Claims(epsilons=(0.1, 0.2))
+    declared = {"strong": Array("by strength", axes=("E?", "N"))}
+    arrays = {"strong": np.zeros((2, 2))}
+    result = completed(analysis, Result(columns=columns, claims=claims, arrays=arrays), count=2, arrays=declared)
+    assert [tuple(row.values()) for row in result.rows] == [
+        ("array:0", 0.1, 7, 1),
+        ("array:0", 0.2, 7, 3),
+        ("array:1", 0.1, 8, 2),
+        ("array:1", 0.2, 8, 4),
+    ]
+
+
+# What is shown of each image.
+
+
+def shown(analysis, count, show, **more):
+    return completed(analysis, Result(columns={"a": np.arange(count)}, show=show, **more), count=count).drawing()
+
+
+def test_the_first_eight_images_are_shown_and_it_is_said(analysis):
+    drawing = shown(analysis, 10, lambda index: [Picture(values=IMAGES[index], title=str(index))], title="Ten")
+    assert isinstance(drawing, Tiles)
+    assert [tile.title for tile in drawing.tiles] == list("01234567")
+    assert [tile.image for tile in drawing.tiles] == list(range(8))
+    assert drawing.title == "Ten: the first 8 of 10 images"
+    assert shown(analysis, 8, lambda index: [Picture(values=IMAGES[index])], title="Eight").title == "Eight"
+
+
+@pytest.mark.parametrize(("count", "across", "columns"), [(1, 2, 2), (4, 2, 4), (4, 3, 3), (3, 1, 3), (9, 5, 5)])
+def test_a_row_for_each_image_or_several_side_by_side(analysis, count, across, columns):
+    drawing = shown(analysis, count, lambda index: [Picture(values=IMAGES[index])] * across)
+    assert drawing.columns == columns
+    assert len(drawing.tiles) == min(count, 8) * across
+
+
+def test_rows_of_different_lengths_are_filled_up(analysis):
+    drawing = shown(analysis, 2, lambda index: [Picture(values=IMAGES[index])] * (index + 1))
+    assert [tile is None for tile in drawing.tiles] == [False, True, False, False]
+
+
+def test_pictures_within_a_scrub_and_sheets_know_their_image(analysis):
+    def show(index):
+        frames = tuple((Picture(values=IMAGES[index] * level),) for level in (0.5, 1))
+        return [Scrub(axis="level", stops=("a", "b"), frames=frames), Sheet(values=IMAGES[:3, ..., 0])]
+
+    drawing = shown(analysis, 3, show)
+    assert [[frame[0].image for frame in tile.frames] for tile in drawing.tiles[::2]] == [[0, 0], [1, 1], [2, 2]]
+    assert [tile.image for tile in drawing.tiles[1::2]] == [0, 1, 2]
+    assert drawing.columns == 2, "a scrub is as wide as its frames: one image a row"
+
+
+def test_other_drawings_stand_beside_it_by_name(analysis):
+    curves = Curves(lines=(Line(name="a", x=(1, 2), y=(3, 4)),), x_label="x", y_label="y")
+    result = Result(columns={"a": [1]}, show=lambda index: [Picture(values=IMAGES[0])], drawings={"curves": curves})
+    assert list(completed(analysis, result, count=1).drawings) == ["", "curves"]
+
+
+def test_a_result_keeps_no_function_and_no_figure(analysis, tmp_path):
+    figure = Figure(figsize=(2, 1))
+    figure.text(0.5, 0.5, "mine")
+    given = Result(columns={"a": [1]}, show=lambda index: [Picture(values=IMAGES[0])], drawings={"own": figure})
+    result = completed(analysis, given, count=1)
+    assert result.show is None
+    assert isinstance(result.drawings["own"], Image)
+    assert result.drawings["own"].data.startswith(b"\x89PNG")
+    result.save(tmp_path)
+    assert (tmp_path / "figure-own.png").read_bytes() == result.drawings["own"].data
+
+
+def test_placeholders_in_declared_names():
+    declared = {"accuracy@<epsilon>": "a", "kernel/<layer>": "k", "plain": "p"}
+    assert declared_as(declared, "accuracy@0.1") == "a"
+    assert declared_as(declared, "kernel/block/conv1") == "k"
+    assert declared_as(declared, "kernel/") is None
+    assert declared_as(declared, "plainly") is None
