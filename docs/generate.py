@@ -1,6 +1,7 @@
 """Write the reference pages from the code: ``python docs/generate.py``; with ``--check``, only compare.
 
-docs/cli.md comes from the commands' own help, docs/plugins/gallery.md from what the built-in plugins declare.
+docs/cli.md comes from the commands' own help, docs/plugins/gallery.md from what the built-in plugins declare,
+docs/reference/plugin.md from the docstrings of what plugin authors may import.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ BUILT_IN = [folder.name for folder in (Path(__file__).parent.parent / "plugins")
 os.environ["CNNLAB_PLUGINS"] = ",".join(BUILT_IN)
 
 import click  # noqa: E402
+from surface import plugin_page  # noqa: E402
+from tables import arrays_table, metrics_table, params_table  # noqa: E402
 
 from cnnlab.cli import cli  # noqa: E402
-from cnnlab.plugins import registry  # noqa: E402
-from cnnlab.plugins.params import fields_of  # noqa: E402
+from cnnlab.pluginhost import registry  # noqa: E402
 
 DOCS = Path(__file__).parent
 WIDTH = 100
@@ -72,29 +74,13 @@ def gallery_page() -> str:
         picture = DOCS / "pictures" / f"{name}.png"
         if picture.exists():
             parts += [f"![The figure of {name}](../pictures/{picture.name})", ""]
-        rows = [
-            (
-                f"`{field.option}`",
-                field.doc,
-                field.expected,
-                f"`{field.default_text}`" if field.default_text else "",
-            )
-            for field in fields_of(analysis.params)
-        ]
-        parts += _table(("option", "meaning", "values", "default"), rows)
-        parts += _table(("array", "meaning"), [(f"`{key}`", text) for key, text in analysis.arrays.items()])
-        parts += _table(("metric", "meaning"), [(f"`{key}`", text) for key, text in analysis.metrics.items()])
+        parts += params_table(analysis.params)
+        parts += arrays_table(analysis.arrays)
+        parts += metrics_table(analysis.metrics)
     return "\n".join(parts)
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    if not rows:
-        return []
-    lines = [head, tuple("---" for _ in head), *rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines] + [""]
-
-
-PAGES = {"cli.md": cli_page, "plugins/gallery.md": gallery_page}
+PAGES = {"cli.md": cli_page, "plugins/gallery.md": gallery_page, "reference/plugin.md": plugin_page}
 
 
 def main() -> int:
