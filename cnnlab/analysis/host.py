@@ -151,6 +151,7 @@ def _record(
         "model": {**classifier.record(), "about": classifier.about.to_json()},
         "inputs": inputs.records(),
         "seed": context.seed,
+        "headline": result.headline,
         "metrics": {name: plain(value) for name, value in result.metrics.items()},
         "arrays": {
             name: {"shape": list(array.shape), "dtype": str(array.dtype), **_declared(analysis, name, array.ndim)}

@@ -36,6 +36,7 @@ class Result:
     adds the :attr:`record`, and keeps neither function nor figure.
 
     Attributes:
+        headline: One sentence that answers the question, worked out from the numbers; what a reader sees first.
         arrays: Named arrays, as :attr:`Analysis.arrays` declares them.
         metrics: Named numbers.
         columns: Values for each image by name: [N], or [E, N] where there is an axis of strengths. They become rows.
@@ -55,6 +56,7 @@ class Result:
         0.13
     """
 
+    headline: str = ""
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     columns: Mapping[str, Any] = field(default_factory=dict)
@@ -163,6 +165,7 @@ class Result:
         with _reading(directory) as source:
             text = (source / DRAWINGS).read_text(encoding="utf-8") if DRAWINGS in record.get("files", {}) else "{}"
             return cls(
+                headline=record.get("headline", ""),
                 arrays=arrays,
                 metrics=dict(record["metrics"]),
                 rows=list(record.get("rows", ())),
