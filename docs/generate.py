@@ -43,8 +43,10 @@ def cli_page() -> str:
 
 
 def _helps(command: click.Command, name: str, parent: click.Context | None) -> Iterator[tuple[str, str]]:
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH)
-    text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+    context = command.context_class(
+        command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH
+    )
+    text = "\n".join(line.rstrip() for line in click.unstyle(command.get_help(context)).splitlines())
     yield context.command_path, text
     if isinstance(command, click.Group):
         for child in command.list_commands(context):

@@ -9,13 +9,14 @@ import errno
 import importlib
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from cnnlab import __version__
+from cnnlab.cli import help as helping
+from cnnlab.cli.spelling import as_options
 from cnnlab.errors import CnnlabError, did_you_mean
-from cnnlab.silence_tensorflow import quieten_tensorflow
 
 # In the order that --help shows them: a command, the module and attribute that hold it.
 COMMANDS = {
@@ -33,7 +34,7 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
+class Commands(helping.Group):
     """A group that imports a command when it is asked for, and suggests the nearest for a name it does not know."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -56,8 +57,16 @@ class Commands(click.Group):
             ctx.fail(f"There is no command {args[0]!r}. {did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what the library says of arguments, it says of options."""
+        try:
+            return super().invoke(ctx)
+        except CnnlabError as error:
+            error.args = (as_options(str(error)),)
+            raise
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, package_name="cnnlab")
 def cli() -> None:
     """Train a small CNN, then open any saved model up.
@@ -69,10 +78,9 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 could not be done, 2 wrong usage, 3 gate not met, 130 interrupted."""
-    quieten_tensorflow()
     debug = os.environ.get("CNNLAB_DEBUG") == "1"
     try:
-        status = cli(prog_name="cnnlab", standalone_mode=False)
+        status = cli(prog_name="cnnlab", standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

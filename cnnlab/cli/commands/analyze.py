@@ -11,6 +11,7 @@ import click
 from cnnlab.analysis import gates as gating
 from cnnlab.cli.commands.declared_options import option_for
 from cnnlab.cli.commands.options import (
+    OUTPUT,
     about_options,
     device_option,
     gates_option,
@@ -20,13 +21,14 @@ from cnnlab.cli.commands.options import (
     take_images,
     take_model,
 )
+from cnnlab.cli.help import Command, Group, Option
 from cnnlab.errors import UsageError
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis
 from cnnlab.pluginhost.params import fields_of
 
 
-class Analyses(click.Group):
+class Analyses(Group):
     """The group whose commands are the installed analyses; failed plugins are named below them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -73,29 +75,35 @@ def analyze() -> None:
 def host_options(analysis: Analysis) -> list[click.Parameter]:
     """Make the options that the host owns, in the order that the help shows them."""
     general = [
-        click.Option(["--out"], type=click.Path(path_type=Path), help="Where to write. [default: beside the run]"),
-        click.Option(
+        Option(
+            ["--out"],
+            type=click.Path(path_type=Path),
+            help="Where to write. [default: beside the run]",
+            heading=OUTPUT,
+        ),
+        Option(
             ["--format"],
+            heading=OUTPUT,
             type=click.Choice(["png", "svg", "pdf"]),
             default="png",
             show_default=True,
             help="What the figures are written as.",
         ),
-        click.Option(
+        Option(
             ["--dpi"],
+            heading=OUTPUT,
             type=click.IntRange(30, 1200),
             default=150,
             show_default=True,
             help="Dots per inch of the figures.",
         ),
-        click.Option(
-            ["--seed"], type=click.IntRange(min=0), default=0, show_default=True, help="Seeds what is random."
-        ),
+        Option(["--seed"], type=click.IntRange(min=0), default=0, show_default=True, help="Seeds what is random."),
         device_option(),
         gates_option(),
         json_option("result.json"),
     ]
-    return [model_option(), *(image_options() if analysis.inputs != "none" else []), *about_options(), *general]
+    images = [] if analysis.inputs == "none" else image_options()
+    return [model_option(), *about_options(), *images, *general]
 
 
 def command_for(analysis: Analysis) -> click.Command:
@@ -116,9 +124,12 @@ def command_for(analysis: Analysis) -> click.Command:
         params = {name: value for name, value in given.items() if value is not None and value != ()}
         _answer(analysis, params, values)
 
-    return click.Command(
+    return Command(
         analysis.name,
-        params=[*(option_for(field) for field in fields), *host_options(analysis)],
+        params=[
+            *(option_for(field, heading=f"Options of {analysis.name}") for field in fields),
+            *host_options(analysis),
+        ],
         callback=callback,
         help=analysis.summary,
         short_help=analysis.summary,

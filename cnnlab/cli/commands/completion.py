@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
+from cnnlab.cli.help import Command
 from cnnlab.errors import CnnlabError
 
 if TYPE_CHECKING:
@@ -19,15 +20,17 @@ if TYPE_CHECKING:
 VARIABLE = "_CNNLAB_COMPLETE"
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the script that completes cnnlab's commands, options and names in a shell.
 
+    The line that reads it goes into ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish:
+
     \b
-    bash:  eval "$(cnnlab completion bash)"       in ~/.bashrc
-    zsh:   eval "$(cnnlab completion zsh)"        in ~/.zshrc
-    fish:  cnnlab completion fish | source        in ~/.config/fish/config.fish
+    bash:  eval "$(cnnlab completion bash)"
+    zsh:   eval "$(cnnlab completion zsh)"
+    fish:  cnnlab completion fish | source
     """  # noqa: D301 - click wants the control character, not a backslash
     from cnnlab.cli import cli
 

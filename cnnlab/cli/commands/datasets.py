@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from cnnlab.cli.help import Group
 from cnnlab.errors import UsageError
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 @click.pass_context
 def datasets(ctx: click.Context, as_json: bool) -> None:

@@ -8,6 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from cnnlab.cli.commands.completion import names_in_model
+from cnnlab.cli.help import Option
 from cnnlab.pluginhost.params import Field
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -45,12 +46,13 @@ def _metavar(field: Field) -> str:
     return "|".join([*words, *(name for noun, name in METAVARS.items() if noun in field.expected)]) or "VALUE"
 
 
-def option_for(field: Field, shell_complete: Completer | None = None) -> click.Option:
+def option_for(field: Field, shell_complete: Completer | None = None, heading: str = "") -> Option:
     """Make the command-line option of a declared parameter.
 
     Args:
         field: The parameter.
         shell_complete: What completes its values, where its type alone does not say.
+        heading: Under which heading the help shows it.
     """
     # Where the metavar says it all, words would say it twice.
     is_choice = bool(field.choices) and _metavar(field).endswith("]")
@@ -60,10 +62,9 @@ def option_for(field: Field, shell_complete: Completer | None = None) -> click.O
         details.append(f"default: {field.default_text}")
     help_text = f"{field.doc}  [{'; '.join(details)}]" if details else field.doc
     if field.flag:
-        return click.Option(
-            [f"{field.option}/--no-{field.option[2:]}", field.name], default=field.default, help=help_text
-        )
-    return click.Option(
+        flags = f"{field.option}/--no-{field.option[2:]}"
+        return Option([flags, field.name], default=field.default, help=help_text, heading=heading)
+    return Option(
         [field.option, field.name],
         type=Declared(field),
         multiple=field.multiple,
@@ -71,4 +72,5 @@ def option_for(field: Field, shell_complete: Completer | None = None) -> click.O
         metavar=_metavar(field),
         help=help_text,
         shell_complete=shell_complete,
+        heading=heading,
     )

@@ -9,18 +9,36 @@ import click
 from cnnlab.analysis import gates as gating
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.cli.commands.completion import dataset_names
-from cnnlab.cli.commands.options import device_option, gates_option, json_option, model_options, with_options
+from cnnlab.cli.commands.options import (
+    IMAGES,
+    device_option,
+    gates_option,
+    json_option,
+    model_options,
+    with_options,
+)
+from cnnlab.cli.help import Command, Option
 
 
-@click.command()
+@click.command(cls=Command)
 @model_options
 @click.option(
     "--dataset",
+    cls=Option,
+    heading=IMAGES,
     shell_complete=dataset_names,
     help="A dataset: a name, or a path. See `cnnlab datasets`. [default: the one the run was trained on]",
 )
-@click.option("--split", type=click.Choice(["train", "test"]), default="test", show_default=True, help="Its part.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many images.")
+@click.option(
+    "--split",
+    cls=Option,
+    heading=IMAGES,
+    type=click.Choice(["train", "test"]),
+    default="test",
+    show_default=True,
+    help="Its part.",
+)
+@click.option("--limit", cls=Option, heading=IMAGES, type=click.IntRange(min=1), help="Only the first so many images.")
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),

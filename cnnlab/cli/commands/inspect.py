@@ -10,14 +10,19 @@ import click
 
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.cli.commands.completion import model_paths
-from cnnlab.cli.commands.options import about_options_only, device_option, json_option, with_options
+from cnnlab.cli.commands.options import MODEL, about_options_only, device_option, json_option, with_options
+from cnnlab.cli.help import Command, Option
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("model", required=False, type=click.Path(path_type=Path), shell_complete=model_paths)
 @about_options_only
 @click.option(
-    "--remember", is_flag=True, help="Keep what these options say in cnnlab.json beside the model, for every command."
+    "--remember",
+    cls=Option,
+    heading=MODEL,
+    is_flag=True,
+    help="Keep what these options say in cnnlab.json beside the model, for every command.",
 )
 @with_options(device_option(), json_option())
 def inspect(choice: ModelChoice, model: Path | None, remember: bool, device: str, as_json: bool) -> None:

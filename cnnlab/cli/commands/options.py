@@ -14,6 +14,12 @@ import click
 from cnnlab.analysis.image_choice import ImageChoice
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.cli.commands.completion import dataset_names, model_paths
+from cnnlab.cli.help import Option
+
+MODEL, IMAGES, OUTPUT = "Model", "Images", "Output"
+"""The headings under which the help shows options that several commands have."""
+
+_of_model, _of_images, _of_output = (functools.partial(Option, heading=each) for each in (MODEL, IMAGES, OUTPUT))
 
 TRUST = "Open the model also when that can run code or reach files: it comes from someone you trust."
 
@@ -31,9 +37,9 @@ class Bytes(click.ParamType[int]):
         return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2].upper()]
 
 
-def model_option() -> click.Option:
+def model_option() -> Option:
     """Make the option ``--model``."""
-    return click.Option(
+    return _of_model(
         ["--model"],
         type=click.Path(path_type=Path),
         shell_complete=model_paths,
@@ -41,33 +47,33 @@ def model_option() -> click.Option:
     )
 
 
-def trust_option() -> click.Option:
+def trust_option() -> Option:
     """Make the option ``--trust``."""
-    return click.Option(["--trust"], is_flag=True, help=TRUST)
+    return _of_model(["--trust"], is_flag=True, help=TRUST)
 
 
 def about_options() -> list[click.Parameter]:
     """Make the options that say what a model does not say itself."""
     return [
-        click.Option(["--signature"], help="Which signature of a SavedModel. [default: serving_default]"),
-        click.Option(["--output"], help="Which of the model's outputs, where it has several."),
-        click.Option(
+        _of_model(["--signature"], help="Which signature of a SavedModel. [default: serving_default]"),
+        _of_model(["--output"], help="Which of the model's outputs, where it has several."),
+        _of_model(
             ["--input-range"],
             metavar="LOW,HIGH|imagenet|caffe",
             help="The values of the model's images, where it does not tell. [default: 0,1]",
         ),
-        click.Option(
+        _of_model(
             ["--class-names"],
             type=click.Path(path_type=Path),
             metavar="FILE",
             help="The classes' names, one a line or a JSON list.",
         ),
-        click.Option(
+        _of_model(
             ["--layout"],
             type=click.Choice(["channels_last", "channels_first"]),
             help="How the model's images lie in memory. [default: read off]",
         ),
-        click.Option(
+        _of_model(
             ["--memory"],
             type=Bytes(),
             metavar="BYTES",
@@ -81,53 +87,53 @@ def about_options() -> list[click.Parameter]:
 def image_options() -> list[click.Parameter]:
     """Make the options that say which images."""
     return [
-        click.Option(
+        _of_images(
             ["--image", "images"],
             multiple=True,
             type=click.Path(path_type=Path),
             help="An image file, or a folder of them; may be given several times.",
         ),
-        click.Option(
+        _of_images(
             ["--label", "labels"],
             multiple=True,
             type=int,
             help="The true class of the image, one for each --image. [default: unknown]",
         ),
-        click.Option(
+        _of_images(
             ["--dataset"],
             shell_complete=dataset_names,
             help="Take images from a dataset: a name, or a path. See `cnnlab datasets`.",
         ),
-        click.Option(
+        _of_images(
             ["--split"], type=click.Choice(["train", "test"]), default="test", show_default=True, help="Its part."
         ),
-        click.Option(
+        _of_images(
             ["--index", "indices"],
             multiple=True,
             metavar="I",
             help="An image's index in it, or a range such as 0:10.",
         ),
-        click.Option(["--limit"], type=click.IntRange(min=1), help="Only the first so many of them."),
-        click.Option(
+        _of_images(["--limit"], type=click.IntRange(min=1), help="Only the first so many of them."),
+        _of_images(
             ["--fit"],
             type=click.Choice(["stretch", "crop", "pad"]),
             default="stretch",
             show_default=True,
             help="How an image of another size is brought to the model's.",
         ),
-        click.Option(["--invert"], is_flag=True, help="Swap dark and light in the image files."),
-        click.Option(["--strict"], is_flag=True, help="Refuse image files that would have to be converted."),
+        _of_images(["--invert"], is_flag=True, help="Swap dark and light in the image files."),
+        _of_images(["--strict"], is_flag=True, help="Refuse image files that would have to be converted."),
     ]
 
 
-def device_option() -> click.Option:
+def device_option() -> Option:
     """Make the option ``--device``."""
-    return click.Option(["--device"], default="auto", show_default=True, help="auto, cpu, or gpu:0.")
+    return Option(["--device"], default="auto", show_default=True, help="auto, cpu, or gpu:0.")
 
 
-def gates_option() -> click.Option:
+def gates_option() -> Option:
     """Make the option ``--fail-under``; the command gets a tuple of texts under the name ``gates``."""
-    return click.Option(
+    return _of_output(
         ["--fail-under", "gates"],
         multiple=True,
         metavar="METRIC=VALUE",
@@ -135,13 +141,13 @@ def gates_option() -> click.Option:
     )
 
 
-def json_option(what: str = "JSON") -> click.Option:
+def json_option(what: str = "JSON") -> Option:
     """Make the option ``--json``.
 
     Args:
         what: What is printed.
     """
-    return click.Option(["--json", "as_json"], is_flag=True, help=f"Print {what} on stdout and nothing else there.")
+    return _of_output(["--json", "as_json"], is_flag=True, help=f"Print {what} on stdout and nothing else there.")
 
 
 def take_model(values: dict[str, Any]) -> ModelChoice:

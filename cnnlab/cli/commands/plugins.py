@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from cnnlab.cli.commands.options import json_option, with_options
+from cnnlab.cli.help import Group
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from cnnlab.pluginhost.registry import Plugin
 
 
-@click.group()
+@click.group(cls=Group)
 def plugins() -> None:
     """List, explain, check and start plugins."""
 

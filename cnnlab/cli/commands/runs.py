@@ -9,13 +9,14 @@ from pathlib import Path
 import click
 
 from cnnlab.cli.commands.completion import model_paths
-from cnnlab.cli.commands.options import json_option, with_options
+from cnnlab.cli.commands.options import OUTPUT, json_option, with_options
+from cnnlab.cli.help import Command, Option
 
 LISTED = ("name", "state", "dataset", "architecture", "epochs", "accuracy", "loss", "seconds_per_epoch", "created")
 COMPARED = ("label", "dataset", "architecture", "epochs", "accuracy", "loss", "train_loss", "seconds_per_epoch")
 
 
-@click.command()
+@click.command(cls=Command)
 @with_options(json_option())
 def runs(as_json: bool) -> None:
     """List the runs below runs/, newest first.
@@ -37,10 +38,12 @@ def runs(as_json: bool) -> None:
     view.show(rows, LISTED)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("names", metavar="RUN RUN...", nargs=-1, shell_complete=model_paths)
 @click.option(
     "--out",
+    cls=Option,
+    heading=OUTPUT,
     type=click.Path(path_type=Path, dir_okay=False),
     default="compare.png",
     show_default=True,

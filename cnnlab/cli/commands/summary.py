@@ -10,7 +10,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from cnnlab.cli.commands.completion import architecture_names, model_paths
-from cnnlab.cli.commands.options import json_option, trust_option, with_options
+from cnnlab.cli.commands.options import MODEL, json_option, trust_option, with_options
+from cnnlab.cli.help import Command, Option
 from cnnlab.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -21,9 +22,15 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     return [*architecture_names(ctx, param, incomplete), *model_paths(ctx, param, incomplete)]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("model", metavar="[MODEL|ARCHITECTURE]", required=False, shell_complete=_complete)
-@click.option("--batch-norm", is_flag=True, help="Build the architecture with batch normalisation.")
+@click.option(
+    "--batch-norm",
+    cls=Option,
+    heading=MODEL,
+    is_flag=True,
+    help="Build the architecture with batch normalisation.",
+)
 @with_options(trust_option(), json_option())
 def summary(model: str | None, batch_norm: bool, trust: bool, as_json: bool) -> None:
     """Tell what a model is made of: sizes, parameters, units and multiply-adds of each layer.

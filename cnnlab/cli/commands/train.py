@@ -10,22 +10,30 @@ import click
 
 from cnnlab.cli.commands.completion import architecture_names, dataset_names
 from cnnlab.cli.commands.declared_options import option_for
-from cnnlab.cli.commands.options import device_option, json_option
+from cnnlab.cli.commands.options import OUTPUT, device_option, json_option
+from cnnlab.cli.help import Command, Option
 from cnnlab.pluginhost.params import fields_of
 from cnnlab.training.settings import Settings
 
 COMPLETED = {"dataset": dataset_names, "architecture": architecture_names}
 """What completes the values of these options."""
 
+HEADINGS = dict.fromkeys(("dataset", "validation", "limit"), "Data") | dict.fromkeys(
+    ("architecture", "batch_norm"), "Network"
+)
+"""Under which heading the help shows what is not about training itself."""
+
 OWN = [
     device_option(),
-    click.Option(
+    Option(
         ["--out"],
+        heading=OUTPUT,
         type=click.Path(path_type=Path),
         help="The run folder. [default: a new one below runs/]",
     ),
-    click.Option(
+    Option(
         ["--resume"],
+        heading=OUTPUT,
         is_flag=True,
         help="Go on with the run in --out (without --out: the newest unfinished one), with the settings that it was "
         "started with. A folder that does not exist yet is begun; a complete run is left as it is.",
@@ -62,11 +70,14 @@ def _train(given: dict[str, Any], out: Path | None, *, device: str, resume: bool
 
 
 def _options() -> list[click.Parameter]:
-    declared = [option_for(field, shell_complete=COMPLETED.get(field.name)) for field in fields_of(Settings)]
+    declared = [
+        option_for(field, COMPLETED.get(field.name), heading=HEADINGS.get(field.name, "Training"))
+        for field in fields_of(Settings)
+    ]
     return [*declared, *OWN]
 
 
-train = click.Command(
+train = Command(
     "train",
     params=_options(),
     callback=_callback,

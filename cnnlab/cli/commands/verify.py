@@ -9,13 +9,16 @@ from pathlib import Path
 import click
 
 from cnnlab.cli.commands.completion import model_paths
-from cnnlab.cli.commands.options import device_option, json_option, trust_option, with_options
+from cnnlab.cli.commands.options import MODEL, device_option, json_option, trust_option, with_options
+from cnnlab.cli.help import Command, Option
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option(
     "--model",
+    cls=Option,
+    heading=MODEL,
     type=click.Path(path_type=Path),
     shell_complete=model_paths,
     help="Hold it against this model. [default: the one that result.json names]",

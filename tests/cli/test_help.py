@@ -1,0 +1,88 @@
+"""``--help``: options in groups under headings, coloured on a terminal, and whole wherever it is read."""
+
+from __future__ import annotations
+
+import re
+
+import click
+import pytest
+
+from cnnlab import cli
+from cnnlab.cli.help import Command, Formatter, Option
+
+HEADINGS = {
+    "train": ["Training", "Network", "Data", "Output"],
+    "evaluate": ["Model", "Images", "Output"],
+    "inspect": ["Model", "Output"],
+    "verify": ["Model", "Output"],
+    "summary": ["Model", "Output"],
+    "compare": ["Output"],
+    "analyze saliency": ["Options of saliency", "Model", "Images", "Output"],
+    "analyze filters": ["Options of filters", "Model", "Output"],
+}
+COMMANDS = ["", *HEADINGS, "runs", "datasets", "datasets export", "plugins", "plugins list", "analyze", "completion"]
+
+
+def every_command():
+    def below(command: click.Command, context: click.Context):
+        yield command, context
+        if isinstance(command, click.Group):
+            for name in command.list_commands(context):
+                found = command.get_command(context, name)
+                yield from below(found, found.context_class(found, info_name=name, parent=context))
+
+    yield from below(cli.cli, cli.cli.context_class(cli.cli, info_name="cnnlab"))
+
+
+def test_every_command_writes_its_help_so():
+    others = [context.command_path for _, context in every_command() if context.formatter_class is not Formatter]
+    assert not others
+
+
+@pytest.mark.parametrize("words", HEADINGS)
+def test_options_stand_under_headings(command_line, words):
+    _, out, _ = command_line(*words.split(), "--help")
+    found = re.findall(r"^(\S.*):$", out, re.MULTILINE)
+    assert sorted(found) == sorted([*HEADINGS[words], "Other options"])
+    assert found[-1] == "Other options"
+
+
+def test_an_option_stands_under_its_heading_once():
+    options = [Option(["--a"], heading="First"), Option(["--b"], heading="Second"), Option(["--c"], heading="First")]
+    command = Command("one", params=options)
+    text = click.unstyle(command.get_help(command.context_class(command)))
+    first, second, others = re.split("Second:|Other options:", text.split("First:")[1])
+    assert "--a" in first
+    assert "--c" in first
+    assert "--b" in second
+    assert "--help" in others
+    assert [text.count(name) for name in ("--a", "--b", "--c")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("words", COMMANDS)
+def test_help_fits_and_names_every_option_whole(command_line, monkeypatch, words, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    _, out, _ = command_line(*words.split(), "--help")
+    assert max(map(len, out.splitlines())) <= columns
+    assert "\x1b" not in out
+    assert "..." not in out.replace("[ARGS]...", "").replace("RUN...", "")
+    context = next(each for _, each in every_command() if each.command_path == f"cnnlab {words}".strip())
+    for option in context.command.get_params(context):
+        record = option.get_help_record(context) if isinstance(option, click.Option) else None
+        assert record is None or record[0] in out
+
+
+def test_help_is_coloured_on_a_terminal_unless_no_color_is_set(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["cnnlab", "runs", "--help"])
+    monkeypatch.setattr("click.utils.should_strip_ansi", lambda stream, color: color is False)
+
+    def shown() -> str:
+        with pytest.raises(SystemExit):
+            cli.main()
+        return capsys.readouterr().out
+
+    assert click.style("--json", fg="cyan", bold=True) in shown()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "--json" in (plain := shown())
+    assert "\x1b" not in plain
