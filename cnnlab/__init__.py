@@ -13,6 +13,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from cnnlab.silence_tensorflow import quieten_tensorflow
+
 if TYPE_CHECKING:
     from cnnlab import datasets
     from cnnlab.adversarial.verify import verify
@@ -31,6 +33,7 @@ __version__ = "0.1.0"
 # TensorFlow turns its oneDNN kernels on by itself on newer processors only. On the others they train a quarter faster,
 # and without them grouped convolutions have no gradient on a CPU. Who says otherwise is heard.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+quieten_tensorflow()
 
 _HOMES = {
     "Classifier": "cnnlab.classifier",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -16,12 +15,14 @@ def quieten_tensorflow() -> None:
     """Let TensorFlow, once somebody imports it, say nothing unless the import fails.
 
     The environment's switches come too late for what TensorFlow 2.21 writes while its libraries are loaded (that there
-    is no GPU, that oneDNN is on), so the stream itself is set aside for as long as the import takes.
+    is no GPU, that oneDNN is on), so the stream itself is set aside for as long as the import takes. Who asks for
+    remarks or warnings, with TF_CPP_MIN_LOG_LEVEL at 0 or 1, gets all.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1"):
+        return
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "3")
-    if "tensorflow" not in sys.modules:
+    if "tensorflow" not in sys.modules and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
 
@@ -59,7 +60,12 @@ class _Quiet(Loader):
 
 @contextlib.contextmanager
 def _stderr_aside() -> Iterator[None]:
-    """Keep what is written to standard error, by C code too; show it after all when the block raises."""
+    """Keep what is written to standard error, by C code too; show it after all when the block fails.
+
+    Ctrl-C is no failure: nobody who interrupts wants to read what TensorFlow was about to say.
+    """
+    import tempfile
+
     try:
         before = os.dup(2)
     except OSError:  # there is no standard error
@@ -69,7 +75,7 @@ def _stderr_aside() -> Iterator[None]:
         os.dup2(aside.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             os.dup2(before, 2)
             aside.seek(0)
             os.write(2, aside.read())

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "7.png"
 
 FORBIDDEN = (
     "tensorflow",
@@ -71,3 +75,50 @@ def test_every_public_name_can_be_had():
     code = "import cnnlab; [getattr(cnnlab, name) for name in cnnlab.__all__]; cnnlab.nothing"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert "has no attribute 'nothing'" in done.stderr
+
+
+INTERRUPTED = """
+import sys
+module = sys.argv[1]
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            print("now", flush=True)
+import cnnlab.__main__
+sys.meta_path.insert(0, Watch())
+sys.argv = ["cnnlab", *sys.argv[2:]]
+cnnlab.__main__.main()
+"""
+
+
+@pytest.mark.parametrize("module", ["numpy._core", "tensorflow", "tensorflow.python.framework.ops", "keras.src.layers"])
+def test_ctrl_c_while_libraries_load_says_one_word(module, tmp_path):
+    """Neither TensorFlow's log, which was set aside, nor a traceback."""
+    words = ["analyze", "occlusion", "--model", tmp_path, "--image", EXAMPLE, "--out", tmp_path / "out"]
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, module, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "now\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out, err.split()) == (130, "", ["Interrupted."])
+    assert not list(tmp_path.iterdir())
+
+
+QUIET = "import cnnlab, tensorflow as tf; tf.reduce_sum(tf.ones(3)); print(*sorted(tf.config.list_physical_devices()))"
+
+
+@pytest.mark.parametrize(("level", "quiet"), [(None, True), ("0", False)])
+def test_tensorflow_says_nothing_of_this_machine_unless_asked_to(level, quiet):
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    environment |= {"TF_CPP_MIN_LOG_LEVEL": level} if level else {}
+    done = subprocess.run(
+        [sys.executable, "-c", QUIET], capture_output=True, text=True, check=True, timeout=120, env=environment
+    )
+    assert (done.stderr == "") == quiet
