@@ -63,7 +63,7 @@ if TYPE_CHECKING:
         Sheet as Sheet,
         Tiles as Tiles,
     )
-    from cnnlab.drawings.words import few as few, percent as percent
+    from cnnlab.drawings.words import few as few, out_of as out_of, percent as percent
     from cnnlab.errors import CnnlabError as CnnlabError, UsageError as UsageError, did_you_mean as did_you_mean
     from cnnlab.explanations.exchange import fill_values as fill_values
     from cnnlab.explanations.names import MAP_TEST_ARRAYS as MAP_TEST_ARRAYS, MAP_TEST_METRICS as MAP_TEST_METRICS
@@ -140,7 +140,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             *("At", "Picture", "Sheet", "Tiles", "Scrub", "Curves", "Line", "Bars", "Series", "Matrix"),
             "Drawing",
         ),
-        "cnnlab.drawings.words": ("percent", "few"),
+        "cnnlab.drawings.words": ("percent", "out_of", "few"),
     },
     "Attacking": {
         "cnnlab.attacks": (

@@ -56,6 +56,8 @@ def complete(analysis: Analysis, result: Result, inputs: Inputs) -> Result:
 
 
 def _check_declared(analysis: Analysis, result: Result) -> None:
+    if not isinstance(result.headline, str) or "\n" in result.headline:
+        raise UsageError(f"gave the headline {result.headline!r}, which is not a text of one line")
     for name, array in result.arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufU":
             kind = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -20,7 +20,7 @@ class Formatter(click.HelpFormatter):
         """Write a heading, in bold."""
         super().write_heading(click.style(heading, bold=True))
 
-    def write_dl(self, rows: Sequence[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
         """Write options or commands and what they mean; on a narrow terminal the meanings keep most of it."""
         super().write_dl([(_coloured(first), second) for first, second in rows], min(col_max, self.width // 3))
 

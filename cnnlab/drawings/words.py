@@ -26,6 +26,22 @@ def percent(fraction: float, digits: int = 1) -> str:
     return f"{100 * inside:.{digits}f}%"
 
 
+def out_of(count: int, total: int, noun: str = "image") -> str:
+    """Say how many of how many, in percent where these are more than a hundred.
+
+    Args:
+        count: How many.
+        total: Of how many.
+        noun: What they are, in the singular.
+
+    Example:
+        >>> out_of(9, 10), out_of(1, 1), out_of(2999, 3000)
+        ('9 of 10 images', '1 of 1 image', '99.9% of 3,000 images')
+    """
+    said = percent(count / total) if total > 100 else f"{count}"
+    return f"{said} of {total:,} {noun}{'' if total == 1 else 's'}"
+
+
 def shortened(text: str, length: int = 12) -> str:
     """Cut a text that is too long for its place; the end of a path tells more than its beginning.
 

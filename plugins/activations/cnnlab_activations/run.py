@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cnnlab.plugin import Classifier, Context, Inputs, Layer, Result, UsageError
+from cnnlab.plugin import Classifier, Context, Inputs, Layer, Result, UsageError, percent
 from cnnlab_activations import ActivationsParams, sheets
 from cnnlab_activations.tally import Tally, strongest
 
@@ -38,12 +39,44 @@ def run(classifier: Classifier, inputs: Inputs, params: ActivationsParams, conte
         arrays |= {f"{array}/{layer.name}": values for array, values in found.items()}
         metrics |= {f"{metric}/{layer.name}": value for metric, value in numbers.items()}
     with_maps = [layer.name for layer in layers if f"correlation/{layer.name}" in arrays]
+    outputs = of_classes(classifier)
     return Result(
+        headline=headline(metrics),
         arrays=arrays,
         metrics=metrics,
         columns={f"{name}_correlation": strongest(arrays[f"correlation/{name}"]) for name in with_maps[:MOST_LISTED]},
-        drawings={name: sheets.layer(name, arrays[f"activation/{name}"], inputs, params) for name in tallies},
+        drawings={
+            name: sheets.layer(
+                name, arrays[f"activation/{name}"], inputs, params, classifier.class_names if name in outputs else ()
+            )
+            for name in tallies
+        },
     )
+
+
+def of_classes(classifier: Classifier) -> list[str]:
+    """Name the last layers, those whose units are the classes."""
+    sizes = {layer.name: math.prod(length or 0 for length in layer.output_shape) for layer in classifier.layers}
+    return list(itertools.takewhile(lambda name: sizes[name] == classifier.num_classes, reversed(sizes)))
+
+
+def headline(metrics: Mapping[str, float]) -> str:
+    """Name the layers whose maps look most and least like the image; without maps, the share of zeros."""
+
+    def among(metric: str) -> list[tuple[float, str]]:
+        return sorted(
+            (value, name.removeprefix(f"{metric}/"))
+            for name, value in metrics.items()
+            if name.startswith(f"{metric}/") and math.isfinite(value)
+        )
+
+    alike = among("correlation")
+    if not alike:
+        share, layer = among("zeros")[-1]
+        return f"{percent(share)} of the values of {layer} are zero"
+    (low, last), (high, first) = alike[0], alike[-1]
+    words = f"The image is best seen in a map of {first} (|correlation| {high:.2f})"
+    return words if len(alike) == 1 else f"{words}, least in those of {last} ({low:.2f})"
 
 
 def _check_memory(layers: Sequence[Layer], inputs: Inputs, kept: int) -> None:
@@ -54,7 +87,7 @@ def _check_memory(layers: Sequence[Layer], inputs: Inputs, kept: int) -> None:
         most = max(1, kept * MEMORY // size)
         raise UsageError(
             f"the activations of {kept:,} images would take {size / 2**30:.1f} GiB; expected at most "
-            f"{MEMORY / 2**30:g}. Keep fewer with --keep {most}, or choose layers with --layer."
+            f"{MEMORY / 2**30:g}. Keep fewer with `keep={most}`, or choose layers with `layer=`."
         )
 
 

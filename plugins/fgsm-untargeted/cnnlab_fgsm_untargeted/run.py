@@ -21,6 +21,7 @@ from cnnlab.plugin import (
     Scrub,
     fgsm,
     measure,
+    out_of,
     percent,
     pgd,
 )
@@ -44,12 +45,16 @@ def run(classifier: Classifier, inputs: Inputs, params: FgsmUntargetedParams, co
         )
     claims = Claims(norm=params.norm, epsilons=epsilons, eight_bit=params.eight_bit)
     measured = measure(classifier, original, outcome.adversarial, inputs.labels, claims=claims, sources=inputs.sources)
+    # Full colour stands for a pixel moved by all of the largest epsilon; an L2 noise moves none that far.
+    moved = np.abs(outcome.adversarial - original).max(initial=0.0)
+    largest = max(epsilons) if params.norm == "linf" else float(moved)
     return Result(
+        headline=headline(classifier, measured, claims),
         arrays={**measured.arrays, "steps": outcome.steps},
         metrics=_named(measured.metrics, claims) if len(epsilons) == 1 else measured.metrics,
         columns=measured.columns,
         claims=claims,
-        show=functools.partial(show, classifier, measured, params, epsilons),
+        show=functools.partial(show, classifier, measured, params, epsilons, largest),
         title=_title(params),
     )
 
@@ -76,6 +81,27 @@ def _named(metrics: dict[str, float], claims: Claims) -> dict[str, float]:
     }
 
 
+def headline(classifier: Classifier, measured: Measured, claims: Claims) -> str:
+    """Say how many images are misread at the least and at the largest epsilon; of one image, as what."""
+    names, arrays = classifier.class_names, measured.arrays
+    counted, success = arrays["counted"], arrays["success"]
+    strengths = claims.strength_names(len(success))
+    if not counted.any():
+        return f"{'The' if len(counted) == 1 else 'Every'} image is misread without an attack"
+    if len(counted) == 1:
+        before = names[arrays["label_before"][0]]
+        if not success.any():
+            return f"The image is still read as {before} at epsilon {strengths[-1]}"
+        first = int(success[:, 0].argmax())
+        after = names[arrays["label_after"][first, 0]]
+        return f"The image is read as {after} instead of {before} at epsilon {strengths[first]}"
+    noun = "image" if counted.all() else "correctly read image"
+    words = "misread" if (arrays["label"] >= 0).all() else "read otherwise than before"
+    told = [out_of(int(each.sum()), int(counted.sum()), noun) for each in success]
+    several = f", {told[-1].partition(' ')[0]} at {strengths[-1]}" if len(strengths) > 1 else ""
+    return f"{told[0]} {words} at epsilon {strengths[0]}{several}"
+
+
 def _title(params: FgsmUntargetedParams) -> str:
     if params.steps > 1:
         return f"Projected gradient descent, {params.steps} steps"
@@ -83,23 +109,26 @@ def _title(params: FgsmUntargetedParams) -> str:
 
 
 def show(
-    classifier: Classifier, measured: Measured, params: FgsmUntargetedParams, epsilons: tuple[float, ...], index: int
+    classifier: Classifier,
+    measured: Measured,
+    params: FgsmUntargetedParams,
+    epsilons: tuple[float, ...],
+    largest: float,
+    index: int,
 ) -> list[Picture | Scrub]:
-    """The image, and for each strength the noise and what became of the image."""
+    """The image, and for each strength the noise, all on the scale to ``largest``, and what became of the image."""
     names, arrays = classifier.class_names, measured.arrays
     label, before = int(arrays["label"][index]), int(arrays["label_before"][index])
     words = f"read as {names[before]} ({percent(arrays['confidence_before'][index])})"
     if label >= 0 and label != before:
         words += f", misread: it is {names[label]}"
 
-    def frame(strength: int, epsilon: float) -> tuple[Picture, Picture]:
+    def frame(strength: int) -> tuple[Picture, Picture]:
         read = int(arrays["label_after"][strength, index])
         sure = percent(arrays["confidence_after"][strength, index])
         noise = arrays["adversarial"][strength, index].astype(np.float64) - arrays["original"][index]
-        # Colours at full strength stand for a pixel moved by all of epsilon; an L2 noise has a scale of its own.
-        limits = (-epsilon, epsilon) if params.norm == "linf" and epsilon else None
         return (
-            Picture(values=noise, title="noise", scale="diverging", limits=limits),
+            Picture(values=noise, title="noise", scale="diverging", limits=(-largest, largest)),
             Picture.of_image(
                 At("adversarial", (strength, index)),
                 classifier.bounds,
@@ -108,7 +137,7 @@ def show(
             ),
         )
 
-    frames = tuple(frame(*each) for each in enumerate(epsilons[:MOST_STRENGTHS]))
+    frames = tuple(map(frame, range(min(len(epsilons), MOST_STRENGTHS))))
     stops = tuple(f"{epsilon:g}" for epsilon in epsilons[:MOST_STRENGTHS])
     return [
         Picture.of_image(At("original", index), classifier.bounds, words),

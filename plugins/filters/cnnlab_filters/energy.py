@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from cnnlab.plugin import known_mean
+from cnnlab.plugin import known_mean, percent
 
 PARTS = ("constant", "edge", "higher")
 
@@ -52,6 +53,23 @@ def in_words(numbers: Mapping[str, float], by_chance: Mapping[str, float]) -> st
     words = zip(("constant", "edge-like", "higher order"), PARTS, strict=True)
     told = (f"{word} {numbers[part]:.0%} (chance {by_chance[part]:.0%})" for word, part in words)
     return f"energy: {', '.join(told)}"
+
+
+def headline(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say which layer's kernels are the most edge-like, beyond what chance gives.
+
+    Args:
+        rows: A layer's own numbers and then those of chance, one after the other.
+    """
+    pairs = [(own, chance) for own, chance in zip(rows[::2], rows[1::2], strict=True) if math.isfinite(own["edge"])]
+    if not pairs:
+        return ""
+    own, chance = max(pairs, key=lambda pair: pair[0]["edge"] - pair[1]["edge"])
+    most = "" if len(pairs) == 1 else ", the most of all layers beyond chance"
+    return (
+        f"{percent(own['edge'])} of the energy of {own['layer']}'s kernels is edge-like, where chance gives "
+        f"{percent(chance['edge'])}{most}"
+    )
 
 
 def basis(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -42,6 +42,7 @@ def run(classifier: Classifier, inputs: Inputs, params: FiltersParams, context: 
         own = {measure: numbers[measure] for measure in by_chance}
         rows += [{**head, "weights": "its own", **own}, {**head, "weights": "random", **by_chance}]
     return Result(
+        headline=energy.headline(rows),
         arrays=arrays,
         metrics=metrics,
         columns={key: [row[key] for row in rows] for key in rows[0]},

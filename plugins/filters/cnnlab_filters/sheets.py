@@ -112,7 +112,6 @@ class Drawn:
             columns=min(8, len(tiles)),
             title=f"{self.heading}\nBeside each filter the input that excites it most, and how much: {what}",
             size=1.1,
-            bars="shared",
         )
 
     def _slices(self, number: int) -> np.ndarray:

@@ -33,6 +33,7 @@ from cnnlab.plugin import (
     from_split,
     measure,
     of_class,
+    out_of,
     percent,
     round_8bit,
     stream,
@@ -72,8 +73,8 @@ def run(classifier: Classifier, inputs: Inputs, params: FoolingParams, context: 
     columns, metrics = _columns(arrays, classifier, params), _metrics(arrays, params)
     if compared is None:
         context.warn(
-            "the model does not say what it was trained on, so the images are compared with nothing; --dataset NAME "
-            "--split train compares them."
+            "the model does not say what it was trained on, so the images are compared with nothing; "
+            "`dataset=NAME` `split=train` compares them."
         )
     else:
         alike, numbers = resemblance(made, classes, compared, classifier.num_classes, context)
@@ -82,7 +83,16 @@ def run(classifier: Classifier, inputs: Inputs, params: FoolingParams, context: 
         columns |= {name: alike[name] for name in MEASURES}
         first = [picture(index, arrays, classifier) for index in grid[0]]
         drawings["likeness"] = beside(first, grid[0].tolist(), arrays, classifier.bounds)
-    return Result(arrays=arrays, metrics=metrics, columns=columns, drawings=drawings, claims=claims)
+    reached = out_of(int((arrays["class_confidence"] >= params.confidence).sum()), len(classes))
+    return Result(
+        headline=f"{reached} made of noise read as the wanted class with a confidence of at least "
+        f"{100 * params.confidence:g}%",
+        arrays=arrays,
+        metrics=metrics,
+        columns=columns,
+        drawings=drawings,
+        claims=claims,
+    )
 
 
 def starts(
@@ -173,7 +183,7 @@ def _shape(classifier: Classifier, compared: Inputs | None) -> tuple[int, int, i
     if compared is None:
         raise UsageError(
             "this model takes images of any size, so it does not say how large to make them; name images of the "
-            "wanted size with --image or --dataset."
+            "wanted size with `images=` or `dataset=`."
         )
     return compared.shape
 

@@ -21,7 +21,9 @@ from cnnlab.plugin import (
 from cnnlab_noise_addition import NoiseAdditionParams
 from cnnlab_noise_addition.learn import Noises, wanted_targets
 
-EXPECTED = "the arrays.npz of a result of noise-addition (without --per-image), or an .npz file with an array noise"
+EXPECTED = (
+    "the arrays.npz of a result of noise-addition (without `per_image=True`), or an .npz file with an array noise"
+)
 
 
 def saved_noise(
@@ -46,7 +48,7 @@ def saved_noise(
     if targets.max() >= classifier.num_classes:
         raise UsageError(
             f"the noise in {params.apply} leads to the class {targets.max()}, and the model has "
-            f"{classifier.num_classes} classes, 0 to {classifier.num_classes - 1}; name another with --target."
+            f"{classifier.num_classes} classes, 0 to {classifier.num_classes - 1}; name another with `target=`."
         )
     low, high = classifier.bounds
     if bounds is not None and bounds != classifier.bounds:
@@ -132,7 +134,7 @@ def _chosen(
             "save one of them, [H, W, C], in a file of its own."
         )
     if known is None and params.target == "all":
-        raise UsageError(f"{path} holds one noise, so it has one target; name it with --target.")
+        raise UsageError(f"{path} holds one noise, so it has one target; name it with `target=`.")
     if known is None:
         return wanted_targets(classifier, params), noises
     if named is None:

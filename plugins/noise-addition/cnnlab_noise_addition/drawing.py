@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnlab.plugin import At, Classifier, Curves, Line, Matrix, Picture, Scrub, Tiles, percent
+from cnnlab.plugin import At, Classifier, Curves, Line, Matrix, Picture, Scrub, Tiles, out_of, percent
 from cnnlab_noise_addition.learn import Noises
 
 MOST_TARGETS = 20
@@ -15,12 +15,18 @@ MOST_TARGETS = 20
 Arrays = dict[str, np.ndarray]
 
 
-def headline(classifier: Classifier, found: Noises, success: float) -> str:
-    """Say what was added to the images, and what came of it."""
+def headline(classifier: Classifier, found: Noises, arrays: Arrays) -> str:
+    """Say what was added to the images, and what came of those that are neither of the target nor read as it."""
+    success, counted = arrays["success"], int(arrays["counted"].sum())
+    if not counted:
+        return "Every image is labelled or read as the target without noise"
     shared, several = found.noise is not None, len(found.targets) > 1
     what = "A noise for each target" if several else "One noise" if shared else "A noise for each image"
     name = "the target" if several else classifier.class_names[found.targets[0]]
-    return f"{what} of at most {found.epsilon:.3g} makes {percent(success)} of the images read as {name}"
+    told = f"{percent(success.sum() / counted)} of the other images"
+    if not several:
+        told = out_of(int(success.sum()), counted, "other image")
+    return f"{what} of at most {found.epsilon:.3g} makes {told} read as {name}"
 
 
 def show(classifier: Classifier, found: Noises, arrays: Arrays, index: int) -> list[Picture | Scrub]:
@@ -80,7 +86,6 @@ def noises(classifier: Classifier, found: Noises, arrays: Arrays) -> Tiles:
         columns=len(shown) if several else 3,
         title="The noise for each target, and its correlation with the target's mean image" if several else "",
         rows=("noise", "mean image", "spectrum") if several else (),
-        bars="none" if several else "each",
     )
 
 

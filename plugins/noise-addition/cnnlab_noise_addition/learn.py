@@ -82,8 +82,8 @@ def held_out(classifier: Classifier, inputs: Inputs) -> Inputs:
     """
     if inputs.dataset is None or not len(inputs.dataset.test):
         raise UsageError(
-            "noise-addition needs images to measure the noise on: name files with --image, or a dataset with "
-            "--dataset. The model names no dataset with test images."
+            "noise-addition needs images to measure the noise on: name files with `images=`, or a "
+            "dataset with `dataset=`. The model names no dataset with test images."
         )
     return from_split(classifier, inputs.dataset, "test", range(min(HELD_OUT, len(inputs.dataset.test))))
 
@@ -113,7 +113,7 @@ def learning_set(
         if params.apply is None and not params.per_image:
             context.warn(
                 "there are no training images to learn on: the noise was learned on the very images that it is "
-                "measured on, so success says nothing about other images. --dataset names a dataset."
+                "measured on, so success says nothing about other images. `dataset=` names a dataset."
             )
     before = classifier.predict(chosen.images)
     return Learning(images=chosen.images, classes=known_label(chosen.labels, before), before=before)

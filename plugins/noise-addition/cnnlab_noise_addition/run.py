@@ -76,13 +76,15 @@ def run(classifier: Classifier, inputs: Inputs, params: NoiseAdditionParams, con
     if len(targets) == 1:
         rates = zip(classifier.class_names, arrays["success_by_class"][0], strict=True)
         metrics |= {f"success/{name}": rate for name, rate in rates if np.isfinite(rate)}
+    words = headline(classifier, found, arrays)
     return Result(
+        headline=words,
         arrays=arrays,
         metrics={**metrics, **claims.metrics(each)},
         columns=measured.columns,
         claims=claims,
         show=functools.partial(show, classifier, found, arrays),
-        title=headline(classifier, found, metrics["success"]),
+        title=words,
         drawings=drawings(classifier, found, arrays),
     )
 

@@ -23,6 +23,7 @@ from cnnlab.plugin import (
     distances,
     fgsm,
     known_label,
+    out_of,
     percent,
     pgd,
     softmax,
@@ -56,15 +57,35 @@ def run(classifier: Classifier, inputs: Inputs, params: RobustnessParams, contex
     if unknown:
         context.warn(
             f"{unknown} of {len(inputs)} images have no label and no part in the accuracies, only in success@: give "
-            "--label for each --image, or take images from a --dataset."
+            "their `labels=`, or take images from a `dataset=`."
         )
     metrics = measures(arrays)
     drawings = {"": curve(arrays, params)}
     if params.minimal:
         drawings["smallest"] = smallest.curve(
-            arrays["smallest"], metrics["smallest_epsilon"], epsilons[-1], _axis(params)
+            arrays["smallest"][~misread_before(arrays)], metrics["smallest_epsilon"], epsilons[-1], _axis(params)
         )
-    return Result(arrays=arrays, metrics=metrics, columns=columns(arrays, classifier.class_names), drawings=drawings)
+    return Result(
+        headline=headline(arrays),
+        arrays=arrays,
+        metrics=metrics,
+        columns=columns(arrays, classifier.class_names),
+        drawings=drawings,
+    )
+
+
+def headline(arrays: dict[str, np.ndarray]) -> str:
+    """Say how many images are read correctly (without a label: as before) without attack and at the ends of epsilon."""
+    label, standing = arrays["label"], arrays["standing"]
+    names = Claims(epsilons=tuple(arrays["epsilon"])).strength_names(len(standing))
+    known = label != UNKNOWN
+    words = "read correctly"
+    if not known.any():
+        words, known = "read as before", np.ones(len(label), bool)
+    right = known_label(label, arrays["label_before"]) == arrays["label_before"]
+    clean, *told = [out_of(int(each[known].sum()), int(known.sum())) for each in (right, *standing)]
+    last = f", {told[-1].partition(' ')[0]} at {names[-1]}" if len(names) > 1 else ""
+    return f"{clean} {words} without attack, {told[0].partition(' ')[0]} at epsilon {names[0]}{last}"
 
 
 def block_size(shape: tuple[int, ...], count: int) -> int:
@@ -157,7 +178,7 @@ def measures(arrays: dict[str, np.ndarray]) -> dict[str, float]:
     """Work out the metrics that the analysis declares from its arrays."""
     label, before = arrays["label"], arrays["label_before"]
     known = label != UNKNOWN
-    right = (before == label) | ~known
+    right = ~misread_before(arrays)
     metrics = {
         "images": len(label),
         "labelled": int(known.sum()),
@@ -181,11 +202,19 @@ def _share(flags: np.ndarray, among: np.ndarray) -> float:
     return float(flags[among].mean()) if among.any() else float("nan")
 
 
+def misread_before(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Return which images have a known label and are read as another class without any attack, bool [N]."""
+    return np.asarray((arrays["label"] != UNKNOWN) & (arrays["label"] != arrays["label_before"]))
+
+
 def columns(arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> dict[str, Any]:
-    """Say of each image what it is, what it is read as, and from which strength on it is misread, if at all."""
+    """Say of each image what it is, what it is read as, and from which strength on it is fooled, if at all.
+
+    An image that is misread before was fooled by nothing, at no strength.
+    """
     label, before = arrays["label"], arrays["label_before"]
-    misread = (label != UNKNOWN) & (label != before)
-    fooled = ~arrays["standing"]
+    misread = misread_before(arrays)
+    fooled = ~arrays["standing"] & ~misread
     found = {
         "label": [names[number] if number != UNKNOWN else "" for number in label],
         "before": [names[number] for number in before],
@@ -193,7 +222,8 @@ def columns(arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> dict[str, 
         "fooled": np.where(misread, "misread before", np.where(fooled[-1], "yes", "no")),
         "fooled_at": np.where(fooled[-1], arrays["epsilon"][fooled.argmax(axis=0)], np.nan),
     }
-    return found | ({"smallest": arrays["smallest"]} if "smallest" in arrays else {})
+    nearest = {"smallest": np.where(misread, np.nan, arrays["smallest"])} if "smallest" in arrays else {}
+    return found | nearest
 
 
 def curve(arrays: dict[str, np.ndarray], params: RobustnessParams) -> Curves:

@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from cnnlab.plugin import At, Classifier, Context, Inputs, Picture, Result, explained, run_map_test
+from cnnlab.plugin import At, Classifier, Context, Inputs, Picture, Result, explained, percent, run_map_test
 from cnnlab_saliency import OF_A_LAYER, SaliencyParams
 from cnnlab_saliency.cams import cam, feature_layer, resized
 from cnnlab_saliency.gradients import gradient, strongest
@@ -35,6 +35,7 @@ def run(classifier: Classifier, inputs: Inputs, params: SaliencyParams, context:
     best = arrays["map"].reshape(len(inputs), -1).argmax(axis=1)
     rows, cols = np.unravel_index(best, arrays["map"].shape[1:])
     return Result(
+        headline=headline(name, arrays["map"]),
         arrays=arrays | test.arrays,
         metrics=test.metrics,
         columns={"class": classes, "at_row": rows, "at_col": cols, **test.columns},
@@ -42,6 +43,17 @@ def run(classifier: Classifier, inputs: Inputs, params: SaliencyParams, context:
         title=name[0].upper() + name[1:],
         drawings=test.drawings,
     )
+
+
+def headline(name: str, maps: np.ndarray) -> str:
+    """Say how few pixels hold half of the maps [N, H, W], in the mean over those that are not flat."""
+    sizes = np.sort(np.abs(maps.reshape(len(maps), -1)).astype(np.float64), axis=1)[:, ::-1]
+    sizes = sizes[sizes[:, 0] > 0]
+    if not len(sizes):
+        return f"The {name} is zero everywhere"
+    pixels = 1 + (np.cumsum(sizes, axis=1) < sizes.sum(axis=1, keepdims=True) / 2).sum(axis=1)
+    where = "" if len(maps) == 1 else ", mean over the images"
+    return f"Half of the {name} lies on {percent(float(pixels.mean()) / sizes.shape[1])} of the pixels{where}"
 
 
 def explain(
@@ -79,6 +91,6 @@ def show(inputs: Inputs, params: SaliencyParams, classes: list[str], index: int)
             values=At("map", index),
             title=f"{WORDS[params.method]} for {classes[index]}",
             scale="diverging" if params.signed else "sequential",
-            under=inputs.unit_image(index),
+            outline=inputs.unit_image(index),
         ),
     ]

@@ -34,6 +34,7 @@ from cnnlab.plugin import (
     largest_beta,
     measure,
     of_class,
+    out_of,
     percent,
     pgd,
 )
@@ -63,7 +64,7 @@ def run(classifier: Classifier, inputs: Inputs, params: TargetedParams, context:
             f"own class ({few(inputs.sources[index] for index in skipped)})."
         )
     if not len(image):
-        return Result(metrics={"images": 0, "skipped": len(skipped)})
+        return Result(headline="Every image is of the target class", metrics={"images": 0, "skipped": len(skipped)})
     strengths = params.beta
     if params.method == "pgd":  # in the order in which they were given
         strengths = params.epsilon or params.radii(classifier.bounds, inputs.shape, SHARES)
@@ -84,6 +85,7 @@ def run(classifier: Classifier, inputs: Inputs, params: TargetedParams, context:
         drawings |= matrix.drawings(classifier, arrays, own[image], claims, params.confidence)
     _say_missed(classifier, arrays, params.confidence, sources, context)
     return Result(
+        headline=headline(classifier, arrays, claims, params),
         arrays=arrays,
         metrics={
             **measured.metrics,
@@ -101,6 +103,19 @@ def run(classifier: Classifier, inputs: Inputs, params: TargetedParams, context:
         title="Before, after, and what changed",
         drawings=drawings,
     )
+
+
+def headline(classifier: Classifier, arrays: dict[str, np.ndarray], claims: Claims, params: TargetedParams) -> str:
+    """Say how many attacks reached their target with the wanted confidence, at the first strength and at the last."""
+    reached, strengths = arrays["reached"], claims.names(len(arrays["reached"]))
+    each = params.target == "all"
+    target = "their target" if each else classifier.class_names[arrays["target"][0]]
+    told = [out_of(int(one.sum()), one.size, "attack" if each else "image") for one in reached]
+    verb = "reach" if each else "read as"
+    words = f"{told[0]} {verb} {target} with a confidence of at least {100 * params.confidence:g}%"
+    if not strengths:
+        return words
+    return f"{words} at {claims.axis} {strengths[0]}, {told[-1].partition(' ')[0]} at {strengths[-1]}"
 
 
 def attack(
