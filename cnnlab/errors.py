@@ -13,7 +13,9 @@ class CnnlabError(Exception):
     """Something could not be done. The message is one or two sentences for the person who asked.
 
     A good message names what is wrong, what was expected, what was received and what to do. The command line
-    prints it without a traceback (``CNNLAB_DEBUG=1`` shows the traceback) and exits with :attr:`exit_code`.
+    prints it without a traceback (``CNNLAB_DEBUG=1`` shows the traceback) and exits with :attr:`exit_code`. An argument
+    is written in backticks, with an equals sign (```images=```, ```trust=True```): the command line spells it as its
+    option (``--image``, ``--trust``).
 
     Attributes:
         exit_code: The exit status of the command line: 1, it could not be done.

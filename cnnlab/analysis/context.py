@@ -116,7 +116,7 @@ class Context:
         moved = int((rounded != inputs.images).any(axis=(1, 2, 3)).sum())
         if moved:
             self.warn(
-                f"{moved} of {len(inputs)} images were no 8-bit images: with --eight-bit they were rounded first."
+                f"{moved} of {len(inputs)} images were no 8-bit images: with `eight_bit=True` they were rounded first."
             )
         return rounded
 

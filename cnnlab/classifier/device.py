@@ -45,7 +45,7 @@ def use_device(name: str = "auto") -> Iterator[str]:
     if wanted != "cpu" and wanted not in gpus:
         there = f"it sees {', '.join(gpus)}" if gpus else "it sees no GPU"
         raise CnnlabError(
-            f"there is no device {wanted}: {there}. Use --device cpu, or install `cnnlab[gpu]` with a CUDA driver."
+            f"there is no device {wanted}: {there}. Use `device=cpu`, or install `cnnlab[gpu]` with a CUDA driver."
         )
     with tf.device(f"/{'CPU:0' if wanted == 'cpu' else wanted.upper()}"):
         yield wanted

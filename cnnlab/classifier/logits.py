@@ -91,7 +91,7 @@ def find_output(outputs: Mapping[str, Any], wanted: str | None = None) -> Output
     if len({_origin(output.logits).name for output in found.values()}) > 1:
         raise CnnlabError(
             f"the model gives {len(found)} different vectors for each image, {', '.join(found)}, and cnnlab cannot "
-            "know which are its logits; name one with --output."
+            "know which are its logits; name one with `output=`."
         )
     return next(iter(found.values()))
 

@@ -111,7 +111,7 @@ def _notes(preparation: Preparation, random: bool) -> list[str]:
     if preparation.reason == ASSUMED:
         notes.append(
             "the value range of this model's images is not known, and 0 to 1 was assumed; if it is another, say so "
-            "with --input-range (input_range= in Python)."
+            "with `input_range=`."
         )
     if random:
         notes.append(

@@ -67,9 +67,9 @@ def prepare(about: About, image: Any, trained_range: tuple[float, float] | None)
     plain = Preparation(channels_first=channels_first, integers=not image.dtype.is_floating)
     match about.input_range:
         case "imagenet":
-            return replace(plain, mean=IMAGENET_MEAN, std=IMAGENET_STD, reason="--input-range imagenet was said")
+            return replace(plain, mean=IMAGENET_MEAN, std=IMAGENET_STD, reason="the input range imagenet was said")
         case "caffe":
-            why = "--input-range caffe was said"
+            why = "the input range caffe was said"
             return replace(plain, bounds=(0.0, 255.0), mean=CAFFE_MEAN, reverse=True, reason=why)
         case (low, high):
             return replace(plain, bounds=(low, high), reason="this input range was said")

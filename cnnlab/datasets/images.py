@@ -74,8 +74,8 @@ def read_image(
     wanted = (height or pixels.shape[0], width or pixels.shape[1])
     if strict and (pixels.shape[:2] != wanted or pixels.shape[2] != channels):
         raise CnnlabError(
-            f"{path} is {_described(pixels.shape)}; the model takes {_described((*wanted, channels))}, and --strict "
-            "asks for no conversion."
+            f"{path} is {_described(pixels.shape)}; the model takes {_described((*wanted, channels))}, and "
+            "`strict=True` asks for no conversion."
         )
     if pixels.shape[2] != channels:
         pixels, note = _convert_channels(path, pixels, channels)

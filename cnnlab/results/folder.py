@@ -69,15 +69,14 @@ def _own_files(target: Path, names: Sequence[str] = ()) -> list[Path]:
     written = _written(target / RECORD)
     if written is None:
         raise CnnlabError(
-            f"{target} is not empty and holds no result of cnnlab's, so nothing was written to it. Name a new folder "
-            "with --out."
+            f"{target} is not empty and holds no result of cnnlab's, so nothing was written to it. Name a new folder."
         )
     changed = [name for name, known in written.items() if (target / name).is_file() and digest(target / name) != known]
     foreign = [name for name in names if name not in written and name != RECORD and (target / name).exists()]
     if changed or foreign:
         raise CnnlabError(
             f"{target / [*changed, *foreign][0]} is not as cnnlab wrote it, so nothing was written to its folder. Move "
-            "it elsewhere, or name a new folder with --out."
+            "it elsewhere, or name a new folder."
         )
     return [target / RECORD, *(target / name for name in written)]
 

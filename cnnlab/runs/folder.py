@@ -216,7 +216,9 @@ def _newest(root: Path) -> Run:
             return run
     if runs:
         raise CnnlabError(f"no run below {root} is complete. {_unfinished(runs[0])}")
-    raise CnnlabError(f"there is no run below {root} yet. Train one with `cnnlab train`, or name a model with --model.")
+    raise CnnlabError(
+        f"there is no run below {root} yet. Train one with `cnnlab train`, or name a model with `model=`."
+    )
 
 
 def _unfinished(run: Run) -> str:

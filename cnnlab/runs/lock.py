@@ -37,7 +37,7 @@ class RunLock:
             if not _lock_soon(handle):
                 raise CnnlabError(
                     f"{self._path.parent.parent} is being trained by another process; wait for it, or stop it and go "
-                    "on with --resume."
+                    "on with `resume=True`."
                 )
             yield
         finally:

@@ -31,8 +31,8 @@ def choose(settings: Settings, out: str | os.PathLike[str] | None, resume: bool)
     differs = difference(stored_settings(run), settings.to_json())
     if differs:
         raise UsageError(
-            f"{run.path} was started with {differs}; --resume goes on with the same settings. Leave out the options "
-            "that differ, or train anew in another folder."
+            f"{run.path} was started with {differs}; `resume=True` goes on with the same settings. Leave out the "
+            "options that differ, or train anew in another folder."
         )
     return run
 
@@ -49,14 +49,14 @@ def find_unfinished(out: str | os.PathLike[str] | None) -> Run | None:
     if out is None:
         runs = [run for run in list_runs() if run.state == "unfinished"]
         if not runs:
-            raise CnnlabError(f"there is no unfinished run below {DEFAULT_ROOT} to go on with; name one with --out.")
+            raise CnnlabError(f"there is no unfinished run below {DEFAULT_ROOT} to go on with; name one with `out=`.")
         return runs[0]
     folder = Path(out)
     if is_run(folder):
         return Run(folder)
     if _is_free(folder):
         return None
-    raise CnnlabError(f"{folder} holds no run to go on with, and is not empty. Name another folder with --out.")
+    raise CnnlabError(f"{folder} holds no run to go on with, and is not empty. Name another folder with `out=`.")
 
 
 def stored_settings(run: Run) -> dict[str, Any]:
@@ -83,10 +83,10 @@ def _new(settings: Settings, out: str | os.PathLike[str] | None) -> Path:
     folder = Path(out)
     if is_run(folder):
         run = Run(folder)
-        what = "a complete run" if run.complete else "an unfinished run, which --resume goes on with"
-        raise CnnlabError(f"{folder} already holds {what}. Name another folder with --out, or delete this one.")
+        what = "a complete run" if run.complete else "an unfinished run, which `resume=True` goes on with"
+        raise CnnlabError(f"{folder} already holds {what}. Name another folder with `out=`, or delete this one.")
     if not _is_free(folder):
-        raise CnnlabError(f"{folder} already exists and is not an empty folder. Name another one with --out.")
+        raise CnnlabError(f"{folder} already exists and is not an empty folder. Name another one with `out=`.")
     return folder
 
 

@@ -65,7 +65,7 @@ def _check_data(settings: Settings, dataset: Dataset) -> None:
     settings.check_against(len(dataset.train))
     if not settings.validation and not len(dataset.test):
         raise CnnlabError(
-            f"the dataset {dataset.name} has no test images to evaluate. Hold out training images with --validation N."
+            f"the dataset {dataset.name} has no test images to evaluate. Hold out training images with `validation=N`."
         )
     learned = int(dataset.train.labels.max())
     tested = int(dataset.test.labels.max()) if len(dataset.test) else -1

@@ -134,7 +134,7 @@ def check_saved_model(path: Path) -> None:
     )
 
 
-WAY_OUT = "If you trust where it came from, open it with --trust (in Python: cnnlab.load(model, trust=True))."
+WAY_OUT = "If you trust where it came from, open it with `trust=True`."
 
 
 def _list(found: Iterable[Found]) -> str:

@@ -632,7 +632,7 @@ def test_unfinished_and_damaged_runs_are_refused(tmp_path):
         (lambda m, x: m.features(x), [SMALL], "no classifier"),
         (lambda m, x: m.logits(x)[:, :1], [SMALL], "no classifier"),
         (lambda m, x: tf.argmax(m.logits(x), 1), [SMALL], "no classifier"),
-        (lambda m, x: {"a": m.logits(x), "b": 2 * m.logits(x)}, [SMALL], "--output"),
+        (lambda m, x: {"a": m.logits(x), "b": 2 * m.logits(x)}, [SMALL], "`output=`"),
     ],
 )
 def test_models_that_are_no_image_classifiers_are_refused(tmp_path, call, specs, message):

@@ -455,7 +455,7 @@ def test_ranges_that_are_said(plain, said):
 def test_a_range_that_nobody_said_is_noted(plain):
     classifier = cnnlab.load(plain[1])
     assert classifier.bounds == (0.0, 1.0)
-    assert any("--input-range" in note for note in classifier.notes)
+    assert any("`input_range=`" in note for note in classifier.notes)
 
 
 @pytest.mark.parametrize("said", ["1,0", "0", "0,inf", "a,b", "tensorflow", (0, 1, 2), "nan,1"])

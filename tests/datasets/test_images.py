@@ -194,5 +194,5 @@ def test_a_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path, side):
 @pytest.mark.parametrize("shape", [(10, 14, 3), (28, 28, 1)])
 def test_strict_refuses_what_does_not_fit(tmp_path, shape):
     Image.fromarray(GREY).save(tmp_path / "g.png")
-    with pytest.raises(CnnlabError, match=r"14x10 pixels in grey; the model takes .*--strict"):
+    with pytest.raises(CnnlabError, match=r"14x10 pixels in grey; the model takes .*`strict=True`"):
         images.read_image(tmp_path / "g.png", shape, strict=True)

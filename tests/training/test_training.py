@@ -437,7 +437,7 @@ def test_datasets_without_the_images_that_are_needed_are_refused(corners, tmp_pa
     untested = Dataset(name="x", train=corners.train, test=none, class_names=("a", "b", "c"))
     with pytest.raises(CnnlabError, match="no training images"):
         cnnlab.train(untrained, out=tmp_path / "run")
-    with pytest.raises(CnnlabError, match="--validation"):
+    with pytest.raises(CnnlabError, match="`validation=N`"):
         cnnlab.train(untested, out=tmp_path / "run")
     assert not list(tmp_path.iterdir())
 
