@@ -63,7 +63,7 @@ def run(classifier: Classifier, inputs: Inputs, params: RobustnessParams, contex
     drawings = {"": curve(arrays, params)}
     if params.minimal:
         drawings["smallest"] = smallest.curve(
-            arrays["smallest"][~misread_before(arrays)], metrics["smallest_epsilon"], epsilons[-1], _axis(params)
+            arrays["smallest"], metrics["smallest_epsilon"], epsilons[-1], _axis(params)
         )
     return Result(
         headline=headline(arrays),

@@ -162,8 +162,8 @@ def test_the_smallest_epsilon_is_where_the_curve_falls(smooth, images, labels):
     counted = before == labels
     assert result.metrics["smallest_epsilon"] == pytest.approx(np.median(found[counted]))
     assert result.metrics["smallest_found"] == 1
-    rows = [row["smallest"] for row in result.rows]
-    np.testing.assert_allclose(rows, found)
+    rows = np.array([row["smallest"] for row in result.rows], float)
+    np.testing.assert_allclose(rows, np.where(counted, found, np.nan))
 
 
 def test_images_misread_as_they_are_are_counted_apart(smooth, images, labels):
@@ -174,8 +174,8 @@ def test_images_misread_as_they_are_are_counted_apart(smooth, images, labels):
     assert metrics["success@0.05"] == pytest.approx(1 - standing[1][right].mean())
     assert metrics["accuracy@0.05"] == pytest.approx(standing[1].mean())
     assert {row["fooled"] for row, fine in zip(result.rows, right, strict=True) if not fine} == {"misread before"}
-    for row, at in zip(result.rows, standing.T, strict=True):
-        assert row["fooled_at"] == (None if at.all() else 0.01 if not at[0] else 0.05)
+    for row, at, fine in zip(result.rows, standing.T, right, strict=True):
+        assert row["fooled_at"] == (None if at.all() or not fine else 0.01 if not at[0] else 0.05)
 
 
 def test_images_without_labels_have_no_accuracy_and_it_is_said(smooth, images, labels):
