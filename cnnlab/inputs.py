@@ -248,8 +248,8 @@ def from_files(
     light = [str(file) for file, image in zip(files, read, strict=True) if _looks_inverted(image.pixels, dataset)]
     if light:
         notes.append(
-            f"{', '.join(light)}: dark on a light ground, while this model was trained on light on dark; --invert "
-            "exchanges them."
+            f"{', '.join(light)}: dark on a light ground, while this model was trained on light on dark; "
+            "`invert=True` exchanges them."
         )
     shapes = {image.pixels.shape for image in read}
     if len(shapes) > 1:
@@ -301,25 +301,40 @@ def from_split(
         >>> inputs.sources, inputs.labels.tolist()
         (('spots/test:3', 'spots/test:1'), [0, 1])
     """
-    split: Split = getattr(dataset, split_name)
+    split = dataset.split(split_name)
     chosen = np.asarray(indices, np.int64)
     outside = chosen[(chosen < 0) | (chosen >= len(split))]
     if outside.size:
         raise UsageError(
             f"there is no image {outside[0]} in {dataset.name}/{split_name}; it has 0 to {len(split) - 1}."
         )
+    return of_split(classifier, split[chosen])
+
+
+def of_split(classifier: Classifier, split: Split, labels: Any = None, *, dataset: Dataset | None = None) -> Inputs:
+    """Take a split, or some images of one, read as they are wanted and brought to the model's value range.
+
+    Args:
+        classifier: The model they are for.
+        split: The images, with their labels.
+        labels: Other labels, as for :func:`from_arrays`.
+        dataset: The dataset they belong to, where the split is of none.
+
+    Raises:
+        UsageError: The images or labels do not fit the model.
+    """
     if not _fits(split.shape, classifier.input_shape):
         raise UsageError(
-            f"the dataset {dataset.name} has images of {_by(split.shape)}, but the model takes "
-            f"{_by(classifier.input_shape)}; name a dataset of the model's own size with --dataset."
+            f"{f'the dataset {split.dataset.name}' if split.dataset else 'the split'} has images of "
+            f"{_by(split.shape)}, but the model takes {_by(classifier.input_shape)}; name a dataset of the model's own "
+            "size with `dataset=`."
         )
-    labels = _labels(split.labels[chosen], len(chosen), classifier.num_classes)
     return Inputs(
-        lambda wanted: _rescale(split.batch(chosen[wanted]), dataset.value_range, classifier.bounds),
-        labels,
-        [f"{dataset.name}/{split_name}:{index}" for index in chosen],
+        lambda wanted: _rescale(split.batch(wanted), split.value_range or classifier.bounds, classifier.bounds),
+        _labels(split.labels if labels is None else labels, len(split), classifier.num_classes),
+        split.sources,
         bounds=classifier.bounds,
-        dataset=dataset,
+        dataset=split.dataset or dataset,
     )
 
 

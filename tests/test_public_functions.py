@@ -89,3 +89,72 @@ def test_one_request_serves_command_and_caller(trained_run, digits, command_line
         np.testing.assert_array_equal(saved.arrays[name], array)
     for key in ("params", "metrics", "inputs", "model", "rows", "seed"):
         assert saved.record[key] == json.loads(json.dumps(found.record[key])), key
+
+
+def test_a_run_is_a_model_wherever_a_model_is_taken(trained_run, digits, tmp_path):
+    images, labels = (values[:2] for values in digits)
+    assert cnnlab.load(trained_run).digest == cnnlab.load(trained_run.path).digest
+    result = cnnlab.analyze("fgsm-untargeted", trained_run, images, labels, epsilon=0.1)
+    assert result.record["model"]["path"] == str(trained_run.path)
+    result.save(tmp_path / "out")
+    assert cnnlab.verify(tmp_path / "out", trained_run).failed == []
+    assert cnnlab.evaluate(trained_run, limit=3).classifier.kind == "run"
+    assert cnnlab.inspect(trained_run, images).classifier.path == trained_run.path
+    assert cnnlab.compare(trained_run, cnnlab.Run(str(trained_run.path))).rows[0]["label"] == "small (1)"
+    with pytest.raises(UsageError, match=r"compare takes runs: .* received a Classifier"):
+        cnnlab.compare(trained_run, cnnlab.load(trained_run))
+
+
+def test_a_live_model_is_a_model_too(trained_run, digits, tmp_path):
+    import keras
+
+    live = keras.models.load_model(trained_run.keras_path)
+    images, labels = (values[:2] for values in digits)
+    result = cnnlab.analyze("fgsm-untargeted", live, images, labels, epsilon=0.1)
+    assert result.record["model"]["path"] is None
+    result.save(tmp_path / "out")
+    assert [found for found in cnnlab.verify(tmp_path / "out", live).failed if found.claim != "model"] == []
+    assert cnnlab.evaluate(live, "mnist", limit=3).classifier.kind == "live"
+
+
+def test_a_split_is_images_with_their_labels(trained_run, classifier):
+    test = cnnlab.datasets.load("mnist").test
+    result = cnnlab.analyze("occlusion", classifier, test[5:8], patch=14, stride=14)
+    assert [row["source"] for row in result.record["inputs"]] == ["mnist/test:5", "mnist/test:6", "mnist/test:7"]
+    assert [row["label"] for row in result.record["inputs"]] == test.labels[5:8].tolist()
+    same = cnnlab.analyze("occlusion", classifier, test.batch([5, 6, 7]), test.labels[5:8], patch=14, stride=14)
+    assert [row["digest"] for row in same.record["inputs"]] == [row["digest"] for row in result.record["inputs"]]
+    found = cnnlab.evaluate(classifier, test[5:69])
+    assert (found.split, found.dataset.name, len(found.counts.predicted)) == ("test[5:69]", "mnist", 64)
+    homeless = cnnlab.datasets.Split(np.rint(test.batch(range(9)) * 255).astype(np.uint8), test.labels[:9])
+    assert (
+        cnnlab.evaluate(classifier, homeless).metrics["accuracy"]
+        == cnnlab.evaluate(classifier, test, limit=9).metrics["accuracy"]
+    )
+    assert cnnlab.analyze("occlusion", classifier, homeless[3], patch=14).record["inputs"][0]["source"] == "array:3"
+
+
+def test_numpy_integers_are_integers(classifier):
+    test = cnnlab.datasets.load("mnist").test
+    result = cnnlab.analyze(
+        "occlusion", classifier, test[np.int64(3)], patch=np.int32(14), stride=np.uint8(14), seed=np.int64(5)
+    )
+    assert type(result.record["seed"]) is int
+    assert json.loads(json.dumps(result.record))["params"]["patch"] == 14
+    by_hand = cnnlab.analyze("occlusion", classifier, test.batch([3])[0], np.int64(0), class_=np.int64(0), patch=14)
+    assert by_hand.record["inputs"][0]["label"] == 0
+    found = cnnlab.evaluate(classifier, test, limit=np.int32(5), batch_size=np.int64(2))
+    assert json.loads(json.dumps(found.to_json()))["dataset"]["images"] == 5
+
+
+@pytest.mark.parametrize("wrong", [True, np.bool_(True), 1.5, "many", -1])
+def test_what_is_no_number_of_images_is_refused(classifier, wrong):
+    with pytest.raises(UsageError, match="limit must be an integer of at least 1"):
+        cnnlab.evaluate(classifier, "mnist", limit=wrong)
+    with pytest.raises(UsageError, match="seed must be an integer of at least 0"):
+        cnnlab.analyze("occlusion", classifier, np.zeros((28, 28)), seed=wrong)
+
+
+def test_only_what_is_public_is_listed():
+    assert sorted(dir(cnnlab)) == sorted([*cnnlab.__all__, "__version__"])
+    assert not [name for name in dir(cnnlab) if name.startswith("_") and name != "__version__"]

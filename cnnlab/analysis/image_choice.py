@@ -61,14 +61,17 @@ class ImageChoice:
             UsageError: They do not.
         """
         if self.images is not None and (self.indices or self.limit or isinstance(self.dataset, str)):
-            raise UsageError("--image and --dataset (with --index or --limit) exclude each other; give one of them.")
+            raise UsageError(
+                "`images=` and `dataset=` (with `indices=` or `limit=`) exclude each other; give one of them."
+            )
         if self.indices and self.limit:
-            raise UsageError("--index and --limit exclude each other; give one of them.")
+            raise UsageError("`indices=` and `limit=` exclude each other; give one of them.")
         for text in self.indices:
             _range(text)
         if self.labels is not None and _are_files(self.images) and len(self.labels) != len(self.images):
             raise UsageError(
-                f"--label must be given once for each --image; received {len(self.labels)} for {len(self.images)}."
+                f"`labels=` must be given once for each of `images=`; received {len(self.labels)} for "
+                f"{len(self.images)}."
             )
 
     def read(self, classifier: Classifier, *, wanted: bool = True) -> Inputs:
@@ -83,10 +86,13 @@ class ImageChoice:
             CnnlabError: A file cannot be read.
         """
         from cnnlab import inputs
+        from cnnlab.datasets import Split
 
         if isinstance(self.images, inputs.Inputs):
             return self.images
         dataset = self._dataset(classifier) if wanted else None
+        if isinstance(self.images, Split):
+            return inputs.of_split(classifier, self.images, self.labels, dataset=dataset)
         if self.of_dataset:
             return self._some_of(dataset, classifier)
         images = [self.images] if isinstance(self.images, str | os.PathLike) else self.images
@@ -113,7 +119,7 @@ class ImageChoice:
         from cnnlab import inputs
 
         if dataset is None:
-            raise UsageError("--index and --limit need --dataset: the model does not say what it was trained on.")
+            raise UsageError("`indices=` and `limit=` need `dataset=`: the model does not say what it was trained on.")
         length = len(dataset.split(self.split))
         chosen = list(range(min(self.limit or length, length)))
         if self.indices:
@@ -135,5 +141,5 @@ def _range(text: str) -> range:
     except ValueError:
         indices = range(0)
     if not indices or indices[0] < 0:
-        raise UsageError(f"--index must be an index such as 7 or a range such as 0:10; received {text}.")
+        raise UsageError(f"`indices=` must be an index such as 7 or a range such as 0:10; received {text}.")
     return indices

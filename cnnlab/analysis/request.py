@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge
 
 from cnnlab.analysis.image_choice import ImageChoice
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.errors import UsageError
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis
-from cnnlab.progress import Progress, Silent
+from cnnlab.pluginhost.params import checked
+from cnnlab.progress import Progress, Silent, shown
 
 if TYPE_CHECKING:
     from cnnlab.results.result import Result
@@ -49,11 +52,10 @@ class Request:
         self.images.check()
         if self.analysis.inputs == "required" and not self.images.some:
             raise UsageError(
-                f"{self.analysis.name} needs images: name files with --image, or a dataset with --dataset and --index "
-                "or --limit."
+                f"{self.analysis.name} needs images: name files with `images=`, or a dataset with `dataset=` and "
+                "`indices=` or `limit=`."
             )
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise UsageError(f"seed must be an integer of at least 0; received {self.seed}.")
+        checked("seed", Annotated[int, Ge(0)], self.seed)
         _ = self.model.source
 
 
@@ -79,7 +81,7 @@ def perform(request: Request, progress: Progress | None = None) -> Result:
             classifier = request.model.open()
             inputs = request.images.read(classifier, wanted=request.analysis.inputs != "none")
         params = request.analysis.params.from_public(dict(request.params))
-        return host.run(request.analysis, classifier, inputs, params, seed=request.seed, progress=progress)
+        return host.run(request.analysis, classifier, inputs, params, seed=int(request.seed), progress=progress)
 
 
 def analyze(
@@ -90,7 +92,7 @@ def analyze(
     *,
     seed: int = 0,
     dataset: Any = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **params: Any,
 ) -> Result:
     """Ask one question of one model: the same as ``cnnlab analyze NAME``, as a function.
@@ -101,12 +103,14 @@ def analyze(
             ``keras.Model``, or an opened :class:`~cnnlab.classifier.Classifier` (opening once and asking often saves
             time).
         images: Arrays [N, H, W, C] (or [N, H, W], [H, W, C], [H, W]) in the model's value range, a path to an image
-            file or a list of them, or :class:`~cnnlab.inputs.Inputs`. Analyses that look at the model alone take none.
+            file or a list of them, a :class:`~cnnlab.datasets.Split` such as ``dataset.test[:10]``, whose labels come
+            along, or :class:`~cnnlab.inputs.Inputs`. Analyses that look at the model alone take none.
         labels: The true labels, int [N]; None or -1 where unknown.
         seed: Seeds everything random in the analysis.
         dataset: A :class:`~cnnlab.datasets.Dataset` that the images belong to, for analyses that look at training
             images; by default the one the model was trained on, where it can be loaded.
-        progress: Where to show progress; nowhere by default.
+        progress: Whether to show a bar, or what to show it with; by default there is one on a terminal and in a
+            notebook.
         **params: The analysis' own parameters.
 
     Returns:
@@ -123,7 +127,7 @@ def analyze(
         images=ImageChoice(images=images, labels=labels, dataset=dataset),
         seed=seed,
     )
-    return perform(request, progress)
+    return perform(request, shown(progress))
 
 
 def default_folder(result: Result) -> Path:

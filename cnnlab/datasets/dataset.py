@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cnnlab.errors import CnnlabError
+from cnnlab.drawings.words import few
+from cnnlab.errors import CnnlabError, UsageError
 
 BLOCK = 4096
 # As many classes as labels of one byte can tell apart need no proof by as many images.
@@ -33,8 +35,35 @@ class Pixels(Protocol):
         """The images at an array of indices."""
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Some of stored images, read when they are asked for."""
+
+    pixels: Pixels
+    chosen: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.chosen), *self.pixels.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.pixels.dtype
+
+    def __getitem__(self, indices: Any) -> Any:
+        return self.pixels[self.chosen[indices]]
+
+    @classmethod
+    def of(cls, pixels: Pixels, chosen: np.ndarray) -> _Part:
+        """Choose; some of some are some of the whole."""
+        return cls(pixels.pixels, pixels.chosen[chosen]) if isinstance(pixels, cls) else cls(pixels, chosen)
+
+
 class Split:
-    """Labelled images: the training images of a dataset, or its test images.
+    """Labelled images: the training images of a dataset, its test images, or some of these.
+
+    ``split[:100]``, ``split[7]``, ``split[[0, 18]]`` and ``split[split.labels == 7]`` are splits too. Nothing is read
+    for them, and they remember which images of which dataset they are.
 
     Args:
         pixels: [N, H, W, C], or [N, H, W] for grey images: uint8 or uint16, which are scaled to [0, 1], or floats,
@@ -43,6 +72,7 @@ class Split:
 
     Attributes:
         labels: int64 [N], read-only.
+        dataset: The dataset that it is of; None where it is of none.
 
     Raises:
         CnnlabError: They do not fit together.
@@ -52,6 +82,8 @@ class Split:
         >>> split = Split(np.full((4, 2, 2), 255, np.uint8), [0, 1, 1, 0])
         >>> len(split), split.shape, float(split.batch([3]).max())
         (4, (2, 2, 1), 1.0)
+        >>> split[1:3].labels.tolist(), len(split[split.labels == 0])
+        ([1, 1], 2)
     """
 
     def __init__(self, pixels: Pixels, labels: Sequence[int] | np.ndarray) -> None:
@@ -70,9 +102,73 @@ class Split:
         self._pixels = pixels
         self.labels: np.ndarray = labels.astype(np.int64)
         self.labels.flags.writeable = False
+        self.dataset: Dataset | None = None
+        self._name = ""
+        self._places: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __getitem__(self, key: int | slice | Sequence[int] | np.ndarray) -> Split:
+        chosen = self._chosen(key)
+        part = copy.copy(self)
+        for known in ("images", "digest"):
+            vars(part).pop(known, None)
+        part._pixels, part.labels = _Part.of(self._pixels, chosen), self.labels[chosen]
+        part.labels.flags.writeable = False
+        part._places = chosen if self._places is None else self._places[chosen]
+        return part
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.images, dtype) if copy else np.asarray(self.images, dtype)
+
+    def __repr__(self) -> str:
+        return f"Split({f'{self.name}, ' if self.name else ''}{_images(len(self), self.shape)})"
+
+    def _chosen(self, key: Any) -> np.ndarray:
+        """Return the indices, counted from 0, that an index, a slice, a list of indices or a mask stands for."""
+        count = len(self)
+        if isinstance(key, slice):
+            return np.arange(count)[key]
+        wanted = np.asarray(key) if np.size(key) else np.zeros(0, np.int64)
+        if wanted.dtype == bool and wanted.shape == (count,):
+            return np.flatnonzero(wanted)
+        if wanted.dtype.kind not in "iu" or wanted.ndim > 1:
+            raise UsageError(
+                f"a split takes an index, a slice, a list of indices, or a mask of its {count} images; received {key!r}."
+            )
+        wanted = np.atleast_1d(wanted).astype(np.int64)
+        outside = wanted[(wanted < -count) | (wanted >= count)]
+        if outside.size:
+            raise IndexError(f"there is no image {outside[0]} in {self!r}; it has 0 to {count - 1}.")
+        return wanted % max(count, 1)
+
+    @property
+    def name(self) -> str:
+        """What it is called, ``mnist/test`` or ``mnist/test[5:10]``; empty where it is of no dataset."""
+        if self.dataset is None:
+            return ""
+        whole = f"{self.dataset.name}/{self._name}"
+        return whole if self._places is None else f"{whole}[{_written(self._places)}]"
+
+    @property
+    def sources(self) -> list[str]:
+        """Where each image came from, ``mnist/test:5``; ``array:5`` where that is no dataset."""
+        places = range(len(self)) if self._places is None else self._places
+        return [f"{f'{self.dataset.name}/{self._name}' if self.dataset else 'array'}:{place}" for place in places]
+
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        """The smallest and the largest value that a pixel may have; None where nobody said."""
+        if self.dataset is not None:
+            return self.dataset.value_range
+        return None if self._pixels.dtype.kind == "f" else (0.0, 1.0)
+
+    def of(self, dataset: Dataset, name: str) -> Split:
+        """Return it as the split of that name of a dataset."""
+        own = copy.copy(self)
+        own.dataset, own._name, own._places = dataset, name, None
+        return own
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -113,7 +209,7 @@ class Split:
         return state.hexdigest()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Dataset:
     """Named images and labels.
 
@@ -125,6 +221,8 @@ class Dataset:
         value_range: The smallest and the largest value that a pixel may have.
         provenance: Who made it and where it is described.
         licence: The licence of the data.
+        source: What :func:`cnnlab.datasets.load` finds it by again, whatever the working directory: a name, or the
+            absolute path that it was read from; empty where it was made in Python.
 
     Raises:
         CnnlabError: It holds no image at all, its splits have different shapes, or a label has no class name.
@@ -145,8 +243,15 @@ class Dataset:
     value_range: tuple[float, float] = (0.0, 1.0)
     provenance: str = ""
     licence: str = ""
+    source: str = ""
+
+    def __repr__(self) -> str:
+        numbers = f"{len(self.train):,} training and {_images(len(self.test), self.shape, 'test ')}"
+        return f"Dataset({self.name}, {numbers}, {len(self.class_names)} classes)"
 
     def __post_init__(self) -> None:
+        for name in ("train", "test"):
+            object.__setattr__(self, name, getattr(self, name).of(self, name))
         if not len(self.train) and not len(self.test):
             raise CnnlabError(f"the dataset {self.name} is empty: it holds no image.")
         if self.train.shape != self.test.shape:
@@ -194,6 +299,26 @@ def numbered_classes(train: Split, test: Split) -> tuple[str, ...]:
             f"of {images} images."
         )
     return tuple(map(str, range(classes)))
+
+
+def _images(count: int, shape: tuple[int, int, int], kind: str = "") -> str:
+    return f"{count:,} {kind}image{'' if count == 1 else 's'} of {_by(shape)}"
+
+
+def _written(places: np.ndarray) -> str:
+    """Write indices as one would type them.
+
+    >>> _written(np.arange(5, 10)), _written(np.arange(0, 9, 2)), _written(np.array([3, 1]))
+    ('5:10', ':9:2', '3, 1')
+    """
+    if not len(places):
+        return ":0"
+    first, last, steps = int(places[0]), int(places[-1]), set(np.diff(places).tolist())
+    if steps == {1}:
+        return f"{first or ''}:{last + 1}"
+    if len(places) > 2 and len(steps) == 1 and min(steps) > 1:
+        return f"{first or ''}:{last + 1}:{min(steps)}"
+    return few(places.tolist(), 4)
 
 
 def _by(shape: tuple[int, int, int]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,12 +34,12 @@ def load(source: str | os.PathLike[str]) -> Dataset:
     """
     word = os.fspath(source)
     if word.startswith("keras:"):
-        return keras_datasets.load(word.removeprefix("keras:"))
+        return replace(keras_datasets.load(word.removeprefix("keras:")), source=word)
     if word in registry.datasets():
-        return _checked(resolve(registry.find_dataset(word).load)(), word)
+        return replace(_checked(resolve(registry.find_dataset(word).load)(), word), source=word)
     if registry.is_name(word) and not Path(word).exists():
         registry.find_dataset(word)  # raises, and names the nearest
-    return read_path(Path(word))
+    return replace(read_path(Path(word)), source=str(Path(word).resolve()))
 
 
 def trained_on(classifier: Classifier) -> Dataset | None:

@@ -6,18 +6,20 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from annotated_types import Ge
 
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.inputs import Inputs, from_split
-from cnnlab.progress import Progress, Silent
+from cnnlab.inputs import of_split
+from cnnlab.pluginhost.params import checked
+from cnnlab.progress import Progress, shown
 from cnnlab.versions import versions
 
 if TYPE_CHECKING:
     from cnnlab.classifier.classifier import Classifier
-    from cnnlab.datasets import Dataset
+    from cnnlab.datasets import Dataset, Split
 
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -93,7 +95,9 @@ class EvaluatedModel:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The dataset's names for the model's classes, or the model's own where there are not as many."""
+        """The names that were said of the model; else the dataset's, or the model's own where there are not as many."""
+        if self.classifier.about.class_names:
+            return self.classifier.about.class_names
         if len(self.dataset.class_names) == self.classifier.num_classes:
             return self.dataset.class_names
         return self.classifier.class_names
@@ -114,7 +118,9 @@ class EvaluatedModel:
     @property
     def notes(self) -> list[str]:
         """What somebody who reads the numbers should know."""
-        if self.classifier.kind != "run" or self.classifier.class_names == self.dataset.class_names:
+        names = self.dataset.class_names
+        named = self.classifier.kind == "run" or self.classifier.about.class_names
+        if not named or names in (self.classifier.class_names, tuple(map(str, range(len(names))))):
             return []
         return [f"the classes of {self.dataset.name} have other names than the model's; they were matched by number."]
 
@@ -141,24 +147,26 @@ class EvaluatedModel:
 
 def evaluate(
     model: Any,
-    dataset: str | os.PathLike[str] | Dataset | None = None,
+    dataset: str | os.PathLike[str] | Dataset | Split | None = None,
     *,
     split: str = "test",
     limit: int | None = None,
     batch_size: int = 500,
     device: str = "auto",
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> EvaluatedModel:
     """Tell how well a model does on a dataset.
 
     Args:
         model: As for :func:`cnnlab.load`.
-        dataset: A dataset, or its name or path; by default the one that the run was trained on.
+        dataset: A dataset, or its name or path; by default the one that the run was trained on. Or a
+            :class:`~cnnlab.datasets.Split`: these images, whatever `split` says.
         split: ``train`` or ``test``.
         limit: Only the first so many images.
         batch_size: At most so many images in memory at a time.
         device: ``auto``, ``cpu`` or ``gpu:0``.
-        progress: Where to show progress; nowhere by default.
+        progress: Whether to show a bar, or what to show it with; by default there is one on a terminal and in a
+            notebook.
 
     Raises:
         UsageError: The images or labels do not fit the model, there is none, or the model does not say what it was
@@ -167,26 +175,35 @@ def evaluate(
     """
     from cnnlab.classifier import load
     from cnnlab.classifier.device import use_device
-    from cnnlab.datasets import load as load_dataset
 
     with use_device(device) as used:
         classifier = load(model)
         source = classifier.dataset_name if dataset is None else dataset
         if source is None:
-            raise UsageError("the model does not say what it was trained on; name a dataset with --dataset.")
-        data = load_dataset(source) if isinstance(source, str | os.PathLike) else source
-        inputs = _inputs(classifier, data, split, limit)
-        with (progress or Silent()).task("Evaluating", len(inputs)) as advance:
-            counts = tally(classifier, _advancing(inputs.batches(batch_size), advance))
-    return EvaluatedModel(classifier=classifier, dataset=data, split=split, device=used, counts=counts)
+            raise UsageError("the model does not say what it was trained on; name a dataset with `dataset=`.")
+        data, name, images = _part(source, split, classifier)
+        limit = checked("limit", Annotated[int, Ge(1)] | None, limit)
+        inputs = of_split(classifier, images[:limit])
+        with shown(progress).task("Evaluating", len(inputs)) as advance:
+            batches = inputs.batches(checked("batch_size", Annotated[int, Ge(1)], batch_size))
+            counts = tally(classifier, _advancing(batches, advance))
+    return EvaluatedModel(classifier=classifier, dataset=data, split=name, device=used, counts=counts)
 
 
-def _inputs(classifier: Classifier, dataset: Dataset, split: str, limit: int | None) -> Inputs:
-    count = len(dataset.split(split))
-    count = count if limit is None else min(limit, count)
-    if not count:
-        raise UsageError(f"the dataset {dataset.name} has no {split} images; choose the other split with --split.")
-    return from_split(classifier, dataset, split, range(count))
+def _part(source: Any, split: str, classifier: Classifier) -> tuple[Dataset, str, Split]:
+    """Find the dataset, and the images of it: the split of that name, or those that were given."""
+    from cnnlab.datasets import Dataset, Split, load
+
+    if not isinstance(source, Split):
+        data = load(source) if isinstance(source, str | os.PathLike) else source
+        if not len(data.split(split)):
+            raise UsageError(f"the dataset {data.name} has no {split} images; choose the other split with `split=`.")
+        return data, split, data.split(split)
+    if source.dataset is None:
+        names, bounds = classifier.class_names, source.value_range or classifier.bounds
+        source = Dataset(name="images", train=source[:0], test=source, class_names=names, value_range=bounds).test
+    assert source.dataset is not None
+    return source.dataset, source.name.removeprefix(f"{source.dataset.name}/"), source
 
 
 def _advancing(batches: Iterable[Batch], advance: Callable[[int], None]) -> Iterator[Batch]:

@@ -220,6 +220,25 @@ class Field:
         return f"{self.public} must be {self.expected}; received {shown or 'nothing'}."
 
 
+def checked(name: str, hint: Any, value: Any) -> Any:
+    """Return an argument of the host's own, converted and checked as a parameter of that type would be.
+
+    Args:
+        name: What it is called.
+        hint: Its type and bounds: ``Annotated[int, Ge(1)]``.
+        value: What was given; NumPy's numbers count as Python's.
+
+    Raises:
+        UsageError: It is not of the type, or out of bounds.
+
+    Example:
+        >>> checked("limit", typing.Annotated[int, annotated_types.Ge(1)], "5")
+        5
+    """
+    bare, constraints = _peel(hint)
+    return Field(name, bare, constraints, "", dataclasses.MISSING).validate(value)
+
+
 def fields_of(params: type[Params]) -> tuple[Field, ...]:
     """Read the declaration of ``params``, in order.
 

@@ -100,13 +100,21 @@ def compare(*runs: str | os.PathLike[str] | Run) -> Comparison:
     """
     if len(runs) < 2:
         raise UsageError(f"compare needs two runs or more; received {len(runs)}. `cnnlab runs` lists them.")
-    chosen = [run if isinstance(run, Run) else find(run) for run in runs]
+    chosen = [_run(run) for run in runs]
     rows = []
     for run, label in zip(chosen, labels(chosen), strict=True):
         if not run.history:
             raise CnnlabError(f"{run.path} has no history to draw: {run.history_path} is missing or empty.")
         rows.append(facts_of(run) | {"label": label, "history": run.history})
     return Comparison(rows)
+
+
+def _run(run: Any) -> Run:
+    if isinstance(run, str | os.PathLike):
+        return find(run)
+    if not isinstance(run, Run):
+        raise UsageError(f"compare takes runs: folders, names below runs/, or a Run; received a {type(run).__name__}.")
+    return run
 
 
 def labels(chosen: Sequence[Run]) -> list[str]:

@@ -43,6 +43,9 @@ class Run:
 
     path: Path
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+
     @property
     def name(self) -> str:
         """The folder's name."""

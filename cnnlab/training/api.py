@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.pluginhost import registry
+from cnnlab.progress import wanted
 from cnnlab.training import run_choice as place
 from cnnlab.training.reporter import Reporter
 from cnnlab.training.settings import Settings
@@ -35,6 +36,7 @@ def train(
     device: str = "auto",
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    progress: bool | None = None,
     reporter: Reporter | None = None,
 ) -> Run:
     """Train a network and leave a run folder.
@@ -62,7 +64,9 @@ def train(
         out: The run folder; None for a new one below ``runs/``.
         resume: Go on with the run in ``out`` (None: the newest unfinished one), which must have the same settings. A
             complete run is returned as it is.
-        reporter: Is told of the progress.
+        progress: Whether to show a bar and a row per epoch, on stderr or below the cell of a notebook; by default where
+            somebody sits before a terminal or a notebook.
+        reporter: Is told of the progress instead.
 
     Returns:
         The complete run.
@@ -86,7 +90,7 @@ def train(
         precision=precision,  # type: ignore[arg-type]
         seed=seed,
     ).filled()
-    reporter = reporter or Reporter()
+    reporter = reporter or _reporter(progress)
     run = place.choose(settings, out, resume)
     if run.complete:
         reporter.note(f"{run.path} is complete already; nothing was done.")
@@ -124,6 +128,14 @@ def build(architecture: str, input_shape: Sequence[int], classes: int, batch_nor
     from cnnlab.training.network import build_network
 
     return build_network(architecture, input_shape, classes, batch_norm)
+
+
+def _reporter(progress: bool | None) -> Reporter:
+    if not wanted(progress):
+        return Reporter()
+    from cnnlab.training.live import RichReporter
+
+    return RichReporter()
 
 
 def _source(dataset: str | os.PathLike[str]) -> str:

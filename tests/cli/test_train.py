@@ -15,11 +15,12 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from cnnlab.cli.views.training import RichReporter, duration
+from cnnlab.cli.views.training import duration
 from cnnlab.drawings.words import percent
 from cnnlab.runs import Run
 from cnnlab.runs.comparison import labels
 from cnnlab.training import Progress
+from cnnlab.training.live import RichReporter
 
 WORDS = ("--dataset", "squares.npz", "--epochs", "4", "--batch-size", "4")
 
@@ -122,7 +123,7 @@ def test_json_is_all_that_stdout_holds_and_a_complete_run_is_left_as_it_is(run, 
 WAITING = """
 import pathlib, sys, time
 from cnnlab import cli
-from cnnlab.cli.views.training import RichReporter
+from cnnlab.training.live import RichReporter
 from cnnlab.training import session
 
 def wait(self, progress):

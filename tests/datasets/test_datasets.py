@@ -358,3 +358,90 @@ def test_a_bad_export_is_refused(cnnlab_command, tmp_path, words, status, messag
     assert (done.returncode, done.stdout) == (status, "")
     assert message in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+# Parts of a split
+
+
+def by_index(count: int = 20) -> Dataset:
+    """A dataset whose pixels and labels say which image is which."""
+    pixels = np.arange(count, dtype=np.uint8)[:, None, None] * np.ones((1, 2, 2), np.uint8)
+    train = Split(pixels, np.arange(count) % 4)
+    return Dataset(name="count", train=train, test=train, class_names=tuple("abcd"))
+
+
+@pytest.mark.parametrize(
+    ("key", "wanted", "name"),
+    [
+        (slice(None, 5), range(5), "count/test[:5]"),
+        (slice(5, 10), range(5, 10), "count/test[5:10]"),
+        (slice(None, None, 6), [0, 6, 12, 18], "count/test[:19:6]"),
+        (slice(30, 40), [], "count/test[:0]"),
+        (7, [7], "count/test[7]"),
+        (-1, [19], "count/test[19]"),
+        (np.int64(3), [3], "count/test[3]"),
+        (slice(np.int32(2), np.int64(4)), [2, 3], "count/test[2:4]"),
+        ([18, 0], [18, 0], "count/test[18, 0]"),
+        ([], [], "count/test[:0]"),
+        (np.arange(20) % 4 == 1, [1, 5, 9, 13, 17], "count/test[1:18:4]"),
+    ],
+)
+def test_a_part_of_a_split_is_a_split(key, wanted, name):
+    part = by_index().test[key]
+    assert (len(part), part.name) == (len(wanted), name)
+    np.testing.assert_array_equal(np.rint(part.images[:, 0, 0, 0] * 255), list(wanted))
+    assert part.labels.tolist() == [index % 4 for index in wanted]
+    assert part.sources == [f"count/test:{index}" for index in wanted]
+    assert not part.labels.flags.writeable
+
+
+def test_a_part_of_a_part_knows_where_it_began():
+    part = by_index().train[5:15][[2, 4]]
+    assert part.sources == ["count/train:7", "count/train:9"]
+    assert repr(part) == "Split(count/train[7, 9], 2 images of 2x2x1)"
+    assert part.digest == Split(np.array([7, 9], np.uint8)[:, None, None] * np.ones((2, 2), np.uint8), [3, 1]).digest
+    whole = Dataset(name="two", train=part, test=part, class_names=tuple("abcd"))
+    assert whole.test.sources == ["two/test:0", "two/test:1"]
+
+
+def test_a_part_reads_only_its_own_images():
+    asked = []
+
+    class Stored:
+        shape, dtype = (1000, 2, 2), np.dtype(np.uint8)
+
+        def __getitem__(self, indices):
+            asked.extend(np.asarray(indices).tolist())
+            return np.zeros((len(indices), 2, 2), np.uint8)
+
+    part = Split(Stored(), np.zeros(1000, int))[500:600]
+    assert asked == []
+    part.batch(range(3))
+    assert asked == [500, 501, 502]
+    assert (part.name, part.sources[:2]) == ("", ["array:500", "array:501"])
+
+
+@pytest.mark.parametrize("key", [20, -21, [3, 20]])
+def test_an_image_that_is_not_there_is_an_index_error(key):
+    with pytest.raises(IndexError, match=r"there is no image -?2[01] in Split\(count/test, 20 images of 2x2x1\); it"):
+        by_index().test[key]
+    assert len(list(by_index().test)) == 20, "a sequence ends with an IndexError"
+
+
+@pytest.mark.parametrize("key", ["a", 1.5, True, None, [[1]], [True, False]])
+def test_what_is_no_index_is_refused(key):
+    with pytest.raises(UsageError, match="a split takes an index, a slice, a list of indices, or a mask of its 20"):
+        by_index().test[key]
+
+
+def test_a_split_is_an_array_to_numpy():
+    assert np.asarray(by_index().test[:3]).shape == (3, 2, 2, 1)
+
+
+def test_a_dataset_is_told_in_one_line(mnist):
+    assert repr(mnist) == "Dataset(mnist, 60,000 training and 10,000 test images of 28x28x1, 10 classes)"
+    assert repr(mnist.test[:1]) == "Split(mnist/test[0], 1 image of 28x28x1)"
+
+
+def test_what_there_is_is_listed():
+    assert dir(datasets) == ["Dataset", "DatasetSource", "Split", "load"]

@@ -157,7 +157,7 @@ def _answer(analysis: Analysis, params: dict[str, Any], values: dict[str, Any]) 
     if values["out"] is not None:
         check_folder(values["out"])
 
-    from cnnlab.cli.views.progress import RichProgress
+    from cnnlab.progress import RichProgress
 
     progress = RichProgress()
     result = perform(request, progress)

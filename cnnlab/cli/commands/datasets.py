@@ -31,31 +31,23 @@ def _list(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_record(name) for name in found], indent=2, ensure_ascii=False))
         return
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("name", "training", "test", "shape", "classes", "provenance", "licence"):
-        table.add_column(
-            heading,
-            justify="right" if heading in ("training", "test") else "left",
-            no_wrap=heading in ("name", "training", "test", "shape", "licence"),
-            min_width=min(16, max(len(_classes(source.class_names)) for source in found.values()))
-            if heading == "classes" and found
-            else None,
-        )
-    for name, source in found.items():
-        table.add_row(
-            name,
-            f"{source.train_size:,}",
-            f"{source.test_size:,}",
-            "x".join(map(str, source.shape)),
-            _classes(source.class_names),
-            source.provenance,
-            source.licence,
-        )
-    Console().print(table)
+    from cnnlab.cli.views.tables import Column, fitted
+
+    sources = list(found.values())
+    columns = [
+        Column("name", list(found)),
+        Column("training", [f"{source.train_size:,}" for source in sources], number=True),
+        Column("test", [f"{source.test_size:,}" for source in sources], number=True),
+        Column("shape", ["x".join(map(str, source.shape)) for source in sources]),
+        Column("classes", [_classes(source.class_names) for source in sources]),
+        Column("provenance", [source.provenance for source in sources]),
+        Column("licence", [source.licence for source in sources]),
+    ]
+    console = Console()
+    for table in fitted(columns, console.width):
+        console.print(table)
 
 
 def _classes(names: tuple[str, ...]) -> str:

@@ -70,8 +70,8 @@ def evaluate(
     import cnnlab
     from cnnlab.classifier.device import use_device
     from cnnlab.cli.views import evaluation as view
-    from cnnlab.cli.views.progress import RichProgress
     from cnnlab.cli.views.result import warn
+    from cnnlab.progress import RichProgress
 
     progress = RichProgress()
     with use_device(device):

@@ -37,7 +37,7 @@ def inspect(choice: ModelChoice, model: Path | None, remember: bool, device: str
     from cnnlab.classifier import hints
     from cnnlab.classifier.device import use_device
     from cnnlab.cli.views import inspection as view
-    from cnnlab.cli.views.progress import status
+    from cnnlab.progress import status
 
     with use_device(device), status("Opening and inspecting the model"):
         found = cnnlab.inspect(choice.open())

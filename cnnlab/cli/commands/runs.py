@@ -56,8 +56,8 @@ def compare(names: Sequence[str], out: Path, as_json: bool) -> None:
     RUN is a run folder, or the name of one below runs/.
     """
     from cnnlab.cli.views import runs as view
-    from cnnlab.cli.views.progress import status
     from cnnlab.cli.views.result import warn
+    from cnnlab.progress import status
     from cnnlab.runs.comparison import compare as put_side_by_side
 
     found = put_side_by_side(*names)
@@ -66,6 +66,6 @@ def compare(names: Sequence[str], out: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"runs": found.rows, "figure": str(out)}, indent=2))
         return
-    view.show(found.rows, COMPARED)
+    view.show(found.rows, COMPARED, view.headline(found.rows))
     warn(found.notes)
     click.echo(f"  {out}")

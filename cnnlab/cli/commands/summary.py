@@ -88,7 +88,7 @@ def _find(word: str | None, batch_norm: bool) -> tuple[Path | None, str]:
 
 def _open(path: Path | None, architecture: str, batch_norm: bool, trust: bool) -> tuple[str, Classifier]:
     from cnnlab.classifier import load
-    from cnnlab.cli.views.progress import status
+    from cnnlab.progress import status
 
     if path is not None:
         with status("Opening the model"):

@@ -57,12 +57,13 @@ def _train(given: dict[str, Any], out: Path | None, *, device: str, resume: bool
     """Train as it was asked for, then show the result; a run that is gone on with has its own settings."""
     from cnnlab.cli.views import training as view
     from cnnlab.training import run_choice, train as train_network
+    from cnnlab.training.live import RichReporter
 
     before = run_choice.find_unfinished(out) if resume else None
     if before is not None:
         out, given = before.path, run_choice.stored_settings(before) | given
     Settings.from_public(dict(given))
-    done = train_network(**given, device=device, out=out, resume=resume, reporter=view.RichReporter())
+    done = train_network(**given, device=device, out=out, resume=resume, reporter=RichReporter())
     if as_json:
         sys.stdout.write(done.record_path.read_text(encoding="utf-8"))
     else:

@@ -32,7 +32,7 @@ def verify(directory: Path, model: Path | None, trust: bool, device: str, as_jso
     """
     import cnnlab
     from cnnlab.classifier.device import use_device
-    from cnnlab.cli.views.progress import status
+    from cnnlab.progress import status
 
     with use_device(device), status("Verifying"):
         report = cnnlab.verify(directory, model, trust=trust)

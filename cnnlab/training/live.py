@@ -1,0 +1,120 @@
+"""How training looks while it goes on: a bar and a row per epoch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, Progress as Bar, TextColumn
+from rich.status import Status
+
+from cnnlab.drawings.words import percent
+from cnnlab.progress import EVERY_SECONDS, NotebookBar, console, in_notebook
+from cnnlab.training.reporter import Progress, Reporter
+
+ROOM_FOR_BAR = 96
+"""Columns that a terminal must have for a bar beside the numbers."""
+
+
+class RichReporter(Reporter):
+    """The progress of training on stderr: a bar and a row per epoch on a terminal or in a notebook, else plain lines."""
+
+    def __init__(self) -> None:
+        self._console = console()
+        self._live: Live | Status | Bar | NotebookBar | None = None
+        self._bar: Bar | None = None
+        self._page: NotebookBar | None = None
+        self._headed = False
+        self._last = time.monotonic()
+
+    def stage(self, message: str) -> None:
+        """Show a spinner beside the message; nothing where stderr is no terminal."""
+        self._stop()
+        if self._console.is_terminal:
+            self._live = Status(f"{message} ...", console=self._console)
+            self._live.start()
+
+    def note(self, message: str) -> None:
+        """Print the sentence, above whatever is moving."""
+        self._console.print(f"[yellow]Note:[/] {escape(message)}", highlight=False, soft_wrap=True)
+
+    def started(self, folder: Path, training_images: int, evaluated_images: int, resumed_at: int) -> None:
+        """Say where and on what."""
+        self._stop()
+        begins = f"Going on in {folder} after epoch {resumed_at}" if resumed_at else f"Training in {folder}"
+        self._say(f"{begins}: {training_images:,} training images, {evaluated_images:,} to validate on.")
+
+    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
+        """Show the bar of an epoch."""
+        self._stop()
+        self._last = time.monotonic()
+        if in_notebook():
+            self._live = self._page = NotebookBar()
+        if not self._console.is_terminal:
+            return
+        bar = [BarColumn(bar_width=None)] if self._console.width >= ROOM_FOR_BAR else []
+        columns = (TextColumn("{task.description}"), *bar, TextColumn("{task.fields[state]}"))
+        self._bar = Bar(*columns, console=self._console, transient=True, expand=bool(bar))
+        self._bar.add_task(f"epoch {epoch}/{epochs}", total=steps, state="")
+        self._live = self._bar
+        self._bar.start()
+
+    def progress(self, progress: Progress) -> None:
+        """Move the bar; elsewhere print a line now and then."""
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=progress.step, state=_state(progress))
+        elif self._page is not None:
+            words = f"epoch {progress.epoch}/{progress.epochs}: {_state(progress)}"
+            self._page.show(words, progress.step, progress.steps)
+        elif not self._console.is_terminal and time.monotonic() - self._last >= EVERY_SECONDS:
+            self._last = time.monotonic()
+            self._say(f"epoch {progress.epoch}/{progress.epochs}: {_state(progress)}")
+
+    def epoch_finished(self, row: Mapping[str, Any], epochs: int) -> None:
+        """Print the row of an epoch."""
+        self._stop()
+        if not self._headed:
+            self._headed = True
+            self._say(_HEADING)
+        self._say(_row(row, epochs))
+
+    def finished(self) -> None:
+        """Clear what is moving."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+        self._live = self._bar = self._page = None
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+_HEADING = "  epoch       loss   accuracy   val. loss   val. accuracy   seconds"
+
+
+def _row(row: Mapping[str, Any], epochs: int) -> str:
+    epoch = f"{row['epoch']}/{epochs}"
+    return (
+        f"{epoch:>7}   {row['loss']:>8.4f}   {percent(row['accuracy'], 2):>8}   {row['val_loss']:>9.4f}   "
+        f"{percent(row['val_accuracy'], 2):>13}   {row['seconds']:>7.1f}"
+    )
+
+
+def _state(progress: Progress) -> str:
+    accuracy, left = percent(progress.accuracy, 2), _clock(progress.seconds_left)
+    return (
+        f"batch {progress.step:,}/{progress.steps:,}, loss {progress.loss:.4f}, accuracy {accuracy}, "
+        f"{progress.images_per_second:,.0f} img/s, {left} left"
+    )
+
+
+def _clock(seconds: float) -> str:
+    """Write a time as a clock does, ``1:05`` or ``1:00:05``: short, and without jumping about."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
