@@ -108,12 +108,12 @@ def _model_of(source: Path, record: Mapping[str, Any]) -> Path:
     """Find the model that the record names, also where the run was moved with its analyses in it."""
     named = record.get("model", {}).get("path")
     if named is None:
-        raise CnnlabError(f"the result in {source} was made of a model without a path; name the model with --model.")
+        raise CnnlabError(f"the result in {source} was made of a model without a path; name the model with `model=`.")
     candidates = [Path(named), source.absolute().parent.parent]
     for path in candidates[: 2 if record["model"].get("kind") == "run" else 1]:
         if path.exists() and (path == candidates[0] or (path / "run.json").is_file()):
             return path
-    raise CnnlabError(f"{named}, the model of the result in {source}, is not there; name it with --model.")
+    raise CnnlabError(f"{named}, the model of the result in {source}, is not there; name it with `model=`.")
 
 
 def _findings(source: Path, record: Mapping[str, Any], classifier: Classifier) -> Iterator[Finding]:
@@ -178,7 +178,7 @@ def _inputs(record: Mapping[str, Any], classifier: Classifier) -> Iterator[Findi
         return
     wrong: list[str] = []
     unchecked: list[str] = []
-    for entry, good in zip(told, _same_inputs(told, classifier), strict=True):
+    for entry, good in zip(told, _same_inputs(record, classifier), strict=True):
         if not good:
             (wrong if good is False else unchecked).append(str(entry["source"]))
     if wrong:
@@ -195,8 +195,9 @@ def _inputs(record: Mapping[str, Any], classifier: Classifier) -> Iterator[Findi
         )
 
 
-def _same_inputs(told: list[Mapping[str, Any]], classifier: Classifier) -> list[bool | None]:
+def _same_inputs(record: Mapping[str, Any], classifier: Classifier) -> list[bool | None]:
     """Say of each input whether its source still gives it; None where that cannot be told."""
+    told, dataset = record["inputs"], record.get("dataset") or {}
     from_datasets: dict[tuple[str, str], list[int]] = {}
     same: list[bool | None] = [None] * len(told)
     for position, entry in enumerate(told):
@@ -206,7 +207,9 @@ def _same_inputs(told: list[Mapping[str, Any]], classifier: Classifier) -> list[
         elif Path(entry["source"]).is_file():
             same[position] = _same_file(entry, classifier)
     for (name, split), positions in from_datasets.items():
-        found = _dataset_records(classifier, name, split, [told[position]["source"] for position in positions])
+        # A folder is called by its last part alone; the record says where it lies.
+        source = (dataset.get("name") == name and dataset["source"]) or name
+        found = _dataset_records(classifier, source, split, [told[position]["source"] for position in positions])
         for position, again in zip(positions, found or [], strict=False):
             same[position] = all(again[key] == told[position][key] for key in ("digest", "shape", "label"))
     return same

@@ -150,6 +150,7 @@ def _record(
         "params": params.to_json(),
         "model": {**classifier.record(), "about": classifier.about.to_json()},
         "inputs": inputs.records(),
+        "dataset": {"name": inputs.dataset.name, "source": inputs.dataset.source or None} if inputs.dataset else None,
         "seed": context.seed,
         "headline": result.headline,
         "metrics": {name: plain(value) for name, value in result.metrics.items()},

@@ -319,3 +319,37 @@ def test_only_the_first_hundred_images_are_written(adversarial, attack, opened, 
 def test_verification_itself_needs_no_plugin(saved, monkeypatch):
     monkeypatch.setattr(registry, "plugins", tuple)
     assert not verify(saved).failed
+
+
+@pytest.mark.parametrize("kind", ["folder", "npz"])
+def test_images_of_a_dataset_named_by_its_path_are_read_again(analysis, model, tmp_path, monkeypatch, run, kind):
+    pixels = np.random.default_rng(5).integers(0, 256, (4, 8, 8)).astype(np.uint8)
+    pets = tmp_path / ("pets" if kind == "folder" else "pets.npz")
+
+    def write(pixels):
+        if kind == "npz":
+            np.savez(pets, x_train=pixels, y_train=[0, 1, 0, 1], x_test=pixels, y_test=[0, 1, 0, 1])
+            return
+        for index, image in enumerate(pixels):
+            file = pets / ("cat", "dog")[index % 2] / f"{index}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(file)
+
+    write(pixels)
+    analysis(lambda c, inputs, p, x: Result(metrics={"m": float(inputs.images.mean())}))
+    monkeypatch.chdir(tmp_path)
+    words = ("--model", model, "--dataset", pets.name, "--split", "train", "--limit", "3", "--out", "out")
+    status, _, err = run("analyze", "one", *words)
+    assert status == 0, err
+    record = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert record["dataset"] == {"name": "pets", "source": str(pets)}
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    def inputs():
+        (finding,) = [finding for finding in verify(tmp_path / "out").findings if finding.claim == "inputs"]
+        return finding.state
+
+    assert inputs() == "holds"
+    write(255 - pixels)
+    assert inputs() == "fails"

@@ -235,3 +235,32 @@ def test_words_that_make_no_sense(files, monkeypatch, words, message):
     result = run(*words)
     assert isinstance(result.exception, UsageError)
     assert message in str(result.exception)
+
+
+NAMES = ("robin", "wren", "crow", "owl")
+
+
+@pytest.mark.parametrize("remembered", [False, True], ids=["given", "remembered"])
+def test_the_classes_have_the_names_that_were_said_of_the_model(files, tmp_path, monkeypatch, remembered):
+    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "names.txt").write_text("\n".join(NAMES))
+    said = ["--class-names", "names.txt"]
+    if remembered:
+        CliRunner().invoke(cli, ["inspect", "model.keras", *said, "--remember"], catch_exceptions=False)
+        said = []
+    words = ("--model", "model.keras", *said, "--dataset", "toy.npz")
+    table = run(*words)
+    shown = [line.split()[0] for line in table.stdout.splitlines() if line.split()]
+    assert [word for word in shown if word in NAMES] == list(NAMES)
+    assert "other names" not in table.stderr, "an .npz file has numbers for its classes, and no names"
+    facts = json.loads(run(*words, "--json").stdout)
+    assert facts["classes"] == list(NAMES)
+    assert [name for name in facts["metrics"] if "/" in name] == [f"class_accuracy/{name}" for name in NAMES]
+
+
+def test_names_said_of_a_model_that_are_not_the_dataset_s_are_noted(model):
+    opened = cnnlab.load(model, class_names=NAMES)
+    found = evaluate(opened, dataset_of())
+    assert found.class_names == NAMES
+    assert [note for note in found.notes if "matched by number" in note]
