@@ -8,7 +8,7 @@ SEVEN = Path(__file__).with_name("7.png")
 
 # A tenth of the training images and two epochs are enough for a first look; leave both out for the real thing.
 run = cnnlab.train("mnist", epochs=2, limit=6000)
-print(f"{run.path}: {run.metrics['val_accuracy']:.1%} of the test images are read correctly")
+print(run)
 
 # Any saved model will do in place of the run: a SavedModel folder, a .keras file, a live keras.Model.
 classifier = cnnlab.load(run.path)

@@ -66,7 +66,8 @@ class Tiles:
         rows: What each row is, written to its left.
         heads: What each column is, written above the first row.
         size: Side of a picture in inches on paper; by default larger where there are few.
-        bars: Whether each picture whose colours stand for numbers has a colour bar, or one serves all of them, or none.
+
+    Pictures whose colours stand for numbers on one scale share a colour bar on paper.
 
     Example:
         >>> import numpy as np
@@ -81,7 +82,6 @@ class Tiles:
     rows: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
     size: float | None = None
-    bars: Literal["each", "shared", "none"] = "each"
     kind: Literal["tiles"] = "tiles"
 
     @property

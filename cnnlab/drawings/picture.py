@@ -44,6 +44,11 @@ class Scaled:
     __pydantic_config__ = ARRAYS
     _ranks: ClassVar[tuple[int, ...]] = ()
 
+    @property
+    def in_colour(self) -> bool:
+        """Whether its three channels are red, green and blue."""
+        raise NotImplementedError
+
     def __post_init__(self) -> None:
         if isinstance(self.values, np.ndarray) and self.values.ndim not in self._ranks:
             raise UsageError(
@@ -69,6 +74,11 @@ class Scaled:
             return (-largest, largest)
         return (low, high) if high > low else (low, low + 1.0)
 
+    @property
+    def measured(self) -> bool:
+        """Whether its colours stand for numbers, so that it needs a colour bar."""
+        return self.scale in ("sequential", "diverging") and not self.in_colour
+
     def _natural_ends(self) -> tuple[float, float]:
         finite = self.array[np.isfinite(self.array)]
         if not finite.size:
@@ -88,9 +98,9 @@ class Picture(Scaled):
 
     Attributes:
         names: The classes' names, for the scale ``classes``.
-        under: An image [H, W], [H, W, 1] or [H, W, 3] in [0, 1] that is shown faintly below the values.
-        place: Where the values lie on the image that they are about: top, left, bottom and right edge, in its pixels;
-            None where they are as large as it.
+        outline: The image [H, W], [H, W, 1] or [H, W, 3] that the values are about; its outlines are drawn over them.
+        place: Where the values lie on that image: top, left, bottom and right edge, in its pixels; None where they are
+            as large as it.
         mark: Whether it is framed in red, as what stands out: a mistake, an image that fools.
         image: Which of the images given it is about, so that pictures of one image share a pointer on a page; the host
             sets it.
@@ -102,7 +112,7 @@ class Picture(Scaled):
     """
 
     names: tuple[str, ...] = ()
-    under: Values | None = None
+    outline: Values | None = None
     place: tuple[float, float, float, float] | None = None
     mark: bool = False
     image: int | None = None
@@ -119,6 +129,13 @@ class Picture(Scaled):
     def in_colour(self) -> bool:
         """Whether its three channels are red, green and blue."""
         return self.array.ndim == 3 and self.array.shape[-1] == 3 and self.scale in ("image", "diverging")
+
+    @property
+    def caption(self) -> str:
+        """What stands above it: the title and, of values drawn as colours about grey, what these stand for."""
+        if not (self.in_colour and self.scale == "diverging"):
+            return self.title
+        return f"{self.title}\ngrey is 0, full colour \u00b1{self.ends[1]:.3g}".strip()
 
     @property
     def plane(self) -> np.ndarray:
@@ -138,10 +155,10 @@ class Picture(Scaled):
         return (0.0, float(max(len(self.names) - 1, 1))) if self.scale == "classes" else super().ends
 
     @property
-    def ground(self) -> np.ndarray | None:
-        """What lies under it as one plane [H, W] in [0, 1]; None where nothing does."""
-        under = None if self.under is None else np.asarray(self.under)
-        return under.mean(axis=-1) if under is not None and under.ndim == 3 else under
+    def outlined(self) -> np.ndarray | None:
+        """The image whose outlines are drawn, as one plane [H, W]; None where there is none."""
+        outline = None if self.outline is None else np.asarray(self.outline)
+        return outline.mean(axis=-1) if outline is not None and outline.ndim == 3 else outline
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

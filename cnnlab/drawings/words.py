@@ -10,7 +10,7 @@ def percent(fraction: float, digits: int = 1) -> str:
     """Write a fraction in percent, towards the uncertain side: only certainty is 100%, and only impossibility 0%.
 
     Args:
-        fraction: From 0 to 1; what is not finite becomes a dash.
+        fraction: From 0 to 1 where it is a share; what is not finite becomes a dash.
         digits: Digits behind the point.
 
     Example:
@@ -22,23 +22,24 @@ def percent(fraction: float, digits: int = 1) -> str:
     if fraction in (0, 1):
         return f"{fraction:.0%}"
     step = 10.0 ** -(digits + 2)
-    inside = min(max(float(fraction), step), 1 - step)
-    return f"{100 * inside:.{digits}f}%"
+    shown = min(max(float(fraction), step), 1 - step) if 0 < fraction < 1 else fraction
+    return f"{100 * shown:.{digits}f}%"
 
 
-def out_of(count: int, total: int, noun: str = "image") -> str:
+def out_of(count: int, total: int, noun: str = "image", digits: int = 1) -> str:
     """Say how many of how many, in percent where these are more than a hundred.
 
     Args:
         count: How many.
         total: Of how many.
         noun: What they are, in the singular.
+        digits: Digits behind the point of a percentage.
 
     Example:
         >>> out_of(9, 10), out_of(1, 1), out_of(2999, 3000)
         ('9 of 10 images', '1 of 1 image', '99.9% of 3,000 images')
     """
-    said = percent(count / total) if total > 100 else f"{count}"
+    said = percent(count / total, digits) if total > 100 else f"{count}"
     return f"{said} of {total:,} {noun}{'' if total == 1 else 's'}"
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from cnnlab.drawings import Curves, as_numbers
+from cnnlab.drawings import Curves, as_numbers, words
 from cnnlab.drawings.charts import AxisScale
 
 
@@ -63,7 +63,10 @@ class Axis:
         if value in range(len(self.names)):
             return self.names[int(value)]
         value = 0.0 if abs(value) < 1e-12 * (self.high - self.low) else value
-        return f"{100 * value:.4g}%" if self.percent else f"{value:.4g}"
+        if not self.percent:
+            return f"{value:.4g}"
+        said = words.percent(value, 2).removesuffix("%")
+        return f"{said.rstrip('0').rstrip('.') if '.' in said else said}%"
 
 
 def axis_over(

@@ -57,10 +57,10 @@ def draw_curves(axes: Axes, curves: Curves, *, legend: bool = True) -> None:
 
 
 def _place_of_legend(lines: int) -> dict[str, Any]:
-    """Where few lines leave room, among them; below or beside the field where there are more."""
+    """Below the field, beside it where there are many lines; never on them."""
     if lines > 6:
         return {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
-    return {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13), "ncols": 2} if lines > 3 else {}
+    return {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13), "ncols": 2}
 
 
 def _scale(axes: Axes, curves: Curves) -> None:

@@ -9,9 +9,6 @@ from matplotlib.colors import to_rgb
 from cnnlab.drawings import Picture
 from cnnlab.render.style import CELLS, COLORMAPS, class_color
 
-OVER = 0.7
-"""How opaque values are over the image below them."""
-
 
 def colors_of(picture: Picture, unknown: float = 0.5) -> np.ndarray:
     """Return a picture's colours, float [H, W, 3] in [0, 1].

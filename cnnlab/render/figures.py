@@ -14,6 +14,7 @@ from matplotlib import image as image_files
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from matplotlib.transforms import ScaledTranslation
 
 from cnnlab.drawings import Bars, Curves, Drawing, Image, Matrix, Panel, Picture, Scrub, Sheet, Tiles
@@ -103,13 +104,13 @@ class Grid:
         return [row + [None] * (longest - len(row)) for row in laid] or [[None]]
 
     @cached_property
-    def heads(self) -> list[str]:
-        """What stands above each column of cells: of a scrub, its stops."""
-        heads: list[str] = []
+    def heads(self) -> list[str | None]:
+        """What stands above each column of cells: of a scrub, its stops; None where the head before goes on."""
+        heads: list[str | None] = []
         for number, tile in enumerate(self.tiles.tiles[: self.columns]):
             if isinstance(tile, Scrub):
                 for stop in tile.stops:
-                    heads += [f"{tile.axis} {stop}", *[""] * (len(tile.frames[0]) - 1)]
+                    heads += [f"{tile.axis} {stop}", *[None] * (len(tile.frames[0]) - 1)]
             else:
                 heads.append(self.tiles.heads[number] if number < len(self.tiles.heads) else "")
         return heads
@@ -143,9 +144,33 @@ class Grid:
     def rooms(self) -> list[list[Room]]:
         """The room that each cell takes."""
         return [
-            [_room(cell, self.side, title, self.tiles.bars == "each") for cell, title in zip(row, titles, strict=True)]
-            for row, titles in zip(self.rows, self.titles, strict=True)
+            [
+                _room(cell, self.side, title, (number, column) in self.alone)
+                for column, (cell, title) in enumerate(zip(row, titles, strict=True))
+            ]
+            for number, (row, titles) in enumerate(zip(self.rows, self.titles, strict=True))
         ]
+
+    @cached_property
+    def scales(self) -> list[list[tuple[int, int]]]:
+        """Where the pictures lie whose colours stand for numbers, those on one scale together."""
+        groups: dict[Any, list[tuple[int, int]]] = {}
+        for row, cells in enumerate(self.rows):
+            for column, cell in enumerate(cells):
+                if isinstance(cell, Picture | Sheet) and cell.measured:
+                    clipped = isinstance(cell, Sheet) and cell.clipped
+                    groups.setdefault((cell.scale, cell.ends, cell.unit, clipped), []).append((row, column))
+        return list(groups.values())
+
+    @property
+    def alone(self) -> set[tuple[int, int]]:
+        """Where the pictures lie that have a colour bar of their own."""
+        return {group[0] for group in self.scales if len(group) == 1}
+
+    @property
+    def shared(self) -> list[list[tuple[int, int]]]:
+        """Where the pictures lie that share one."""
+        return [group for group in self.scales if len(group) > 1]
 
     @property
     def sizes(self) -> tuple[list[float], list[float]]:
@@ -176,8 +201,8 @@ def _room(cell: Cell, side: float, title: str | None = None, bar: bool = True) -
             return Room(*_size_of_tiles(Grid(cell)))
         case Picture():
             height, width = cell.plane.shape[:2]
-            above = LINE * (_lines(cell.title) if title is None else _lines(title)) + 0.08
-            with_bar = bar and cell.scale != "image" and not cell.in_colour
+            above = LINE * (_lines(cell.caption) if title is None else _lines(title)) + 0.08
+            with_bar = cell.scale == "classes" or (bar and cell.measured)
             return Room(side, side * min(max(height / width, 0.3), 3.0), 0.3 * side if with_bar else 0.06 * side, above)
         case Sheet():
             return _room_of_sheet(cell, _title(cell) if title is None else title, bar)
@@ -197,7 +222,8 @@ def _title(cell: Cell, side: float | None = None) -> str:
     """What stands above a cell, broken to its width; a chart has its title itself, and a picture by itself as it is."""
     if isinstance(cell, Sheet):
         return wrapped(cell.title, 1.25 * _width_of_sheet(cell))
-    return "" if cell is None else cell.title if side is None else wrapped(cell.title, side)
+    title = "" if cell is None else cell.caption if isinstance(cell, Picture) else cell.title
+    return title if side is None else wrapped(title, side)
 
 
 def _lines(text: str) -> int:
@@ -207,7 +233,7 @@ def _lines(text: str) -> int:
 def _room_of_sheet(sheet: Sheet, title: str, bar: bool) -> Room:
     height, width = sheet.mosaic.shape[:2]
     down = sheet.across * _cell_of_sheet(sheet) * height / width
-    beside = 0.1 + (0.5 if sheet.rows else 0.0) + (0.8 if bar and not sheet.in_colour else 0.0)
+    beside = 0.1 + (0.5 if sheet.rows else 0.0) + (0.8 if bar and sheet.measured else 0.0)
     around = 0.15 + (0.4 if sheet.heads else 0.0) + (0.15 if sheet.names else 0.0)
     return Room(_width_of_sheet(sheet), min(max(down, 0.5), 12.0), beside, around + LINE * _lines(title))
 
@@ -228,7 +254,7 @@ def _cell_of_sheet(sheet: Sheet) -> float:
 def _size_of_tiles(grid: Grid) -> tuple[float, float]:
     widths, heights = grid.sizes
     above = (0.4 + 0.2 * grid.title.count("\n") if grid.title else 0.08) + 0.2 * any(grid.heads)
-    shared = 0.8 if grid.tiles.bars == "shared" else 0.0
+    shared = 0.8 * _bars_beside(grid)
     legend = 0.3 if _shared_legend(grid) else 0.0
     return (sum(widths) + (0.5 if grid.tiles.rows else 0.0) + shared, sum(heights) + above + legend)
 
@@ -252,23 +278,39 @@ def _fill_tiles(place: FigureBase, grid: Grid) -> None:
             axes[row, column].set_axis_off()
             if cell is not None:
                 title = grid.titles[row][column]
-                _panel(axes[row, column], cell, title, bar=grid.tiles.bars == "each", legend=not legend and row == 0)
+                bar = (row, column) in grid.alone or getattr(cell, "scale", "") == "classes"
+                _panel(axes[row, column], cell, title, bar=bar, legend=not legend and row == 0)
     _write_heads(axes, grid)
-    if grid.tiles.bars == "shared":
-        _share_bar(axes, grid)
+    for group in grid.shared:
+        _share_bar(axes, grid, group)
     if legend:
         handles, words = axes[0, 0].get_legend_handles_labels()
         across = 2 if max(map(len, words)) < 60 else 1
         place.legend(handles, words, loc="outside lower center", ncols=across, frameon=False)
 
 
+class Head(Text):
+    """Words over one column or several, in their middle: where that is, is known when the layout is done."""
+
+    def __init__(self, words: str, over: list[Axes], points: float) -> None:
+        raised = over[0].transAxes + ScaledTranslation(0, points / 72, over[0].figure.dpi_scale_trans)
+        place: dict[str, Any] = {"ha": "center", "va": "bottom", "transform": raised, "clip_on": False}
+        super().__init__(0.5, 1.0, words, fontsize=9.5, fontweight="bold", **place)
+        self._over = over
+
+    def draw(self, renderer: Any) -> None:
+        """Draw it in the middle."""
+        first, last = self._over[0].bbox, self._over[-1].bbox
+        self.set_x((last.x1 - first.x0) / 2 / first.width)
+        super().draw(renderer)
+
+
 def _write_heads(axes: Any, grid: Grid) -> None:
-    for number, words in enumerate(grid.heads[: axes.shape[1]]):
-        above = ScaledTranslation(
-            0, (4 + 12 * _lines(grid.titles[0][number])) / 72, axes[0, number].figure.dpi_scale_trans
-        )
-        place = {"transform": axes[0, number].transAxes + above, "ha": "center", "va": "bottom"}
-        axes[0, number].text(0.5, 1.0, words, fontsize=9.5, fontweight="bold", **place)
+    heads = grid.heads[: axes.shape[1]]
+    starts = [number for number, words in enumerate(heads) if words is not None]
+    lines = max(map(_lines, grid.titles[0]))
+    for start, end in zip(starts, [*starts[1:], len(heads)], strict=True):
+        axes[0, start].add_artist(Head(heads[start] or "", list(axes[0, start:end]), 4 + 12 * lines))
     for number, words in enumerate(grid.tiles.rows[: axes.shape[0]]):
         axes[number, 0].set_anchor("W")  # or the words move out of the figure as the picture shrinks
         axes[number, 0].text(
@@ -283,18 +325,20 @@ def _shared_legend(grid: Grid) -> bool:
     return len(cells) > 1 and len(names) == len(cells) and len(set(names)) == 1 and len(names[0]) > 1
 
 
-def _share_bar(axes: Any, grid: Grid) -> None:
-    """One colour bar for all pictures whose colours stand for numbers; it says what the first of them says."""
-    shaded = [
-        (place, cell)
-        for place, cell in zip(axes.flat, (cell for row in grid.rows for cell in row), strict=True)
-        if isinstance(cell, Picture | Sheet) and cell.scale != "image" and not cell.in_colour
-    ]
-    if shaded:
-        place, cell = shaded[0]
-        color_bar(
-            place.images[-1], list(axes.flat), cell.unit, "both" if getattr(cell, "clipped", False) else "neither"
-        )
+def _bars_beside(grid: Grid) -> int:
+    """How many shared colour bars stand side by side."""
+    rows = [{row for row, _ in group} for group in grid.shared]
+    return max((sum(row in those for those in rows) for row in range(len(grid.rows))), default=0)
+
+
+def _share_bar(axes: Any, grid: Grid, group: list[tuple[int, int]]) -> None:
+    """One colour bar for pictures of one scale: beside their rows, or beside themselves where others have theirs."""
+    rows = sorted({row for row, _ in group})
+    rivals = [other for other in grid.scales if other is not group and {row for row, _ in other} & set(rows)]
+    beside = [axes[place] for place in group] if rivals else list(axes[rows].flat)
+    picture: Any = grid.rows[group[0][0]][group[0][1]]
+    extend = "both" if getattr(picture, "clipped", False) else "neither"
+    color_bar(axes[group[0]].images[-1], beside, picture, extend)
 
 
 def _panel(axes: Axes, panel: Any, title: str, *, bar: bool, legend: bool) -> None:

@@ -6,18 +6,23 @@ import itertools
 from typing import Any
 
 import numpy as np
+from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LinearLocator, MaxNLocator
 
 from cnnlab.drawings import Picture, Sheet
 from cnnlab.drawings.words import shortened
-from cnnlab.render.colors import OVER
+from cnnlab.render.outlines import outlines
 from cnnlab.render.style import COLORMAPS, MARK, class_color
 
 BETWEEN = "#888888"
 """What lies between the pictures of a sheet whose zero is white, as paper is; names are read on white."""
+
+NAMED_ABOVE = 8
+"""Pixels of a small picture up to which its name has room above it."""
 
 TITLE_CHARACTERS = 11
 """How many characters of a title fit over an inch of picture."""
@@ -36,8 +41,6 @@ def draw_picture(axes: Axes, picture: Picture, *, title: str, bar: bool) -> None
     axes.xaxis.set_visible(False)  # or the layout measures their ticks all the same
     axes.yaxis.set_visible(False)
     axes.set_title(title, y=1.0, pad=3, color=MARK if picture.mark else "black")
-    if picture.ground is not None:
-        axes.imshow(picture.ground, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     if picture.scale == "classes":
         _draw_classes(axes, picture, bar)
     elif picture.in_colour:
@@ -50,16 +53,23 @@ def draw_picture(axes: Axes, picture: Picture, *, title: str, bar: bool) -> None
             vmin=low,
             vmax=high,
             interpolation="nearest",
-            alpha=1.0 if picture.ground is None else OVER,
             extent=_extent(picture),
         )
-        if bar and picture.scale != "image":
-            color_bar(shades, [axes], picture.unit)
-    if picture.ground is not None:
-        height, width = picture.ground.shape
-        axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+        if bar and picture.measured:
+            color_bar(shades, [axes], picture)
+    if picture.outlined is not None:
+        _draw_outline(axes, picture.outlined)
     if picture.mark:
         _frame(axes)
+
+
+def _draw_outline(axes: Axes, image: np.ndarray) -> None:
+    """Draw an image's outlines, and show as much as it covers."""
+    height, width = image.shape
+    lines = [line - 0.5 for line in outlines(image)]
+    halo = [patheffects.withStroke(linewidth=2.0, foreground="white", alpha=0.7)]
+    axes.add_collection(LineCollection(lines, colors="black", linewidths=0.8, path_effects=halo), autolim=False)
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
 
 
 def _extent(picture: Picture) -> Any:
@@ -78,14 +88,14 @@ def _frame(axes: Axes) -> None:
         spine.set(color=MARK, linewidth=2)
 
 
-def color_bar(shades: Any, beside: list[Axes], label: str, extend: str = "neither") -> None:
-    """Add a colour bar, with few ticks in whole digits, beside some axes."""
+def color_bar(shades: Any, beside: list[Axes], shown: Picture | Sheet, extend: str = "neither") -> None:
+    """Add a colour bar beside some axes, with few ticks: its ends where these were chosen, else whole digits."""
     figure = beside[0].figure
     several = len(beside) > 1
     size: dict[str, Any] = {"fraction": 0.04, "pad": 0.02} if several else {"fraction": 0.05, "pad": 0.03}
-    bar = figure.colorbar(shades, ax=beside if several else beside[0], label=label, extend=extend, **size)
-    bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=5))
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    bar = figure.colorbar(shades, ax=beside if several else beside[0], label=shown.unit, extend=extend, **size)
+    bar.ax.yaxis.set_major_locator(LinearLocator(5) if shown.limits else MaxNLocator(nbins=5))
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     bar.ax.tick_params(labelsize=7, length=2)
     bar.outline.set_visible(False)
 
@@ -133,8 +143,8 @@ def draw_sheet(axes: Axes, sheet: Sheet, *, title: str, bar: bool) -> None:
     else:
         low, high = sheet.ends
         shades = axes.imshow(laid, cmap=COLORMAPS[sheet.scale], vmin=low, vmax=high, interpolation="nearest")
-        if bar and sheet.scale != "image":
-            color_bar(shades, [axes], sheet.unit, "both" if sheet.clipped else "neither")
+        if bar and sheet.measured:
+            color_bar(shades, [axes], sheet, "both" if sheet.clipped else "neither")
             axes.set_anchor("C")  # moved beside its bar, a narrow sheet would push its title out of the figure
     for names, side, place in ((sheet.heads, width, axes.set_xticks), (sheet.rows, height, axes.set_yticks)):
         step = 1 if len(names) <= 12 else 4
@@ -143,7 +153,16 @@ def draw_sheet(axes: Axes, sheet: Sheet, *, title: str, bar: bool) -> None:
     for index, name in enumerate(sheet.names[: len(sheet.array)]):
         row, column = divmod(index, sheet.across)
         where = (column * (width + 1) - 0.5, row * (height + 1) - 0.5)
-        axes.annotate(name, where, xytext=(1, 1), textcoords="offset points", fontsize=6, annotation_clip=False)
+        axes.annotate(name, where, **_beside_or_on(min(height, width)))
+
+
+def _beside_or_on(side: int) -> dict[str, Any]:
+    """How a small picture's name is written: above it if one of its pixels, which lies between two, leaves the room."""
+    place: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6, "annotation_clip": False}
+    if side <= NAMED_ABOVE:
+        return place | {"xytext": (1, 1)}
+    halo = [patheffects.withStroke(linewidth=1.5, foreground="white")]
+    return place | {"xytext": (1.5, -1.5), "va": "top", "path_effects": halo}
 
 
 def wrapped(text: str, inches: float) -> str:

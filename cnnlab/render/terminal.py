@@ -137,7 +137,7 @@ class Pixels:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the title, the lines of the picture, and the ends of its scale."""
         colourful = console.color_system is not None and not console.legacy_windows
-        yield from _line(self._picture.title, self._cells(), Style(bold=colourful))
+        yield from _line(self._picture.caption, self._cells(), Style(bold=colourful))
         yield from self._coloured() if colourful else self._plain()
         below = "; ".join(filter(None, (self._legend(colourful), self._note)))
         yield from _line(below, self._cells(), Style(dim=colourful))

@@ -111,11 +111,11 @@ def test_what_is_no_drawing_is_refused_when_it_is_made(make, message):
 
 
 def every_drawing() -> dict[str, object]:
-    picture = Picture(values=RAMP - 0.5, title="Ä <title>", scale="diverging", unit="drop", under=RAMP, mark=True)
+    picture = Picture(values=RAMP - 0.5, title="Ä <title>", scale="diverging", unit="drop", outline=RAMP, mark=True)
     placed = Picture(values=At("a", (1, 2)), place=(1.0, 2.0, 3.0, 4.0), image=3)
     line = Line(name="n", x=(1, 2), y=np.array([1.5, np.nan]), low=At("b"), high=[2, 3], points=("a", "b"), color=2)
     return {
-        "": Tiles(tiles=(picture, None, placed), columns=3, rows=("r",), heads=("h",), bars="shared", size=1.5),
+        "": Tiles(tiles=(picture, None, placed), columns=3, rows=("r",), heads=("h",), size=1.5),
         "scrub": Scrub(axis="epsilon", stops=("0.1", "0.2"), frames=((picture, placed), (placed, picture))),
         "nested": Tiles(tiles=(Tiles(tiles=(picture,)), Scrub(axis="a", stops=("1",), frames=((picture,),)))),
         "curves": Curves(

@@ -16,12 +16,12 @@ def every_picture() -> list[Picture]:
     return [
         Picture(values=RAMP, title="grey"),
         Picture(values=np.stack([RAMP] * 3, -1), title="colour"),
-        Picture(values=RAMP - 0.5, title=long, scale="diverging", unit="drop", under=RAMP),
+        Picture(values=RAMP - 0.5, title=long, scale="diverging", unit="drop", outline=RAMP),
         Picture(values=RAMP * 1e-6, title="small", scale="sequential"),
         Picture(values=labels, title="classes", scale="classes", names=("cat", "dog", "a very long class name")),
         Picture(values=labels * 0 + 30, title="one class", scale="classes"),
         Picture(values=np.stack([RAMP, -RAMP, RAMP * 0], -1), title="noise in colour", scale="diverging"),
-        Picture(values=RAMP, under=np.ones((9, 11)), place=(2.0, 2.0, 7.0, 9.0), title="placed", scale="sequential"),
+        Picture(values=RAMP, outline=np.ones((9, 11)), place=(2.0, 2.0, 7.0, 9.0), title="placed", scale="sequential"),
         Picture(values=np.where(RAMP > 0.5, np.nan, RAMP), title="holes", scale="sequential", mark=True),
     ]
 
@@ -40,8 +40,8 @@ def every_drawing() -> dict[str, object]:
     values = np.linspace(-1, 1, 6 * 9).reshape(6, 3, 3)
     return {
         "tiles": Tiles(tiles=tuple(pictures), columns=3, title="All", rows=("first", "second", "third")),
-        "one": Tiles(tiles=(pictures[0],), bars="none"),
-        "shared": Tiles(tiles=(pictures[2], pictures[2], None), bars="shared", heads=("left", "right", "")),
+        "one": Tiles(tiles=(pictures[0],)),
+        "shared": Tiles(tiles=(pictures[2], pictures[2], None), heads=("left", "right", "")),
         "nothing": Tiles(tiles=()),
         "scrub": scrub,
         "rows of scrubs": Tiles(tiles=(pictures[0], scrub, pictures[1], scrub), columns=2, title="An attack"),

@@ -76,10 +76,16 @@ def test_a_scrub_lies_side_by_side_under_its_stops():
 
 
 def test_values_that_cover_a_part_of_an_image_lie_where_they_belong():
-    picture = Picture(values=np.ones((2, 2)), under=np.zeros((10, 8)), place=(1.0, 2.0, 3.0, 6.0))
-    under, over = render.figure(picture).axes[0].images
-    assert tuple(under.get_extent()) == (-0.5, 7.5, 9.5, -0.5)
-    assert tuple(over.get_extent()) == (1.5, 5.5, 2.5, 0.5)
+    image = np.zeros((10, 8))
+    image[2:5, 1:4] = 1
+    axes = render.figure(Picture(values=np.ones((2, 2)), outline=image, place=(1.0, 2.0, 3.0, 6.0))).axes[0]
+    (values,) = axes.images
+    assert tuple(values.get_extent()) == (1.5, 5.5, 2.5, 0.5)
+    assert (axes.get_xlim(), axes.get_ylim()) == ((-0.5, 7.5), (9.5, -0.5)), "as much as the image covers"
+    (lines,) = axes.collections
+    corners = np.concatenate([path.vertices for path in lines.get_paths()])
+    assert corners.min(axis=0).tolist() == [0.5, 1.5], "half a pixel outside the middles of those that are light"
+    assert corners.max(axis=0).tolist() == [3.5, 4.5]
 
 
 def test_marks_are_framed_and_a_diverging_bar_has_zero_in_the_middle():

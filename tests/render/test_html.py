@@ -120,15 +120,19 @@ def test_large_pictures_carry_no_numbers():
 
 
 def test_values_lie_over_the_part_of_the_image_that_they_are_about():
-    ground = np.zeros((10, 8))
-    image = image_of(Picture(values=np.ones((2, 2)), under=ground, place=(1.0, 2.0, 5.0, 6.0), limits=(0, 1)))
+    about = np.zeros((10, 8))
+    about[2:5, 1:4] = 1
+    values = Picture(values=np.zeros((2, 2)), outline=about, place=(1.0, 2.0, 5.0, 6.0), limits=(0, 1))
+    image = image_of(values)
     assert image.place == (0.1, 0.25, 0.5, 0.75)
     pixels = decoded(image)
     grow = image.height // 10
     assert (image.height, image.width) == (10 * grow, 8 * grow)
     inside = pixels[1 * grow : 5 * grow, 2 * grow : 6 * grow]
-    assert inside.min() > 170
-    assert pixels.sum() == inside.sum(), "nothing is drawn beside it"
+    assert inside.max() == 0
+    assert (255 - pixels.astype(int)).sum() == (255 - inside.astype(int)).sum(), "nothing is drawn beside it"
+    assert image.size == (10, 8)
+    assert set(re.split("[ML]", image.outline)[1:]) >= {"1 2.5", "1.5 2", "4 2.5"}, "in pixels from the upper left corner"
 
 
 def test_lines_go_where_their_numbers_say():
@@ -226,7 +230,7 @@ def test_without_its_script_a_page_shows_every_frame(opened):
 
 def test_pictures_of_one_image_share_a_pointer(opened):
     whole = np.arange(16, dtype=float).reshape(4, 4)
-    part = Picture(values=np.array([[7.0, 8.0], [9.0, 10.0]]), place=(1.0, 1.0, 3.0, 3.0), under=whole / 16, image=0)
+    part = Picture(values=np.array([[7.0, 8.0], [9.0, 10.0]]), place=(1.0, 1.0, 3.0, 3.0), outline=whole / 16, image=0)
     classes = Picture(values=whole.astype(int) % 2, scale="classes", names=("cat", "dog"), image=0)
     tiles = Tiles(tiles=(Picture(values=whole, image=0), part, classes, Picture(values=whole, image=1)))
     page = opened({"pointer": tiles})

@@ -43,7 +43,7 @@ def test_saving_and_loading_gives_the_same_result(tmp_path):
 
 
 def every_drawing(arrays):
-    picture = Picture(values=At("maps", 1), scale="diverging", unit="drop", under=arrays["maps"][0], image=1)
+    picture = Picture(values=At("maps", 1), scale="diverging", unit="drop", outline=arrays["maps"][0], image=1)
     scrub = Scrub(axis="epsilon", stops=("0.1", "0.2"), frames=((picture,), (PICTURE,)))
     return {
         "": Tiles(tiles=(picture, scrub, None, PICTURE), columns=2, title="All"),

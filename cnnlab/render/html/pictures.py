@@ -12,7 +12,8 @@ from PIL import Image as Pillow
 
 from cnnlab.drawings import Matrix, Picture, Sheet
 from cnnlab.drawings.words import shortened
-from cnnlab.render.colors import OVER, cell_colors, colors_of, is_dark, shades, written
+from cnnlab.render.colors import cell_colors, colors_of, is_dark, shades, written
+from cnnlab.render.outlines import outlines
 from cnnlab.render.style import COLORMAPS, class_color
 
 MOST_VALUES = 64 * 64
@@ -34,6 +35,8 @@ class PageImage:
         place: Which part of its image it covers, ``top left bottom right`` in shares of what is drawn.
         values: The numbers [H, W], float32 in base64; empty where there are too many, or colours.
         names: The classes' names, where the values are classes.
+        outline: The outlines of the image that it is about, as an SVG path over its pixels; empty where there are none.
+        size: Height and width of that image, or of the picture itself.
     """
 
     source: str
@@ -43,6 +46,8 @@ class PageImage:
     place: tuple[float, float, float, float]
     values: str
     names: tuple[str, ...]
+    outline: str
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,11 @@ class Legend:
 def image_of(picture: Picture) -> PageImage:
     """Draw a picture for a page."""
     colors = colors_of(picture, unknown=0.8)
-    ground = picture.ground
-    place = (0.0, 0.0, 1.0, 1.0)
-    if ground is not None:
-        colors, place = _over(colors, ground, picture.place)
-    plane = picture.plane
+    outlined, plane = picture.outlined, picture.plane
+    place, size = (0.0, 0.0, 1.0, 1.0), plane.shape[:2]
+    if outlined is not None:
+        size = outlined.shape
+        colors, place = _laid(colors, size, picture.place)
     held = plane.ndim == 2 and plane.size <= MOST_VALUES
     values = base64.b64encode(np.ascontiguousarray(plane, "<f4").tobytes()).decode() if held else ""
     return PageImage(
@@ -80,23 +85,29 @@ def image_of(picture: Picture) -> PageImage:
         place=place,
         values=values,
         names=picture.names if picture.scale == "classes" else (),
+        outline="" if outlined is None else _path(outlines(outlined)),
+        size=size,
     )
 
 
-def _over(
-    colors: np.ndarray, ground: np.ndarray, place: tuple[float, float, float, float] | None
+def _laid(
+    colors: np.ndarray, size: tuple[int, int], place: tuple[float, float, float, float] | None
 ) -> tuple[np.ndarray, tuple[float, float, float, float]]:
-    """Lay colours over a grey image, where they belong, at a size at which both show their pixels."""
-    height, width = ground.shape
+    """Lay colours where they belong on an image, at a size at which its pixels and theirs show; the rest is white."""
+    height, width = size
     top, left, bottom, right = place or (0.0, 0.0, float(height), float(width))
     grow = max(1, round(max(len(colors) / max(bottom - top, 1), 1)), -(-2 * len(colors) // height))
     rows = round((bottom - top) * grow), round((right - left) * grow)
-    laid = np.repeat(_repeated(ground, (height * grow, width * grow))[..., np.newaxis], 3, axis=2)
+    laid = np.ones((height * grow, width * grow, 3))
     y, x = round(top * grow), round(left * grow)
     part = laid[max(y, 0) : y + rows[0], max(x, 0) : x + rows[1]]
-    over = _repeated(colors, rows)[max(-y, 0) :, max(-x, 0) :][: len(part), : part.shape[1]]
-    part[:] = OVER * over + (1 - OVER) * part
+    part[:] = _repeated(colors, rows)[max(-y, 0) :, max(-x, 0) :][: len(part), : part.shape[1]]
     return laid, (top / height, left / width, bottom / height, right / width)
+
+
+def _path(lines: list[np.ndarray]) -> str:
+    """Write lines of points (x, y) as an SVG path."""
+    return "".join("M" + "L".join(f"{x:.4g} {y:.4g}" for x, y in line) for line in lines)
 
 
 def _repeated(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -115,7 +126,7 @@ def _data_uri(colors: np.ndarray) -> str:
 def _described(picture: Picture) -> str:
     """Say in words what a picture shows, from its numbers."""
     height, width = picture.plane.shape[:2]
-    title = picture.title.replace("\n", " ") or "Picture"
+    title = picture.caption.replace("\n", " ") or "Picture"
     size = f"{height} by {width}"
     if picture.scale == "classes":
         labels, counts = np.unique(picture.plane.astype(int), return_counts=True)

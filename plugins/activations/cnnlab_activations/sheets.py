@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from cnnlab.plugin import At, Inputs, Picture, Sheet, Tiles
+from cnnlab.plugin import At, Bars, Inputs, Picture, Series, Sheet, Tiles
 from cnnlab_activations import ActivationsParams
 
 IMAGES = 4
 """Images in a figure; arrays.npz holds all that were kept."""
 
 
-def layer(name: str, values: np.ndarray, inputs: Inputs, params: ActivationsParams) -> Tiles:
+def layer(
+    name: str, values: np.ndarray, inputs: Inputs, params: ActivationsParams, classes: Sequence[str] = ()
+) -> Tiles:
     """Draw a layer's output for the first images, on one scale.
 
     Args:
@@ -21,21 +25,26 @@ def layer(name: str, values: np.ndarray, inputs: Inputs, params: ActivationsPara
         values: Its output [kept, h, w, c], [kept, units] or another shape [kept, ..., c].
         inputs: All images.
         params: How it is drawn.
+        classes: The names of the model's classes, where the layer's units are these.
     """
     count = min(len(values), IMAGES)
     known = values[:count][np.isfinite(values[:count])]
     low, high = float(known.min(initial=0.0)), float(known.max(initial=0.0))
     with_maps = values.ndim == 4
     by_map = with_maps and params.scale == "map"
-    tiles: list[Picture | Sheet] = []
+    tiles: list[Picture | Sheet | Bars] = []
     for index in range(count):
         image = Picture.of_image(At("image", index), inputs.bounds, inputs.sources[index], image=index)
+        if not with_maps:
+            tiles += [image, units(name, index, values, classes, (low, high))]
+            continue
         maps = Sheet(
-            values=At(f"activation/{name}", index) if with_maps else row_by_row(values[index].reshape(-1)),
-            channels_last=with_maps,
-            most=params.most if with_maps else None,
+            values=At(f"activation/{name}", index),
+            channels_last=True,
+            most=params.most,
             normalised=by_map,
             title=_heading(name, values.shape[1:], params),
+            names=tuple(map(str, range(min(values.shape[-1], params.most)))),
             # Values below zero need a scale that is white at zero.
             scale="diverging" if low < 0 else "sequential",
             limits=(-1.0 if low < 0 else 0.0, 1.0) if by_map else (low, high),
@@ -44,22 +53,36 @@ def layer(name: str, values: np.ndarray, inputs: Inputs, params: ActivationsPara
         )
         tiles += [image, maps]
     title = f"the first {count} of {len(inputs):,} images" if count < len(inputs) else ""
-    return Tiles(tiles=tuple(tiles), columns=2, title=title, size=1.5, bars="shared")
+    return Tiles(tiles=tuple(tiles), columns=2, title=title, size=1.5)
 
 
 def _heading(name: str, shape: tuple[int, ...], params: ActivationsParams) -> str:
     """What is drawn, of what, and how."""
-    if len(shape) != 3:
-        return f"{name}: {'×'.join(map(str, shape))} units, row by row, all on one scale"
     height, width, count = shape
     maps = f"the first {params.most} of {count} maps" if params.most < count else f"{count} maps"
     spans = "each by its own largest value" if params.scale == "map" else "all on one scale"
-    return f"{name}: {maps}, {height}×{width}, row by row, {spans}"
+    return f"{name}: {maps}, {height}×{width}, {spans}"
 
 
-def row_by_row(values: np.ndarray) -> np.ndarray:
-    """Write values [n] into the rows of one picture [1, rows, columns], wider than high; NaN in what is left over."""
-    columns = min(len(values), max(10, math.ceil(math.sqrt(len(values) * 2))))
-    laid = np.full((1, math.ceil(len(values) / columns), columns), np.nan, np.float32)
-    laid.reshape(-1)[: len(values)] = values
-    return laid
+def units(name: str, index: int, values: np.ndarray, classes: Sequence[str], ends: tuple[float, float]) -> Bars:
+    """Draw the output of a layer without maps as bars: of the last one by class, of others the largest units.
+
+    Args:
+        name: The layer.
+        index: Which image.
+        values: The layer's output, [kept, units] or another shape.
+        classes: The names of the model's classes where these are its outputs; empty elsewhere.
+        ends: The least and the largest value of all images drawn.
+    """
+    shape = values.shape[1:]
+    count = math.prod(shape)
+    said = f"{name}: a unit for each class" if classes else f"{name}: {'×'.join(map(str, shape))} units"
+    of_image = At(f"activation/{name}", index) if len(shape) == 1 else values[index].reshape(-1)
+    bars = Bars(
+        names=tuple(classes) or tuple(map(str, range(count))),
+        series=(Series(name="activation", values=of_image),),
+        label="activation",
+        title=said,
+        limits=(1.05 * min(ends[0], 0.0), 1.05 * ends[1] or 1.0),
+    )
+    return replace(bars, title=f"{said}, the {bars.most} largest") if count > bars.most else bars

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 import cnnlab
 from cnnlab.errors import UsageError
 from cnnlab.testing import AnalysisContract
-from cnnlab_activations.sheets import row_by_row
+from cnnlab_activations.sheets import units
 from cnnlab_activations.tally import area_average, correlations, overlaps
 
 
@@ -161,7 +161,7 @@ def test_an_unknown_layer_is_refused_with_the_nearest(net, images):
 
 def test_more_than_memory_holds_is_refused_with_what_fits(net, images, monkeypatch):
     monkeypatch.setattr("cnnlab_activations.run.MEMORY", 12000)
-    with pytest.raises(UsageError, match=r"--keep 2, or choose"):
+    with pytest.raises(UsageError, match=r"`keep=2`, or choose"):
         cnnlab.analyze("activations", net, images)
     assert len(cnnlab.analyze("activations", net, images, keep=2).arrays["activation/first"]) == 2
     assert cnnlab.analyze("activations", net, images, layer="scores")
@@ -181,9 +181,9 @@ def test_scales_are_one_a_layer_or_one_a_map_and_said(net, images, keras_says):
     assert drawn(result, "first")[1].get_clim() == pytest.approx((0, keras_says["first"][:2].max()), rel=1e-4)
     largest = np.abs(keras_says["wise"][:2]).max()
     assert drawn(result, "wise")[1].get_clim() == pytest.approx((-largest, largest), rel=1e-4)
-    assert "6 maps, 10×9, row by row, all on one scale" in words(result.figure("first"))
+    assert "6 maps, 10×9, all on one scale" in words(result.figure("first"))
     by_map = cnnlab.analyze("activations", net, images[:2], scale="map", most=5)
-    assert "the first 5 of 6 maps, 10×9, row by row, each by its own largest value" in words(by_map.figure("first"))
+    assert "the first 5 of 6 maps, 10×9, each by its own largest value" in words(by_map.figure("first"))
     sheet = drawn(by_map, "first")[1].get_array()
     first = keras_says["first"][0, ..., 0]
     np.testing.assert_allclose(sheet[:10, :9], first / first.max(), rtol=1e-3, atol=1e-5)
@@ -229,9 +229,24 @@ def test_the_figure_says_how_many_images_it_shows(net, images):
     assert "the first 4 of 7 images" in words(cnnlab.analyze("activations", net, images).figure("scores"))
 
 
-@given(st.integers(1, 300))
-def test_units_are_written_row_by_row(count):
-    (laid,) = row_by_row(np.arange(count, dtype=float))
-    assert laid.ravel()[:count].tolist() == list(range(count))
-    assert np.isnan(laid.ravel()[count:]).all()
-    assert laid.size - count < laid.shape[1]
+def test_maps_have_the_numbers_of_their_filters(net, images):
+    drawing = cnnlab.analyze("activations", net, images[:1], most=5).drawing("first")
+    assert drawing.tiles[1].names == tuple("01234")
+
+
+def test_dense_units_are_bars_and_the_last_ones_have_the_names_of_the_classes(net, images, keras_says):
+    result = cnnlab.analyze("activations", net, images[:2])
+    classes = cnnlab.load(net).class_names
+    drawing = result.drawing("scores")
+    for bars, values in zip(drawing.tiles[1::2], keras_says["scores"], strict=False):
+        assert bars.names == tuple(classes)
+        np.testing.assert_allclose(bars.series[0].values, values, rtol=1e-4, atol=1e-5)
+    assert len({bars.limits for bars in drawing.tiles[1::2]}) == 1, "all images on one scale"
+
+
+@given(st.integers(13, 300))
+def test_of_many_units_the_largest_are_drawn(count):
+    values = np.random.default_rng(count).normal(size=(1, 1, count))
+    bars = units("wide", 0, values, (), (values.min(), values.max()))
+    assert bars.title == f"wide: 1×{count} units, the 12 largest"
+    assert sorted(values[0, 0, bars.shown]) == sorted(values[0, 0])[-12:]

@@ -9,7 +9,6 @@ from annotated_types import Ge
 from cnnlab.plugin import (
     ADVERSARIAL_ARRAYS,
     ADVERSARIAL_METRICS,
-    SINGLE_METRICS,
     Analysis,
     Array,
     AttackParams,
@@ -37,7 +36,9 @@ class FgsmUntargetedParams(AttackParams):
     def check(self) -> None:
         """Refuse restarts that would all begin at the image."""
         if self.restarts and not self.random_start:
-            raise UsageError("--restarts needs --random-start: begun anew at the image, the attack does the same.")
+            raise UsageError(
+                "`restarts=` needs `random_start=True`: begun anew at the image, the attack does the same."
+            )
 
 
 @hookimpl
@@ -55,6 +56,6 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "steps": Array("steps taken until the image was misread, or all of them", axes=("E?", "N")),
             },
             metrics=ADVERSARIAL_METRICS,
-            sometimes=tuple(SINGLE_METRICS),
+            sometimes=("accuracy_after",),
         )
     ]

@@ -75,11 +75,11 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             metrics={
                 "constant/<layer>": "share of a kernel slice's energy that is constant, mean over the slices",
                 "edge/<layer>": "share that is first-order, a linear ramp as in an edge detector, mean over the slices",
-                "higher/<layer>": "the rest: lines, spots, corners and finer, mean over the slices",
+                "higher/<layer>": "share that is neither: lines, spots, corners and finer, mean over the slices",
                 "similarity/<layer>": "|cosine| of two whole filters, mean over the pairs",
                 "slice_similarity/<layer>": "|cosine| of the slices of two filters that read the same input channel, "
                 "mean over pairs and channels",
-                "excited/<layer>": "with --maximize: share of the filters drawn for which the climb ended above where "
+                "excited/<layer>": "share of the filters drawn for which the climb of --maximize ended above where "
                 "it began",
             },
             sometimes=("maximizing/<layer>", "excitation/<layer>", "excited/<layer>"),

@@ -51,7 +51,7 @@ def chance(shape: tuple[int, ...]) -> dict[str, float]:
 def in_words(numbers: Mapping[str, float], by_chance: Mapping[str, float]) -> str:
     """Say which shares of a layer's energy are which, and which they would be by chance."""
     words = zip(("constant", "edge-like", "higher order"), PARTS, strict=True)
-    told = (f"{word} {numbers[part]:.0%} (chance {by_chance[part]:.0%})" for word, part in words)
+    told = (f"{word} {percent(numbers[part], 0)} (chance {percent(by_chance[part], 0)})" for word, part in words)
     return f"energy: {', '.join(told)}"
 
 

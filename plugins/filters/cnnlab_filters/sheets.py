@@ -17,6 +17,9 @@ MANY = 4096
 
 CLIPPED = 0.995
 
+STRONGEST = 12
+"""Filters, and input channels of each, up to which all are drawn as a table; of more, those with the most energy."""
+
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
@@ -53,6 +56,10 @@ class Drawn:
         return {"scale": "diverging", "limits": (-end, end), "unit": "weight", "clipped": clipped}
 
     @property
+    def is_large(self) -> bool:
+        """Whether the table of filters by input channels would be too large to be read."""
+        return not self.in_colour and not self.params.channel and max(self.filters, len(self.channels)) > STRONGEST
+
     def heading(self) -> str:
         """What is drawn, of what, and how."""
         height, width, inputs, outputs = self.kernel.shape
@@ -76,10 +83,12 @@ class Drawn:
         """
         numbers = tuple(map(str, range(self.filters)))
         ends = f"; the ends of the scale also stand for the largest {1 - CLIPPED:.1%}" if self.scale["clipped"] else ""
-        title = f"{self.heading}{ends}\n{summary}"
+        title = f"{self.heading()}{ends}\n{summary}"
         if self.in_colour or len(self.channels) == 1:
             tiles = np.array([self._slices(number)[0] for number in range(self.filters)])
             return Sheet(values=tiles, title=title, columns=8 if len(tiles) <= 64 else 16, names=numbers, **self.scale)
+        if self.is_large:
+            return self.strongest(ends, summary)
         return Sheet(
             values=np.concatenate([self._slices(number) for number in range(self.filters)]),
             title=title,
@@ -88,6 +97,27 @@ class Drawn:
             heads=tuple(map(str, self.channels)),
             row_label="filter",
             head_label="input channel",
+            **self.scale,
+        )
+
+    def strongest(self, ends: str, summary: str) -> Sheet:
+        """Draw, of a large layer, the filters with the most energy, and of each the slices with the most of it."""
+        height, width, inputs, outputs = self.kernel.shape
+        energy = np.nan_to_num(np.square(self.kernel, dtype=np.float64)).sum(axis=(0, 1))
+        filters = np.argsort(-energy.sum(axis=0), kind="stable")[: min(STRONGEST, self.params.most)]
+        channels = np.argsort(-energy, axis=0, kind="stable")[: min(STRONGEST, self.params.most)]
+        most = f"the {len(filters)} of {outputs} filters" if len(filters) < outputs else f"all {outputs} filters"
+        each = f"the {len(channels)} of {inputs} channels" if len(channels) < inputs else f"all {inputs} channels"
+        left_out = f", {outputs - len(filters)} left out" if len(filters) < outputs else ""
+        what = f"{self.name}: {most} with the most energy{left_out}, {height}×{width}"
+        what += f"; of each {each} with the most, numbered"
+        return Sheet(
+            values=np.concatenate([self.kernel[:, :, channels[:, one], one].transpose(2, 0, 1) for one in filters]),
+            title=f"{what}{ends}\n{summary}",
+            columns=len(channels),
+            rows=tuple(map(str, filters)),
+            row_label="filter",
+            names=tuple(map(str, channels[:, filters].T.reshape(-1))),
             **self.scale,
         )
 
@@ -110,7 +140,7 @@ class Drawn:
         return Tiles(
             tiles=tuple(tiles),
             columns=min(8, len(tiles)),
-            title=f"{self.heading}\nBeside each filter the input that excites it most, and how much: {what}",
+            title=f"{self.heading()}\nBeside each filter the input that excites it most, and how much: {what}",
             size=1.1,
         )
 

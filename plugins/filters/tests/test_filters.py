@@ -218,6 +218,23 @@ def test_filters_by_input_channels_are_a_table_on_one_scale(deep):
     assert axes.get_images()[0].get_clim() == pytest.approx((-np.abs(kernel).max(), np.abs(kernel).max()))
 
 
+def test_of_a_large_layer_the_most_energetic_slices_are_drawn_with_their_numbers():
+    layer = keras.layers.Conv2D(16, 3, name="conv")
+    net = model(layer, shape=(8, 8, 20))
+    kernel = layer.kernel.numpy()
+    sheet = cnnlab.analyze("filters", net).drawing()
+    energy = np.square(kernel.astype(np.float64)).sum(axis=(0, 1))
+    assert len(sheet.rows) == 12
+    assert len(sheet.names) == len(sheet.array) == 12 * 12
+    assert sorted(energy.sum(axis=0), reverse=True)[:12] == [energy[:, int(row)].sum() for row in sheet.rows]
+    for place, (name, tile) in enumerate(zip(sheet.names, sheet.array, strict=True)):
+        row = int(sheet.rows[place // 12])
+        np.testing.assert_array_equal(tile, kernel[:, :, int(name), row])
+        assert energy[int(name), row] == sorted(energy[:, row], reverse=True)[place % 12]
+    assert "the 12 of 16 filters with the most energy, 4 left out" in sheet.title
+    assert "the 12 of 20 channels with the most" in sheet.title
+
+
 def test_the_scale_of_many_weights_ends_before_the_outliers_and_says_so():
     layer = keras.layers.Conv2D(32, 3, name="conv")
     net = model(layer, shape=(8, 8, 20))

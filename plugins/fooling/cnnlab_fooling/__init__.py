@@ -66,7 +66,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "steps": Array("steps taken", axes=each),
                 "class_confidence_before": Array("probability of the class at the noise", axes=each),
                 "class_confidence": Array("probability of the class at the image made", axes=each),
-                "class_confidence_8bit": Array("the same, after rounding to 8 bits", axes=each),
+                "class_confidence_8bit": Array("probability of the class once rounded to 8 bits", axes=each),
                 "confidence_by_step": Array(
                     "probability of the class at the start and after every step; NaN after the climb ended",
                     axes=("N", "steps + 1"),
@@ -84,9 +84,9 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             metrics={
                 "images": "how many images were made",
                 "reached": "share of them that the network reads as their class with the wanted confidence",
-                "reached_8bit": "the same, after rounding to 8 bits",
+                "reached_8bit": "share of them that it still reads so after rounding to 8 bits",
                 "confidence": "probability of its class, of the image where that is lowest",
-                "confidence_8bit": "the same, after rounding to 8 bits",
+                "confidence_8bit": "probability of its class once rounded to 8 bits, of the image where that is lowest",
                 "confidence_before": "probability of its class at the noise it began at, mean over the images",
                 "steps": "steps taken, mean over the images",
                 "most_steps": "steps taken, by the image that needed most",

@@ -69,23 +69,20 @@ class NoiseAdditionParams(Params):
             raise UsageError("per-image learns noises and apply adds a saved one; give one of them.")
 
 
-OF_TARGET = {
+METRICS = {
+    **ADVERSARIAL_METRICS,
+    "left_out": "how many images are in no success rate, being labelled or read as the target without noise; with "
+    "several targets, how many pairs of image and target",
     "success_learning": "share of the counted images that the noise was learned on that are read as the target",
-    "success_shuffled": "success of the same noise with its pixels in a random order: what its size alone does",
+    "success_shuffled": "share of the counted images read as the target with the noise's pixels in a random order: "
+    "what its size alone does",
     "target_confidence": "softmax probability of the target, mean over the counted noisy images",
     "correlation": "Pearson correlation of the noise with the target's mean training image",
     "correlation_rank": "which place that has among the correlations with every class, 1 for the highest",
     "noise_alone": "softmax probability of the target for the noise alone, on a flat grey from the middle of the "
     "value range",
-}
-METRICS = {
-    **ADVERSARIAL_METRICS,
-    "left_out": "how many images are in no success rate, being labelled or read as the target without noise; with "
-    "several targets, how many pairs of image and target",
-    **OF_TARGET,
     "learned_on": "how many images the noise was learned on",
-    "success/<class>": "success on the images of one source class",
-    **{f"{name}@<target>": f"{name} for one of several targets" for name in OF_TARGET},
+    "success/<class>": "share of the counted images of one source class on which it succeeds",
 }
 
 
@@ -135,6 +132,6 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 ),
             },
             metrics=METRICS,
-            sometimes=("image_noise", *(name for name in METRICS if "@" in name)),
+            sometimes=("image_noise", "accuracy@<strength>"),
         )
     ]

@@ -20,20 +20,7 @@ from cnnlab_noise_addition.drawing import spectrum
 from cnnlab_noise_addition.run import by_class, correlations, rank_of_target, share
 
 SHAPE = (8, 8, 1)
-OF_SEVERAL = (
-    "accuracy@<strength>",
-    "success@<strength>",
-    "success_8bit@<strength>",
-    "confidence_after@<strength>",
-    "linf@<strength>",
-    "l2@<strength>",
-    "success_learning@<target>",
-    "success_shuffled@<target>",
-    "target_confidence@<target>",
-    "correlation@<target>",
-    "correlation_rank@<target>",
-    "noise_alone@<target>",
-)
+OF_SEVERAL = ("accuracy@<strength>",)
 OF_LEARNING = ("noise", "success_learning_by_class", "trace_confidence", "trace_reached")
 OF_LEARNING_METRICS = ("success_learning", "success_shuffled", "noise_alone", "learned_on")
 

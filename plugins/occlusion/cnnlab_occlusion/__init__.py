@@ -68,11 +68,20 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                     "the model needs the pixel",
                     axes=("N", "H", "W"),
                 ),
+                "margin": Array(
+                    "logit of the target class less the largest other, with the patch at each position",
+                    axes=at_positions,
+                ),
+                "margin_baseline": Array("the same without a patch", axes=("N",)),
+                "margin_heatmap": Array(
+                    "the map of the fall of the margin, made as `heatmap` is", axes=("N", "H", "W")
+                ),
                 **MAP_TEST_ARRAYS,
             },
             metrics={
                 "baseline": "score of the target class without a patch, mean over the images",
                 "largest_drop": "largest fall of the score under any patch, mean over the images",
+                "largest_margin_drop": "largest fall of the margin under any patch, mean over the images",
                 "flipped": "share of all positions at which the patch changes the predicted class",
                 **MAP_TEST_METRICS,
             },

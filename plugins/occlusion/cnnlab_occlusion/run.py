@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.plugin import At, Classifier, Context, Inputs, Picture, Result, fill_values, run_map_test
+from cnnlab.plugin import At, Classifier, Context, Inputs, Picture, Result, fill_values, percent, run_map_test
 from cnnlab_occlusion import OcclusionParams
 
 IMAGES = 32
@@ -30,9 +30,12 @@ def run(classifier: Classifier, inputs: Inputs, params: OcclusionParams, context
         parts = [covered(*batch) for batch in inputs.batches(IMAGES)]
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     drops = found["baseline"][:, None, None] - found["score"]
+    margin_drops = found["margin_baseline"][:, None, None] - found["margin"]
     flipped = found["predicted"] != found.pop("read")[:, None, None]
     worst = drops.reshape(len(inputs), -1).argmax(axis=1)
-    arrays = {**found, "rows": rows, "cols": cols, "heatmap": heatmap(drops, rows, cols, params.patch, inputs.shape)}
+    mapped = functools.partial(heatmap, rows=rows, cols=cols, patch=params.patch, size=inputs.shape)
+    maps = {"heatmap": mapped(drops), "margin_heatmap": mapped(margin_drops)}
+    arrays = {**found, "rows": rows, "cols": cols, **maps}
     ask = functools.partial(explain, params)
     test = run_map_test(ask, classifier, inputs, params, context, arrays, of="heatmap", name="occlusion", signed=True)
     return Result(
@@ -40,6 +43,7 @@ def run(classifier: Classifier, inputs: Inputs, params: OcclusionParams, context
         metrics={
             "baseline": float(arrays["baseline"].mean()),
             "largest_drop": float(drops.max(axis=(1, 2)).mean()),
+            "largest_margin_drop": float(margin_drops.max(axis=(1, 2)).mean()),
             "flipped": float(flipped.mean()),
             **test.metrics,
         },
@@ -49,6 +53,7 @@ def run(classifier: Classifier, inputs: Inputs, params: OcclusionParams, context
             "largest_drop": drops.max(axis=(1, 2)),
             "at_row": rows[worst // len(cols)],
             "at_col": cols[worst % len(cols)],
+            "largest_margin_drop": margin_drops.max(axis=(1, 2)),
             "flipped": flipped.mean(axis=(1, 2)),
             **test.columns,
         },
@@ -61,28 +66,36 @@ def run(classifier: Classifier, inputs: Inputs, params: OcclusionParams, context
 def show(
     names: Sequence[str], inputs: Inputs, params: OcclusionParams, arrays: dict[str, np.ndarray], index: int
 ) -> list[Picture]:
-    """The image, how much it needs each pixel, and the score and the predicted class by patch position."""
-    name, score = names[arrays["target"][index]], arrays["score"][index]
-    # A map of a sure model is all but flat: on the scale from 0 to 1 nothing of it would be seen.
-    limits = (0.0, 1.0) if params.score == "probability" and np.ptp(score) > 0.2 else None
-    words = f"{params.score} of {name} by patch position ({arrays['baseline'][index]:.4g} without)"
-    heat = At("heatmap", index)
-    return [
-        inputs.picture(index),
-        Picture(
-            values=heat,
-            title=f"mean drop of the {params.score} of {name}",
-            scale="diverging",
-            under=inputs.unit_image(index),
-        ),
-        Picture(values=At("score", index), title=words, scale="sequential", limits=limits),
-        Picture(
-            values=At("predicted", index),
-            title="predicted class by patch position",
-            scale="classes",
-            names=tuple(names),
-        ),
-    ]
+    """The image, where the margin needs it, and score and predicted class by where the middle of the patch lies."""
+    name, predicted = names[arrays["target"][index]], arrays["predicted"][index]
+    outline = inputs.unit_image(index)
+    place = between_middles(arrays["rows"], params), between_middles(arrays["cols"], params)
+    at_middles: dict[str, Any] = {"place": (place[0][0], place[1][0], place[0][1], place[1][1]), "outline": outline}
+    baseline = float(arrays["baseline"][index])
+    probable = params.score == "probability"
+    alone = len(np.unique(predicted)) == 1
+    without = f"({percent(baseline) if probable else f'{baseline:.4g}'} without)"
+    words = f"{params.score} of {name}\n{f'{names[predicted.flat[0]]} at every position' if alone else without}"
+    score = Picture(
+        values=At("score", index), title=words, scale="sequential", limits=(0, 1) if probable else None, **at_middles
+    )
+    needed = Picture(
+        values=At("margin_heatmap", index),
+        title=f"fall of the margin of {name}\n({arrays['margin_baseline'][index]:.4g} without)",
+        scale="diverging",
+        unit="logits",
+        outline=outline,
+    )
+    classes = Picture(
+        values=At("predicted", index), title="predicted class", scale="classes", names=tuple(names), **at_middles
+    )
+    return [inputs.picture(index), needed, score, *([] if alone else [classes])]
+
+
+def between_middles(edges: np.ndarray, params: OcclusionParams) -> tuple[float, float]:
+    """Return where on an axis of the image the positions lie, each as wide as a step about the patch's middle."""
+    aside = (params.patch - params.stride) / 2
+    return float(edges[0] + aside), float(edges[-1] + aside + params.stride)
 
 
 def explain(
@@ -104,8 +117,8 @@ def cover(
     """Score a batch of images [n, H, W, C] for their classes, int64 [n], without a patch and with it everywhere.
 
     Returns:
-        ``baseline`` float32 and ``read`` int64 [n], the score and the predicted class without a patch; ``score`` and
-        ``predicted`` [n, rows, cols], the same with the patch at each position.
+        ``baseline`` and ``margin_baseline`` float32 and ``read`` int64 [n], the score, the margin and the predicted
+        class without a patch; ``score``, ``margin`` and ``predicted`` [n, rows, cols], the same with it everywhere.
     """
     rows, cols = positions(images.shape[1:], params)
     # The first position lies outside the image: the baseline goes the same way through the graph as the scores, so
@@ -114,14 +127,11 @@ def cover(
     compiled = classifier.compiled("occlusion", lambda: make_score(classifier))
     score = functools.partial(compiled, patch=tf.constant(params.patch, tf.int64), as_logit=params.score == "logit")
     fills = fill_values(images, params.fill, classifier.bounds)
-    scores, predicted = stream(score, (images, targets, fills), edges, classifier.batch_size, advance)
+    found = stream(score, (images, targets, fills), edges, classifier.batch_size, advance)
+    without = dict(zip(("baseline", "margin_baseline", "read"), (values[:, 0] for values in found), strict=True))
     grid = (len(images), len(rows), len(cols))
-    return {
-        "baseline": scores[:, 0],
-        "read": predicted[:, 0],
-        "score": scores[:, 1:].reshape(grid),
-        "predicted": predicted[:, 1:].reshape(grid),
-    }
+    covered = (values[:, 1:].reshape(grid) for values in found)
+    return without | dict(zip(("score", "margin", "predicted"), covered, strict=True))
 
 
 def positions(shape: Sequence[int], params: OcclusionParams) -> tuple[np.ndarray, np.ndarray]:
@@ -158,43 +168,48 @@ def make_score(classifier: Classifier) -> Any:
 
     Returns:
         A function of images [n, H, W, C], target classes [n], fills [n, 1, 1, C], patch origins [n, 2], the patch's
-        side, and whether logits are wanted, giving scores [n] and predicted classes [n].
+        side, and whether logits are wanted, giving scores [n], margins [n] and predicted classes [n].
     """
 
     @tf.function(reduce_retracing=True)
-    def score(images: Any, targets: Any, fills: Any, edges: Any, patch: Any, as_logit: Any) -> tuple[Any, Any]:
+    def score(images: Any, targets: Any, fills: Any, edges: Any, patch: Any, as_logit: Any) -> tuple[Any, Any, Any]:
         shape = tf.shape(images, tf.int64)
         down, across = tf.range(shape[1])[None, :, None, None], tf.range(shape[2])[None, None, :, None]
         top, left = edges[:, 0, None, None, None], edges[:, 1, None, None, None]
         covered = (down >= top) & (down < top + patch) & (across >= left) & (across < left + patch)
         logits = tf.cast(classifier.logits_function(tf.where(covered, fills, images)), tf.float32)
         values = logits if as_logit else tf.nn.softmax(logits)
-        return tf.gather(values, targets, batch_dims=1), tf.argmax(logits, axis=1)
+        own = tf.one_hot(targets, tf.shape(logits)[1], on_value=True, off_value=False, dtype=tf.bool)
+        others = tf.reduce_max(tf.where(own, logits.dtype.min, logits), axis=1)
+        margins = tf.gather(logits, targets, batch_dims=1) - others
+        return tf.gather(values, targets, batch_dims=1), margins, tf.argmax(logits, axis=1)
 
     return score
 
 
 def stream(
     score: Any, of_image: tuple[np.ndarray, ...], edges: np.ndarray, size: int, advance: Callable[[int], None]
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Score every image with the patch at every one of ``edges`` [P, 2], ``size`` at a time.
 
     Args:
-        score: From images, targets, fills and patch origins to scores and classes.
+        score: From images, targets, fills and patch origins to scores, margins and classes.
         of_image: Images, targets and fills, each [N, ...].
         edges: Where the patch lies.
         size: Occluded images in a batch.
         advance: Called with the number of positions just done.
 
     Returns:
-        Scores float32 and predicted classes int64, [N, P].
+        Scores and margins float32 and predicted classes int64, [N, P].
     """
     shape = (len(of_image[0]), len(edges))
-    scores, predicted = np.empty(shape, np.float32), np.empty(shape, np.int64)
-    for start in range(0, scores.size, size):
-        part = slice(start, min(start + size, scores.size))
+    scores, margins, predicted = (np.empty(shape, kind) for kind in (np.float32, np.float32, np.int64))
+    count = shape[0] * shape[1]
+    for start in range(0, count, size):
+        part = slice(start, min(start + size, count))
         image, position = np.divmod(np.arange(part.start, part.stop), len(edges))
         given = [tf.constant(values) for values in (*(each[image] for each in of_image), edges[position])]
-        scores.flat[part], predicted.flat[part] = (values.numpy() for values in score(*given))
+        for whole, values in zip((scores, margins, predicted), score(*given), strict=True):
+            whole.flat[part] = values.numpy()
         advance(part.stop - part.start)
-    return scores, predicted
+    return scores, margins, predicted

@@ -52,6 +52,21 @@ def occlude(classifier, image, label, patch, stride, fill, score="probability"):
     return scores, predicted, baseline, total / count
 
 
+def margins_of(classifier, image, label, patch, stride, fill):
+    """The plain loop with the margin as the score: margins, baseline, heatmap."""
+
+    class OfMargin:
+        predict = staticmethod(classifier.predict)
+
+        @staticmethod
+        def logits(images):
+            logits = classifier.logits(images).astype(np.float64)
+            return logits - np.delete(logits, label, axis=1).max(axis=1, keepdims=True)
+
+    margins, _, baseline, mean = occlude(OfMargin, image, label, patch, stride, fill, "logit")
+    return margins, baseline, mean
+
+
 CASES = [
     ((8, 8, 1), 4, 1, "min"),
     ((7, 9, 1), 3, 2, "max"),
@@ -73,6 +88,10 @@ def test_it_equals_a_plain_loop(tiny_models, shape, patch, stride, fill, score):
         np.testing.assert_allclose(result.arrays["score"][index], expected[0], rtol=1e-4, atol=1e-5)
         np.testing.assert_array_equal(result.arrays["predicted"][index], expected[1])
         np.testing.assert_allclose(result.arrays["baseline"][index], expected[2], rtol=1e-4, atol=1e-5)
+        painted = float(fill) if paint is None else paint
+        margins = margins_of(classifier, image, label, patch, stride, painted)
+        for name, value in zip(("margin", "margin_baseline", "margin_heatmap"), margins, strict=True):
+            np.testing.assert_allclose(result.arrays[name][index], value, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(result.arrays["heatmap"][index], expected[3], rtol=1e-3, atol=2e-5)
 
 

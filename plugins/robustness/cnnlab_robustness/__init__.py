@@ -77,8 +77,8 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "labelled": "how many of them have a known label; accuracies are over these",
                 "accuracy_before": "share read correctly without attack",
                 "misread_before": "share misread without attack; these are misread at every epsilon",
-                "accuracy@<epsilon>": "robust accuracy: share read correctly under every attack asked for (--minimal "
-                "included), at this and every smaller epsilon",
+                "accuracy@<epsilon>": "share read correctly, the robust accuracy, under every attack asked for "
+                "(--minimal included), at this and every smaller epsilon",
                 "fgsm@<epsilon>": "share read correctly after the fast gradient sign method alone",
                 "pgd@<epsilon>": "share read correctly after projected gradient descent, which takes over what fooled "
                 "at a smaller epsilon or, where both are asked for, by the fast gradient sign method",

@@ -99,7 +99,7 @@ def run(classifier: Classifier, inputs: Inputs, params: TargetedParams, context:
             "mean_squared_difference": arrays["mean_squared_difference"],
         },
         claims=claims,
-        show=functools.partial(show, classifier, measured, claims),
+        show=None if "" in drawings else functools.partial(show, classifier, measured, claims),
         title="Before, after, and what changed",
         drawings=drawings,
     )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from cnnlab.plugin import At, Claims, Classifier, Matrix, Picture, Tiles, percent
 
 MOST_CLASSES = 20
 """Classes up to which every one by every other makes a legible figure."""
+
+FEW = 2
+"""Source classes up to which the changes are drawn as well."""
 
 
 def matrices(arrays: dict[str, np.ndarray], own: np.ndarray, classes: int) -> dict[str, np.ndarray]:
@@ -69,28 +74,41 @@ def drawings(
             unit="Euclidean length of the change, mean",
             number=".1f",
         ),
-        "grid": grid(classifier, arrays, own, at),
+        "": grid(classifier, arrays, own, at),
     }
 
 
 def grid(classifier: Classifier, arrays: dict[str, np.ndarray], own: np.ndarray, at: str) -> Tiles:
-    """The first image of each class as each other class; the diagonal shows the originals."""
+    """The first image of each class as each other class; the diagonal shows the originals; of few, what changed too."""
     names, image, target = classifier.class_names, arrays["image"], arrays["target"]
     sure, present = arrays["target_confidence"][0], np.unique(own)
-    tiles = []
+    with_changes = len(present) <= FEW
+    tiles: list[Picture | None] = []
     for source in present:
         mine = np.flatnonzero(image == image[own == source][0])
         row_of = dict(zip(target[mine].tolist(), mine, strict=True))
-        for wanted in range(len(names)):
-            row = row_of.get(wanted)
+        rows = [row_of.get(wanted) for wanted in range(len(names))]
+        for row in rows:
             shown = At("original", mine[0]) if row is None else At("adversarial", (0, row))
             title = "original" if row is None else percent(sure[row])
             tiles.append(Picture.of_image(shown, classifier.bounds, title))
+        if with_changes:
+            changes = arrays["adversarial"][0, mine] - arrays["original"][mine]
+            largest = float(np.abs(changes).max())
+            tiles += [None if row is None else change(arrays, row, largest) for row in rows]
+    named = [(names[source], "change") if with_changes else (names[source],) for source in present]
+    one = "One image of each class" if len(present) > 1 else f"One {names[present[0]]}"
     return Tiles(
         tiles=tuple(tiles),
         columns=len(names),
-        title=f"One image of each class, as each other class{at} (probability of the target)",
-        rows=tuple(names[source] for source in present),
+        title=f"{one}, as each other class{at} (probability of the target)",
+        rows=tuple(itertools.chain(*named)),
         heads=tuple(names),
         size=1.0,
     )
+
+
+def change(arrays: dict[str, np.ndarray], row: int, largest: float) -> Picture:
+    """What was added to one image at the first strength, on the scale to ``largest``."""
+    values = arrays["adversarial"][0, row] - arrays["original"][row]
+    return Picture(values=values, scale="diverging", limits=(-largest, largest))

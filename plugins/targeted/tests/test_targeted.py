@@ -167,7 +167,7 @@ def test_all_sends_every_image_to_every_other_class(tiny_models):
     count = found.arrays["matrix_images"]
     assert count.sum() == len(expected)
     assert not np.diag(count).any()
-    assert {"matrix", "grid"} <= set(found.drawings)
+    assert {"", "matrix"} <= set(found.drawings)
     assert not [text for text in found.warnings if "skipped" in text]
 
 
@@ -286,7 +286,7 @@ def test_a_target_that_is_no_class_is_refused(tiny_models):
 def test_every_figure_can_be_drawn(tiny_models):
     images, labels = tiny_models.images((9, 6, 3), 7)
     found = ask(tiny_models.convolutional((9, 6, 3)), images, labels, beta=(0.1, 1.0, 10.0), steps=5)
-    assert set(found.drawings) == {"", "trade-off", "matrix", "grid"}
+    assert set(found.drawings) == {"", "trade-off", "matrix"}
     for name in found.drawings:
         assert found.figure(name).axes
 
@@ -344,7 +344,7 @@ def test_what_is_drawn_is_what_was_found(tiny_models):
     assert isinstance(bars, Bars)
     assert bars.highlight == one.arrays["target"][0]
     np.testing.assert_array_equal(bars.series[1].values, one.arrays["probabilities_after"][0])
-    matrix, grid = one.drawing("matrix"), one.drawing("grid")
+    matrix, grid = one.drawing("matrix"), one.drawing()
     assert isinstance(matrix, Matrix)
     np.testing.assert_array_equal(matrix.values, one.arrays["matrix_l2"])
     assert isinstance(grid, Tiles)
@@ -355,6 +355,14 @@ def test_what_is_drawn_is_what_was_found(tiny_models):
         row = np.flatnonzero((one.arrays["image"] == first) & (one.arrays["target"] == target))
         shown = one.arrays["adversarial"][row[0]] if len(row) else images[first]
         np.testing.assert_array_equal(picture.values, shown)
+
+    of_one = ask(classifier, images[:1], labels[:1], target="all", steps=20)
+    row = of_one.drawing()
+    assert row.rows == (classifier.class_names[labels[0]], "change")
+    for target, (shown, changed) in enumerate(zip(row.tiles[:4], row.tiles[4:], strict=True)):
+        assert (changed is None) == (target == labels[0])
+        if changed is not None:
+            np.testing.assert_allclose(changed.values, shown.values - images[0], atol=1e-7)
 
     several = ask(classifier, images, labels, target=0, beta=(10.0, 0.1), steps=20)
     scrub = several.drawing("").tiles[1]
