@@ -17,8 +17,12 @@ ADVERSARIAL_ARRAYS: dict[str, Array] = {
     "target": Array("the label that each image was to be given", axes=("...", "N")),
     "label_before": Array("the label predicted for each original", axes=EACH),
     "label_after": Array("the label predicted for each adversarial image", axes=BY_STRENGTH),
-    "confidence_before": Array("softmax probability of label_before", axes=EACH),
-    "confidence_after": Array("softmax probability of label_after", axes=BY_STRENGTH),
+    "confidence_before": Array(
+        "softmax probability of label_before, the class that the original is read as", axes=EACH
+    ),
+    "confidence_after": Array(
+        "softmax probability of label_after, the class that the adversarial image is read as", axes=BY_STRENGTH
+    ),
     "linf": Array(
         "largest absolute change of a pixel value, in the units of the model's value range", axes=BY_STRENGTH
     ),
@@ -56,31 +60,28 @@ SINGLE_METRICS: dict[str, str] = {
     "accuracy_after": "share of the images with a known label that the model reads correctly before and after",
     "success": "share of the counted images on which the attack succeeds",
     "success_8bit": "share of the counted images on which it still succeeds after rounding to 8 bits",
-    "confidence_after": "softmax probability of the label after the attack, mean over the images",
+    "confidence_after": "probability of the class that the image is read as after the attack, mean over the images",
     "linf": "largest absolute change of a pixel value, mean over the images",
     "l2": "Euclidean length of the change, mean over the images",
 }
 """The metrics among :data:`ADVERSARIAL_METRICS` of an attack at one strength.
 
-With several, each stands there once for every strength, ``success@0.1``, and ``accuracy_after`` as ``accuracy@0.1``.
+With several, each is there once for every strength, ``success@0.1``, and ``accuracy_after`` as ``accuracy@0.1``; what
+``success`` means need not be declared again.
 
 Example:
-    >>> from cnnlab.plugin import ADVERSARIAL_METRICS
-    >>> several = tuple(name for name in ADVERSARIAL_METRICS if name not in SINGLE_METRICS)
-    >>> several[3:6]
-    ('accuracy@<strength>', 'success@<strength>', 'success_8bit@<strength>')
+    >>> list(SINGLE_METRICS)[:2]
+    ['accuracy_after', 'success']
 """
 
-STRENGTH_METRICS: dict[str, str] = {
-    f"{'accuracy' if name == 'accuracy_after' else name}@<strength>": f"{meaning}, at one strength"
-    for name, meaning in SINGLE_METRICS.items()
+ADVERSARIAL_METRICS: dict[str, str] = {
+    **COMMON_METRICS,
+    **SINGLE_METRICS,
+    "accuracy@<strength>": SINGLE_METRICS["accuracy_after"],
 }
-"""What there is with one: the strength, as ``%g``, stands behind the @."""
-
-ADVERSARIAL_METRICS: dict[str, str] = {**COMMON_METRICS, **SINGLE_METRICS, **STRENGTH_METRICS}
 """The metrics that :func:`~cnnlab.plugin.measure` gives, for ``Analysis.metrics``.
 
-Those of one strength (:data:`SINGLE_METRICS`) and those of several exclude one another: name the ones that the defaults
+``accuracy_after`` is that of one strength and ``accuracy@<strength>`` that of several: name the one that the defaults
 do not bring forth in ``Analysis.sometimes``.
 
 Example:

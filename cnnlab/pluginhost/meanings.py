@@ -1,4 +1,4 @@
-"""Looking up what an analysis declared of an array or a metric, whose names may hold placeholders."""
+"""Looking up what an analysis declared of an array or a metric, and saying it of one strength among several."""
 
 from __future__ import annotations
 
@@ -12,15 +12,66 @@ T = TypeVar("T")
 def declared_as(declared: Mapping[str, T], name: str) -> T | None:
     """Find what was declared of ``name`` among names that may hold placeholders; None where nothing was.
 
+    What is declared of a name holds of it at each strength, ``name@0.1``, too.
+
     >>> declared_as({"kernel/<layer>": "a kernel"}, "kernel/conv1")
     'a kernel'
     >>> declared_as({"kernel/<layer>": "a kernel"}, "bias/conv1") is None
     True
+    >>> declared_as({"success": "share of the images that are fooled"}, "success@0.1")
+    'share of the images that are fooled'
     """
+    pattern = _pattern(declared, name)
+    return None if pattern is None else declared[pattern]
+
+
+def _pattern(declared: Mapping[str, T], name: str) -> str | None:
     if name in declared:
-        return declared[name]
-    for pattern, what in declared.items():
+        return name
+    for pattern in declared:
         parts = re.split(r"<[^>]*>", pattern)
         if len(parts) > 1 and re.fullmatch(".+".join(map(re.escape, parts)), name):
-            return what
-    return None
+            return pattern
+    bare, at, _ = name.partition("@")
+    return _pattern(declared, bare) if at else None
+
+
+def axis_of(declared: Mapping[str, T], name: str) -> str:
+    """Return what the strength behind the @ of a name is called: by its placeholder if it has one, else "strength".
+
+    >>> axis_of({"accuracy@<epsilon>": "share read correctly"}, "accuracy@0.1")
+    'epsilon'
+    """
+    found = re.search(r"@<([^>]*)>", _pattern(declared, name) or "")
+    return found[1] if found else "strength"
+
+
+def meaning_of(declared: Mapping[str, str], name: str, axis: str = "") -> str:
+    """Say what a metric means, at its strength where its name has one; an empty text where nothing was declared.
+
+    Args:
+        declared: The metrics' meanings by name.
+        name: Of a metric.
+        axis: What the strengths are, as :attr:`cnnlab.results.claims.Claims.axis` says it.
+
+    >>> meaning_of({"success": "share of the images that are fooled"}, "success@0.1", "epsilon")
+    'share of the images that are fooled, at epsilon 0.1'
+    >>> meaning_of({"success": "share of the images that are fooled"}, "success@3", "target")
+    'share of the images that are fooled, for target class 3'
+    """
+    said, strength = declared_as(declared, name) or "", name.partition("@")[2]
+    return f"{said}, {at_strength(axis or axis_of(declared, name), strength)}" if said and strength else said
+
+
+def at_strength(axis: str, strength: str) -> str:
+    """Say at which strength, or for which target, something is so."""
+    return f"for target class {strength}" if axis == "target" else f"at {axis} {strength}"
+
+
+def is_share(meaning: str) -> bool:
+    """Say whether a declared meaning is that of a number from 0 to 1, which people read in percent.
+
+    >>> is_share("share of the images that are fooled"), is_share("steps taken, mean over the images")
+    (True, False)
+    """
+    return meaning.startswith(("share ", "probability ", "softmax probability "))

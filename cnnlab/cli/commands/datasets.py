@@ -33,7 +33,7 @@ def _list(as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from cnnlab.cli.views.tables import Column, fitted
+    from cnnlab.cli.views.tables import Column, fitted, print_all
 
     sources = list(found.values())
     columns = [
@@ -46,8 +46,7 @@ def _list(as_json: bool) -> None:
         Column("licence", [source.licence for source in sources]),
     ]
     console = Console()
-    for table in fitted(columns, console.width):
-        console.print(table)
+    print_all(console, fitted(columns, console.width))
 
 
 def _classes(names: tuple[str, ...]) -> str:

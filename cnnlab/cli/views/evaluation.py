@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.console import Console, RenderableType
+from rich.text import Text
 
-from cnnlab.drawings.words import percent
+from cnnlab.cli.views.tables import Column, fitted, print_all
+from cnnlab.drawings.words import out_of, percent
 from cnnlab.inspection.evaluation import METRICS
 
 if TYPE_CHECKING:
@@ -21,18 +20,18 @@ MOST_ROWS = 20
 
 def show(found: EvaluatedModel) -> None:
     """Print the numbers, what they mean, and each class."""
-    console, metrics = Console(), found.metrics
-    where = f"{found.dataset.name}/{found.split}, {len(found.counts.predicted):,} images"
-    console.print(f"[bold]{escape(str(found.classifier.path))}[/] on {escape(where)}", highlight=False, soft_wrap=True)
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("metric")
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("meaning", style="dim")
-    for name in METRICS:
-        if name in metrics:
-            table.add_row(name.replace("_", " "), _number(name, metrics[name]), METRICS[name])
-    console.print(table)
-    console.print(_classes(found.counts, found.class_names))
+    console, metrics, counts = Console(), found.metrics, found.counts
+    right, images = int(counts.confusion.diagonal().sum()), len(counts.predicted)
+    console.print(Text(f"{out_of(right, images, digits=2)} read correctly", style="bold"))
+    about = f"{found.classifier.path} on {found.dataset.name}/{found.split}, {images:,} images"
+    console.print(Text(about, style="dim"), soft_wrap=True)
+    names = [name for name in METRICS if name in metrics]
+    columns = [
+        Column("metric", names),
+        Column("value", [_number(name, metrics[name]) for name in names], number=True),
+        Column("meaning", [METRICS[name] for name in names], style="dim"),
+    ]
+    print_all(console, [*fitted(columns, console.width), *_classes(counts, found.class_names, console.width)])
 
 
 def _number(name: str, value: float | None) -> str:
@@ -43,25 +42,28 @@ def _number(name: str, value: float | None) -> str:
     return f"{value:.4f}" if name == "loss" else percent(value, 2)
 
 
-def _classes(found: Evaluation, names: tuple[str, ...]) -> Table:
+def _classes(found: Evaluation, names: tuple[str, ...], width: int) -> list[RenderableType]:
     """Make the table of classes: how many, how many right, and what the others were taken for most often."""
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("class", overflow="fold")
-    for column in ("images", "right", "accuracy"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("most often mistaken for", overflow="fold")
     rows = list(zip(names, found.confusion, found.class_accuracy, strict=True))
     shown = list(range(len(rows)))
+    more: list[RenderableType] = []
     if len(rows) > MOST_ROWS:
         # Classes without images have no accuracy, and come last.
         shown.sort(key=lambda index: 2.0 if rows[index][2] is None else float(rows[index][2] or 0))
         shown = shown[:MOST_ROWS]
-        table.caption = f"the {MOST_ROWS} worst of {len(rows):,} classes; --json has them all"
-    for index in shown:
-        name, taken, accuracy = rows[index]
-        right, wrong = int(taken[index]), taken.copy()
+        more = [Text(f" the {MOST_ROWS} worst of {len(rows):,} classes; --json has them all", style="dim")]
+
+    def mistaken(index: int) -> str:
+        wrong = rows[index][1].copy()
         wrong[index] = 0
         worst = int(wrong.argmax())
-        mistaken = f"{names[worst]} ({wrong[worst]:,})" if wrong[worst] else ""
-        table.add_row(escape(name), f"{taken.sum():,}", f"{right:,}", _number("accuracy", accuracy), escape(mistaken))
-    return table
+        return f"{names[worst]} ({wrong[worst]:,})" if wrong[worst] else ""
+
+    columns = [
+        Column("class", [names[index] for index in shown]),
+        Column("images", [f"{rows[index][1].sum():,}" for index in shown], number=True),
+        Column("right", [f"{int(rows[index][1][index]):,}" for index in shown], number=True),
+        Column("accuracy", [_number("accuracy", rows[index][2]) for index in shown], number=True),
+        Column("most often mistaken for", [mistaken(index) for index in shown]),
+    ]
+    return [*fitted(columns, width), *more]

@@ -5,40 +5,50 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from cnnlab.cli.views import summary
 from cnnlab.cli.views.result import warn
 from cnnlab.cli.views.summary import size
+from cnnlab.cli.views.tables import Column, fitted, print_all
 from cnnlab.inspection.inspect import LOGITS
 
 if TYPE_CHECKING:
     from cnnlab.inspection.inspect import Inspection
 
 
+RUNS = {"yes": "green", "no": "yellow"}
+
+
 def show(found: Inspection) -> None:
     """Print facts, layers, and what can be asked."""
     console = Console()
+    console.print(Text(headline(found), style="bold"))
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     facts.add_column(style="dim", no_wrap=True)
-    facts.add_column()
+    facts.add_column(overflow="fold")
     for name, value in _facts(found):
         facts.add_row(name, escape(value))
     console.print(facts)
-    console.print()
     summary.show_tables(console, found.summary)
-    console.print()
-    analyses = Table(box=box.SIMPLE_HEAD)
-    analyses.add_column("analysis", no_wrap=True)
-    analyses.add_column("runs", no_wrap=True)
-    analyses.add_column("reason", style="dim")
-    for name, reason in found.analyses.items():
-        analyses.add_row(name, "[green]yes[/]" if reason is None else "[yellow]no[/]", escape(reason or ""))
-    console.print(analyses)
+    names = list(found.analyses)
+    columns = [
+        Column("analysis", names),
+        Column("runs", ["yes" if found.analyses[name] is None else "no" for name in names], styles=RUNS),
+        Column("reason", [found.analyses[name] or "" for name in names], style="dim"),
+    ]
+    print_all(console, fitted(columns if any(found.analyses.values()) else columns[:2], console.width))
     warn(found.classifier.notes)
+
+
+def headline(found: Inspection) -> str:
+    """Say what the model takes and gives, and how many analyses it is ready for."""
+    model, reasons = found.classifier, list(found.analyses.values())
+    ready = f"{reasons.count(None)} of {len(reasons)} installed analyses"
+    return f"Reads {size(model.input_shape)} images as {model.num_classes} classes; {ready} can run on it"
 
 
 def _facts(found: Inspection) -> Iterator[tuple[str, str]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from cnnlab.cli.views.tables import Column, fitted, print_all
 from cnnlab.pluginhost.declarations import Array
 
 if TYPE_CHECKING:
@@ -19,23 +20,27 @@ STYLES = {"active": "green", "disabled": "dim", "broken": "red", "incompatible":
 SHOWN_OTHERWISE = ("kind", "name", "summary", "params", "arrays", "metrics", "plugin")
 
 
+OF_STRENGTHS = "Of several strengths each has its own: NAME@0.1 is NAME at 0.1, of one target NAME@3 at class 3."
+
+
 def show_list(found: Sequence[Plugin]) -> None:
     """Print every plugin with its state, what it provides, or why it does not."""
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in ("plugin", "state", "provides", "distribution"):
-        table.add_column(column, overflow="fold")
-    table.add_column("loaded in", justify="right", no_wrap=True)
-    for plugin in found:
-        style = STYLES[plugin.state]
-        what = "\n".join(plugin.provides) if plugin.state == "active" else plugin.error
-        table.add_row(
-            plugin.name,
-            f"[{style}]{plugin.state}[/]",
-            escape(what),
-            f"{plugin.distribution} {plugin.version}",
-            f"{plugin.seconds * 1000:.0f} ms" if plugin.state != "disabled" else "",
-        )
-    Console().print(table)
+    console = Console()
+    columns = [
+        Column("plugin", [plugin.name for plugin in found]),
+        Column("state", [plugin.state for plugin in found], styles=STYLES),
+        Column(
+            "provides",
+            ["\n".join(plugin.provides) if plugin.state == "active" else plugin.error for plugin in found],
+        ),
+        Column("distribution", [f"{plugin.distribution} {plugin.version}" for plugin in found]),
+        Column(
+            "loaded in",
+            [f"{plugin.seconds * 1000:.0f} ms" if plugin.state != "disabled" else "" for plugin in found],
+            number=True,
+        ),
+    ]
+    print_all(console, fitted(columns, console.width))
 
 
 def show_declaration(facts: dict[str, Any]) -> None:
@@ -44,25 +49,30 @@ def show_declaration(facts: dict[str, Any]) -> None:
     title = f"[bold]{facts['kind']} {facts['name']}[/]  {escape(facts['summary'])}"
     console.print(title, highlight=False)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column(overflow="fold")
     for key, value in facts.items():
         if key not in SHOWN_OTHERWISE and value not in ((), None):
             text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
             table.add_row(f"[dim]{key.replace('_', ' ')}[/]", escape(text))
     console.print(table)
-    if facts.get("params"):
-        table = Table("option", "values", "default", "meaning", box=box.SIMPLE_HEAD)
-        for row in facts["params"]:
-            default = "(required)" if row["required"] else row["default"]
-            table.add_row(row["option"], escape(row["values"]), default, escape(row["meaning"]))
-        console.print(table)
-    if facts.get("arrays"):
-        table = Table("array", "axes", "meaning", box=box.SIMPLE_HEAD)
-        for name, said in facts["arrays"].items():
-            shape = Array(said["meaning"], axes=tuple(said["axes"])).shape
-            table.add_row(escape(name), escape(shape), escape(said["meaning"]))
-        console.print(table)
-    if facts.get("metrics"):
-        table = Table("metric", "meaning", box=box.SIMPLE_HEAD)
-        for name, text in facts["metrics"].items():
-            table.add_row(escape(name), escape(text))
-        console.print(table)
+    print_all(console, _declared(facts, console.width))
+
+
+def _declared(facts: dict[str, Any], width: int) -> Iterator[RenderableType]:
+    if params := facts.get("params"):
+        columns = [
+            Column("option", [row["option"] for row in params]),
+            Column("values", [row["values"] for row in params]),
+            Column("default", ["(required)" if row["required"] else row["default"] for row in params]),
+            Column("meaning", [row["meaning"] for row in params]),
+        ]
+        yield from fitted(columns, width)
+    if arrays := facts.get("arrays"):
+        shapes = [Array(said["meaning"], axes=tuple(said["axes"])).shape for said in arrays.values()]
+        meanings = [said["meaning"] for said in arrays.values()]
+        yield from fitted([Column("array", [*arrays]), Column("axes", shapes), Column("meaning", meanings)], width)
+    if metrics := facts.get("metrics"):
+        yield from fitted([Column("metric", [*metrics]), Column("meaning", [*metrics.values()])], width)
+        if any(axis.startswith("E") for said in (arrays or {}).values() for axis in said["axes"]):
+            yield Text(OF_STRENGTHS, style="dim")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
+from cnnlab.cli.views.tables import Column, fitted, needed, print_all
 from cnnlab.drawings.words import percent
 
 STYLES = {"complete": "green", "training": "cyan", "unfinished": "yellow", "damaged": "red"}
@@ -25,24 +24,34 @@ NUMBERS: dict[str, tuple[str, Callable[[float], str]]] = {
 HEADINGS = {"name": "run", "label": "run", "architecture": "network"}
 
 
-def show(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
-    """Print what is known of runs, a column for each of ``columns``."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+def show(rows: Sequence[dict[str, Any]], columns: Sequence[str], first: str = "") -> None:
+    """Print what is known of runs, a column for each of ``columns``, after the sentence ``first``."""
     console = Console()
-    # The order tells which is newer, so the time is what narrow terminals can do without, rather than whole names.
-    widths = [max(len(str(text)) for text in (column, *(_cell(row, column) for row in rows))) for column in columns]
-    if sum(widths) + len(widths) > console.width:
-        columns = [column for column in columns if column != "created"]
-    for column in columns:
-        numeric = column in NUMBERS or column == "epochs"
-        heading = NUMBERS[column][0] if column in NUMBERS else HEADINGS.get(column, column)
-        # Only the names of runs may be broken within a word; anything else at its spaces.
-        words = [heading, *(word for row in rows for word in _cell(row, column).split())]
-        narrowest = 8 if column in ("name", "label") else min(20, max(map(len, words)))
-        table.add_column(heading, justify="right" if numeric else "left", overflow="fold", min_width=narrowest)
-    for row in rows:
-        table.add_row(*(_styled(column, escape(_cell(row, column))) for column in columns))
-    console.print(table)
+    if first:
+        console.print(Text(first, style="bold"))
+        console.print()
+    shown = [
+        Column(
+            NUMBERS[column][0] if column in NUMBERS else HEADINGS.get(column, column),
+            [_cell(row, column) for row in rows],
+            number=column in NUMBERS or column == "epochs",
+            styles=STYLES if column == "state" else None,
+        )
+        for column in columns
+    ]
+    if needed(shown, gap=1) > console.width:
+        # The order tells which is newer: the time is what narrow terminals can do without.
+        shown = [column for column in shown if column.heading != "created"]
+    print_all(console, fitted(shown, console.width))
+
+
+def headline(rows: Sequence[dict[str, Any]]) -> str:
+    """Say which run has the highest validation accuracy; nothing of runs on different data, or that are equal."""
+    known = sorted((row for row in rows if row["accuracy"] is not None), key=lambda row: -row["accuracy"])
+    if len(known) < 2 or len({row["dataset"] for row in rows}) > 1 or known[0]["accuracy"] == known[1]["accuracy"]:
+        return ""
+    accuracy = NUMBERS["accuracy"][1](known[0]["accuracy"])
+    return f"{known[0]['label']} has the highest validation accuracy, {accuracy}"
 
 
 def _cell(row: dict[str, Any], column: str) -> str:
@@ -56,7 +65,3 @@ def _cell(row: dict[str, Any], column: str) -> str:
     if column == "created":
         return str(value).replace("T", " ")[:16]
     return str(value)
-
-
-def _styled(column: str, text: str) -> str:
-    return f"[{STYLES[text]}]{text}[/]" if column == "state" else text

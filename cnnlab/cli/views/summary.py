@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.measure import Measurement
 from rich.table import Table
+
+from cnnlab.cli.views.tables import Column, fitted, print_all
 
 if TYPE_CHECKING:
     from cnnlab.inspection.summary import Summary
@@ -20,9 +20,9 @@ COUNTS = {
     "biases": "biases",
     "statistics": "statistics",
     "parameters": "parameters",
-    "output_units": "output\nunits",
-    "kernel_taps": "kernel\ntaps",
-    "multiply_adds": "multiply-\nadds",
+    "output_units": "output units",
+    "kernel_taps": "kernel taps",
+    "multiply_adds": "multiply- adds",
 }
 """Attributes of a layer's summary, and the headings of their columns."""
 
@@ -39,36 +39,19 @@ def show(name: str, found: Summary) -> None:
 
 
 def show_tables(console: Console, found: Summary) -> None:
-    """Print the layers, in one table where it fits the terminal, else sizes and counts in two; then the sums."""
+    """Print the layers, in as many tables as the terminal is narrow; then the sums."""
     counts = [column for column in COUNTS if column != "statistics" or found.statistics]
-    whole = _table(found, [*SHAPES, *counts], gap=1)
-    if Measurement.get(console, console.options.update(max_width=10_000), whole).maximum <= console.width:
-        console.print(whole)
-    else:
-        console.print(_table(found, [*SHAPES], gap=2))
-        console.print()
-        console.print(_table(found, ["name", *counts], gap=2))
-    console.print()
-    console.print(_totals(found))
-
-
-def _table(found: Summary, columns: Sequence[str], gap: int) -> Table:
-    """Make a table of some columns, ``gap`` characters between them."""
-    counted = not set(columns).isdisjoint(COUNTS)
-    # The box itself puts one space between columns.
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False, show_footer=counted)
-    for column in columns:
-        sums = getattr(found, column, None)
-        table.add_column(
+    columns = [
+        Column(
             SHAPES.get(column) or COUNTS[column],
-            footer="in all" if column == "name" else _number(sums),
-            justify="right" if column in COUNTS else "left",
-            no_wrap=column in COUNTS,
-            overflow="fold",
+            [_text(getattr(layer, column)) for layer in found.layers],
+            number=column in COUNTS,
+            footer="in all" if column == "name" else _number(getattr(found, column, None)),
         )
-    for layer in found.layers:
-        table.add_row(*(escape(_text(getattr(layer, column))) for column in columns))
-    return table
+        for column in [*SHAPES, *counts]
+    ]
+    print_all(console, fitted(columns, console.width))
+    console.print(_totals(found))
 
 
 def _text(value: Any) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from cnnlab.cli.views.result import paths
-from cnnlab.cli.views.tables import Column, fitted
+from cnnlab.cli.views.tables import Column, fitted, print_all
 from cnnlab.drawings.words import percent
 from cnnlab.runs import Run
 
@@ -44,8 +44,7 @@ def show(run: Run) -> None:
     epochs = f"{record['epochs']} epoch{'s' if record['epochs'] > 1 else ''}"
     about = f"{record['architecture']} on {record['dataset']['name']}: {epochs} in {duration(record['seconds'])}"
     stdout.print(Text(about, style="dim"))
-    for table in [*_results(record, stdout.width), *_classes(record, stdout.width)]:
-        stdout.print(table)
+    print_all(stdout, [*_results(record, stdout.width), *_classes(record, stdout.width)])
     paths(stdout, [run.path / name for name in FILES])
 
 
