@@ -92,6 +92,20 @@ class Classifier:
         self.memory = memory or memory_budget()
         self._compiled: dict[Hashable, Any] = {}
 
+    def __repr__(self) -> str:
+        low, high = self.bounds
+        images = f"images of {'x'.join(str(side or 'any') for side in self.input_shape)} in [{low:g}, {high:g}]"
+        return f"Classifier({self.path or 'a live model'}, {images}, {self.num_classes:,} classes)"
+
+    def _repr_html_(self) -> str:
+        from cnnlab.render.html.notebook import Table, notebook
+
+        rows = [
+            (layer.name, layer.kind, "x".join(str(side or "any") for side in layer.output_shape), layer.parameters)
+            for layer in self.layers
+        ]
+        return notebook(repr(self), notes=self.notes, tables=[Table(("layer", "kind", "output", "parameters"), rows)])
+
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The layers from the image to the logits, in graph order."""

@@ -11,8 +11,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from cnnlab.drawings import Drawing, Picture, Tiles
 from cnnlab.drawings.words import few
 from cnnlab.errors import CnnlabError, UsageError
+
+COLUMNS = 10
+"""Images that a notebook shows of a split."""
 
 BLOCK = 4096
 # As many classes as labels of one byte can tell apart need no proof by as many images.
@@ -125,6 +129,27 @@ class Split:
     def __repr__(self) -> str:
         return f"Split({f'{self.name}, ' if self.name else ''}{_images(len(self), self.shape)})"
 
+    def _repr_html_(self) -> str:
+        from cnnlab.render.html.notebook import notebook
+
+        return notebook(repr(self), drawings=self._drawn(range(min(len(self), COLUMNS))))
+
+    def _drawn(self, indices: Sequence[int] | range | np.ndarray) -> list[Drawing]:
+        """Draw some of the images in a row, each below the name of its class; none where there is none."""
+        if not len(indices):
+            return []
+        images, names = self.batch(indices), self.dataset.class_names if self.dataset else None
+        limits = self.value_range or (float(images.min()), float(images.max()))
+        return [
+            Tiles(
+                tiles=tuple(
+                    Picture.of_image(image, limits, names[label] if names else str(label))
+                    for image, label in zip(images, self.labels[np.asarray(indices)], strict=True)
+                ),
+                columns=COLUMNS // 2,
+            )
+        ]
+
     def _chosen(self, key: Any) -> np.ndarray:
         """Return the indices, counted from 0, that an index, a slice, a list of indices or a mask stands for."""
         count = len(self)
@@ -135,7 +160,8 @@ class Split:
             return np.flatnonzero(wanted)
         if wanted.dtype.kind not in "iu" or wanted.ndim > 1:
             raise UsageError(
-                f"a split takes an index, a slice, a list of indices, or a mask of its {count} images; received {key!r}."
+                f"a split takes an index, a slice, a list of indices, or a mask of its {count} images; "
+                f"received {key!r}."
             )
         wanted = np.atleast_1d(wanted).astype(np.int64)
         outside = wanted[(wanted < -count) | (wanted >= count)]
@@ -248,6 +274,17 @@ class Dataset:
     def __repr__(self) -> str:
         numbers = f"{len(self.train):,} training and {_images(len(self.test), self.shape, 'test ')}"
         return f"Dataset({self.name}, {numbers}, {len(self.class_names)} classes)"
+
+    def _repr_html_(self) -> str:
+        from cnnlab.render.html.notebook import Table, notebook
+
+        split = self.train if len(self.train) else self.test
+        firsts = np.unique(split.labels, return_index=True)[1][:COLUMNS]
+        train, test = (np.bincount(part.labels, minlength=len(self.class_names)) for part in (self.train, self.test))
+        rows = [(name, int(train[label]), int(test[label])) for label, name in enumerate(self.class_names)]
+        return notebook(
+            repr(self), drawings=split._drawn(firsts), tables=[Table(("class", "training images", "test images"), rows)]
+        )
 
     def __post_init__(self) -> None:
         for name in ("train", "test"):

@@ -20,6 +20,7 @@ from cnnlab.results.claims import Claims
 from cnnlab.results.folder import ARRAYS, DRAWINGS, RECORD, SCHEMA, check_folder, digest, move_in
 
 if TYPE_CHECKING:
+    import pandas
     from matplotlib.figure import Figure
 
     from cnnlab.drawings import Drawing, Panel, Scrub
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     Show = Callable[[int], Sequence[Panel | Scrub | None]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Result:
     """Arrays, metrics, values per image and drawings, with everything needed to repeat them: all of it data.
 
@@ -66,6 +67,40 @@ class Result:
     claims: Claims | None = None
     rows: Sequence[Mapping[str, Any]] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        words = [self.record.get("analysis", "not run by the host")]
+        if "model" in self.record:
+            words[0] += f" of {self.record['model']['path'] or 'a live model'}"
+        counts = {"image": self.record.get("inputs", ()), "array": self.arrays, "drawing": self.drawings}
+        words += [f"{len(n):,} {name}{'' if len(n) == 1 else 's'}" for name, n in counts.items() if len(n)]
+        return f"Result({', '.join(words)})"
+
+    def _repr_html_(self) -> str:
+        from cnnlab.render.html.notebook import Table, notebook
+
+        return notebook(
+            repr(self),
+            headline=self.headline,
+            notes=self.warnings,
+            drawings=[self.drawing()] if self.drawings else [],
+            tables=[Table.of(self.rows), Table(("metric", "value"), list(self.metrics.items()))],
+        )
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return the rows as a pandas DataFrame: one for each image (and strength).
+
+        Raises:
+            CnnlabError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise CnnlabError(
+                "result.to_frame() gives a pandas DataFrame, and pandas is not installed. Install it with "
+                "`pip install pandas`, or read result.rows."
+            ) from error
+        return pandas.DataFrame(list(self.rows))
 
     @property
     def warnings(self) -> list[str]:

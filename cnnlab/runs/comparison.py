@@ -28,7 +28,7 @@ def facts_of(run: Run) -> dict[str, Any]:
     facts: dict[str, Any] = {"name": run.name, "path": str(run.path), "state": run.state}
     facts["created"] = run.created.isoformat(timespec="seconds")
     config = {} if facts["state"] == "damaged" else run.config
-    history = _history(run)
+    history = history_of(run)
     metrics = config.get("metrics") or (history[-1] if history else {})
     facts |= {
         "dataset": config["dataset"]["name"] if config else None,
@@ -44,7 +44,7 @@ def facts_of(run: Run) -> dict[str, Any]:
     return facts
 
 
-def _history(run: Run) -> list[dict[str, Any]]:
+def history_of(run: Run) -> list[dict[str, Any]]:
     """The rows of a run; none where its history is damaged, for one bad folder must not hide the others."""
     try:
         return run.history

@@ -33,7 +33,7 @@ STATE = f"{CHECKPOINT}/state.npz"
 State = Literal["complete", "training", "unfinished", "damaged"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """One run folder, read when asked.
 
@@ -45,6 +45,30 @@ class Run:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
+
+    def __repr__(self) -> str:
+        from cnnlab.drawings.words import percent
+
+        words = [str(self.path), "" if self.state == "complete" else self.state]
+        if self.state != "damaged" and is_run(self.path):
+            words += [
+                f"{self.config['architecture']} on {self.config['dataset']['name']}",
+                _epochs(self.config["epochs"]),
+            ]
+        accuracy = self.metrics.get("val_accuracy") if self.state == "complete" else None
+        words.append("" if accuracy is None else f"{percent(accuracy, 2)} validation accuracy")
+        return f"Run({', '.join(filter(None, words))})"
+
+    def _repr_html_(self) -> str:
+        from cnnlab.render.html.notebook import Table, notebook
+        from cnnlab.runs.comparison import curves, history_of
+
+        history = [] if self.state == "damaged" else history_of(self)
+        return notebook(
+            repr(self),
+            drawings=[curves({"": history}, validated_on=self.config.get("validated_on", "its images"))] if history else [],
+            tables=[Table(("metric", "value"), list(self.metrics.items()))] if self.state == "complete" else [],
+        )
 
     @property
     def name(self) -> str:
@@ -154,6 +178,10 @@ class Run:
         except (CnnlabError, KeyError, TypeError, ValueError):
             return datetime.datetime.fromtimestamp(self.path.stat().st_mtime, datetime.UTC)
         return created if created.tzinfo else created.replace(tzinfo=datetime.UTC)
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch{'' if count == 1 else 's'}"
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ ROOM_FOR_BAR = 96
 
 
 class RichReporter(Reporter):
-    """The progress of training on stderr: a bar and a row per epoch on a terminal or in a notebook, else plain lines."""
+    """The progress of training: a bar and a row per epoch on a terminal or in a notebook, plain lines elsewhere."""
 
     def __init__(self) -> None:
         self._console = console()

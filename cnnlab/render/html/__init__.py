@@ -30,7 +30,7 @@ def render(drawing: Drawing) -> Markup:
     Args:
         drawing: What, its values arrays (see :func:`cnnlab.drawings.resolved`).
     """
-    macros: Any = _environment().get_template("drawings.html.j2").module
+    macros: Any = environment().get_template("drawings.html.j2").module
     return Markup(macros.figure(drawing))
 
 
@@ -43,7 +43,7 @@ def page(title: str, drawings: Mapping[str, Drawing]) -> str:
     """
     figures = {name: render(drawing) for name, drawing in drawings.items()}
     return (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(title=title, figures=figures, style=style(), script=script(), policy=policy())
     )
@@ -51,13 +51,17 @@ def page(title: str, drawings: Mapping[str, Drawing]) -> str:
 
 def style() -> Markup:
     """Return the style sheet that drawings need, light and dark."""
-    palette = "\n".join(f"  --line-{number}: {color};" for number, color in enumerate(LINES))
-    return Markup(f":root {{\n{palette}\n}}\n{_text('style.css')}")
+    return Markup(f":root {{\n{palette()}\n}}\n{text('style.css')}")
+
+
+def palette() -> str:
+    """Return the colours of lines as the style sheet calls them."""
+    return "\n".join(f"  --line-{number}: {color};" for number, color in enumerate(LINES))
 
 
 def script() -> Markup:
     """Return the script that makes sliders of scrubs and lets pictures of one image share a pointer."""
-    return Markup(_text("script.js"))
+    return Markup(text("script.js"))
 
 
 def policy() -> str:
@@ -67,20 +71,25 @@ def policy() -> str:
 
 
 @functools.cache
-def _text(name: str) -> str:
+def text(name: str) -> str:
+    """Return one of the templates as it is."""
     return resources.files(__name__).joinpath("templates", name).read_text(encoding="utf-8")
 
 
 @functools.cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Return what renders the templates, everything in them escaped."""
+    from cnnlab.render.html.notebook import number
+
+    made = Environment(
         loader=PackageLoader(__name__, "templates"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.globals |= {
+    made.filters["number"] = number
+    made.globals |= {
         "bars_of": bars_of,
         "chart_of": chart_of,
         "field": FIELD,
@@ -90,4 +99,4 @@ def _environment() -> Environment:
         "matrix_of": matrix_of,
         "sheet_of": sheet_of,
     }
-    return environment
+    return made
