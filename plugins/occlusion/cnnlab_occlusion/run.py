@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.plugin import At, Classifier, Context, Inputs, Picture, Result, fill_values, percent, run_map_test
+from cnnlab.plugin import At, Classifier, Context, Inputs, Picture, Result, fill_values, out_of, percent, run_map_test
 from cnnlab_occlusion import OcclusionParams
 
 IMAGES = 32
@@ -39,6 +39,7 @@ def run(classifier: Classifier, inputs: Inputs, params: OcclusionParams, context
     ask = functools.partial(explain, params)
     test = run_map_test(ask, classifier, inputs, params, context, arrays, of="heatmap", name="occlusion", signed=True)
     return Result(
+        headline=headline(classifier.class_names, params, arrays, flipped, margin_drops),
         arrays=arrays | test.arrays,
         metrics={
             "baseline": float(arrays["baseline"].mean()),
@@ -60,6 +61,38 @@ def run(classifier: Classifier, inputs: Inputs, params: OcclusionParams, context
         show=functools.partial(show, classifier.class_names, inputs, params, arrays),
         title=f"Occlusion, patch {params.patch}, stride {params.stride}, fill {params.fill}",
         drawings=test.drawings,
+    )
+
+
+def headline(
+    names: Sequence[str],
+    params: OcclusionParams,
+    arrays: dict[str, np.ndarray],
+    flipped: np.ndarray,
+    margin_drops: np.ndarray,
+) -> str:
+    """Say whether any patch changes the class, and of one image where it takes the most from the margin.
+
+    Args:
+        names: Of the classes.
+        params: How large the patch is.
+        arrays: What the analysis declares.
+        flipped: Whether the predicted class is another with the patch there, [N, rows, cols].
+        margin_drops: By how much the margin falls, [N, rows, cols].
+    """
+    steady = ~flipped.any(axis=(1, 2))
+    if len(flipped) > 1:
+        return f"{out_of(int(steady.sum()), len(steady))} read as the same class wherever the patch lies"
+    words = f"{names[arrays['predicted'][0, 0, 0]]} at every position"
+    if not steady[0]:
+        words = f"Read as another class at {percent(float(flipped.mean()))} of the positions"
+    if margin_drops.max() <= 0:
+        return words
+    row, col = np.unravel_index(margin_drops[0].argmax(), margin_drops[0].shape)
+    middle = params.patch // 2
+    return (
+        f"{words}; the margin falls most with the patch's middle at row {arrays['rows'][row] + middle}, "
+        f"column {arrays['cols'][col] + middle}"
     )
 
 
