@@ -11,7 +11,7 @@ run = cnnlab.train("mnist", epochs=2, limit=6000)
 print(run)
 
 # Any saved model will do in place of the run: a SavedModel folder, a .keras file, a live keras.Model.
-classifier = cnnlab.load(run.path)
+classifier = cnnlab.load(run)
 for layer in classifier.layers:
     print(f"{layer.name:8} {layer.kind:8} {layer.output_shape}")
 

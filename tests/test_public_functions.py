@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import cnnlab
 from cnnlab.errors import UsageError
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_the_public_names_are_listed():
@@ -158,3 +163,20 @@ def test_what_is_no_number_of_images_is_refused(classifier, wrong):
 def test_only_what_is_public_is_listed():
     assert sorted(dir(cnnlab)) == sorted([*cnnlab.__all__, "__version__"])
     assert not [name for name in dir(cnnlab) if name.startswith("_") and name != "__version__"]
+
+
+def test_the_page_on_python_does_what_it_says(trained_run, tmp_path, monkeypatch, capsys):
+    """Its blocks, one after the other, in a folder with a run."""
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    shutil.copytree(trained_run.path, tmp_path / "runs" / "classic")
+    monkeypatch.chdir(tmp_path)
+    said: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(block, "docs/python.md", "exec"), said)
+    out = capsys.readouterr().out
+    assert "Split(mnist/test[:100], 100 images of 28x28x1) ['mnist/test:0', 'mnist/test:17']\n" in out
+    assert "Result(fgsm-untargeted of runs/classic, 3 images, " in out
+    assert said["heads"] == (2, 3, 28, 28, 1)
+    assert said["again"].rows == said["result"].rows
+    assert repr(said["small"]).startswith("Run(runs/small, mnist-cnn on mnist, 1 epoch, ")
+    assert len(said["comparison"].rows) == 2
