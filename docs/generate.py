@@ -78,7 +78,7 @@ def gallery_page() -> str:
             parts += [f"![The figure of {name}](../pictures/{picture.name})", ""]
         parts += params_table(analysis.params)
         parts += arrays_table(analysis.arrays)
-        parts += metrics_table(analysis.metrics)
+        parts += metrics_table(analysis.metrics, analysis.arrays)
     return "\n".join(parts)
 
 

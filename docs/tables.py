@@ -32,6 +32,12 @@ def arrays_table(arrays: Mapping[str, Array]) -> list[str]:
     return table(("array", "axes", "meaning"), rows)
 
 
-def metrics_table(metrics: Mapping[str, str]) -> list[str]:
-    """What metrics mean."""
-    return table(("metric", "meaning"), [(f"`{name}`", meaning) for name, meaning in metrics.items()])
+def metrics_table(metrics: Mapping[str, str], arrays: Mapping[str, Array] | None = None) -> list[str]:
+    """What metrics mean; where an array has an axis of strengths, how those of each are called."""
+    lines = table(("metric", "meaning"), [(f"`{name}`", meaning) for name, meaning in metrics.items()])
+    if any(axis.startswith("E") for array in (arrays or {}).values() for axis in array.axes):
+        lines += [
+            "Of several strengths each has its own: `NAME@0.1` is NAME at 0.1, of one target `NAME@3` at class 3.",
+            "",
+        ]
+    return lines

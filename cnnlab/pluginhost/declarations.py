@@ -74,7 +74,8 @@ class Analysis(Declaration):
             it runs and says which is missing.
         arrays: What each array that a Result may hold means, and its axes, by name. A name may hold placeholders:
             ``"kernel/<layer>"`` stands for ``kernel/conv1`` and so on.
-        metrics: What each metric means, by name.
+        metrics: What each metric means, by name. What ``success`` means, ``success@0.1`` means at that strength.
+            A number from 0 to 1 whose meaning begins with "share" or "probability" is shown in percent.
         sometimes: The names among them that a Result holds only with some parameters, for some images or models; all
             others come with the defaults, and the contract tests see to it.
 
