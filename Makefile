@@ -1,6 +1,6 @@
 # The commands a newcomer types. Each brings the virtual environment up to date first.
 #   make demo       train the classic network and analyse one image
-#   make test       the tests, in under ten minutes on two cores
+#   make test       the tests, in about ten minutes on two cores
 #   make test-full  the slow, full-size checks too
 #   make check      format, lint, types, layers, docs
 #   make lock       write requirements.lock anew from the newest versions
@@ -13,6 +13,8 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
+# pip shows what it fetches to whoever watches, and keeps a log short.
+INSTALL := $(BIN)/python -m pip install $(shell test -t 2 || echo --quiet) --constraint $(LOCK)
 
 help:
 	@sed -n '2,6s/^#   //p' Makefile
@@ -23,20 +25,26 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 
 $(VENV)/.installed: pyproject.toml $(LOCK) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --constraint $(LOCK) --editable .
+	@echo "Installing cnnlab and 54 packages into $(VENV): 0.7 GB to download, of which TensorFlow is 0.6, and 2.4 GB"
+	@echo "on the disk. This takes one to five minutes."
+	$(INSTALL) --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml $(LOCK) $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --constraint $(LOCK) --group dev
+	@echo "Installing what the tests and checks need beside it: 0.3 GB on the disk."
+	$(INSTALL) --group dev
 	@touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/cnnlab train --out runs/demo --resume
-	$(BIN)/cnnlab analyze occlusion --model runs/demo --image examples/7.png --out runs/demo/analyses/occlusion
+	@echo "Training takes two to three minutes on a laptop; Ctrl-C keeps what is done, and make demo goes on with it."
+	$(BIN)/cnnlab train --out runs/classic --resume
+	$(BIN)/cnnlab analyze occlusion --model runs/classic --image examples/7.png --out runs/classic/analyses/demo
 	@echo
 	@echo "Look at:"
-	@ls -1 runs/demo/*.png runs/demo/analyses/occlusion/*.png runs/demo/run.json \
-		runs/demo/analyses/occlusion/result.json | sed 's/^/  /'
+	@ls -1 runs/classic/*.png runs/classic/analyses/demo/*.png | sed 's/^/  /'
+	@echo
+	@echo "Go on with the README's first session, in the environment that cnnlab is installed in:"
+	@echo "  source $(BIN)/activate"
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not full"

@@ -32,7 +32,7 @@ OF_RUNS = {
 
 COMMANDS: dict[str, dict[str, str]] = {
     "compare runs/classic runs/bn --out compare.png": {"compare": "compare.png"},
-    "analyze occlusion --image examples/7.png --patch 6 --score logit": {"occlusion": "figure"},
+    "analyze occlusion --image examples/7.png": {"occlusion": "figure"},
     "analyze occlusion --dataset mnist --index 18 --patch 6": {"occlusion-hesitant": "figure"},
     "analyze filters": {"filters": "figure-conv1"},
     "analyze filters --layer conv2 --maximize --most 8 --steps 100": {"filters-maximized": "figure-conv2-maximized"},

@@ -1,9 +1,13 @@
-"""The docs say what the code does: reference pages are compared with it, and the commands in every page are run."""
+"""The docs say what the code does: reference pages are compared with it, and the commands in every page are run.
+
+The README and the tutorial are one story, told in one folder that is empty before ``make demo``.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 import re
 import shlex
 import shutil
@@ -19,7 +23,9 @@ from cnnlab.pluginhost import declarations, hookspecs
 from cnnlab.pluginhost.scaffold import create
 
 ROOT = Path(__file__).resolve().parent.parent
+STORY = [ROOT / "README.md", ROOT / "docs" / "tutorial.md"]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("plugins/*/README.md"))]
+OTHERS = [page for page in PAGES if page not in STORY]
 
 # What a page may tell a reader to type that is not a cnnlab command; each is run by another test.
 ELSEWHERE = {
@@ -28,19 +34,40 @@ ELSEWHERE = {
     "python": "test_plugin_scaffold runs the generated package's tests",
     "git": "fetching the source is how this file came here",
     "cd": "goes with git clone",
+    "source": "activates what make demo installed",
     "pytest": "test_plugin_scaffold runs the generated package's tests",
 }
 # Checked in a process of its own by test_plugin_scaffold: the plugin they are about must be installed first.
 NEEDS_SHARPNESS = re.compile(r"cnnlab (analyze|plugins (check|show)) sharpness")
 
 
+# Lines that were run in this session and need nothing but a run: the pages have many in common.
+DONE: set[str] = set()
+
+
+def blocks_in(page: Path) -> list[tuple[str, str]]:
+    """The blocks of a page, in order: ``console``, ``python`` or ``text``, and what is in it."""
+    return re.findall(r"```(console|python|text)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def lines_in(block: str) -> list[str]:
+    """The lines of a console block that begin with ``$``, continued lines joined."""
+    joined = block.replace("\\\n", " ")
+    return [line[2:].strip() for line in joined.splitlines() if line.startswith("$ ")]
+
+
 def commands_in(page: Path) -> list[str]:
-    """The lines that begin with ``$`` in console blocks, continued lines joined."""
-    found = []
-    for block in re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-        joined = block.replace("\\\n", " ")
-        found += [line[2:].strip() for line in joined.splitlines() if line.startswith("$ ")]
-    return found
+    """The lines of all console blocks of a page."""
+    return [line for kind, block in blocks_in(page) if kind == "console" for line in lines_in(block)]
+
+
+def lines_of_make_demo() -> list[str]:
+    """What ``make demo`` runs once cnnlab is installed."""
+    installed = "--assume-old=.venv/.installed"
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    words = ["make", "--dry-run", installed, "demo"]
+    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.replace("\\\n", " ").splitlines()
 
 
 def quick(words: list[str]) -> list[str]:
@@ -56,6 +83,25 @@ def quick(words: list[str]) -> list[str]:
     return words
 
 
+def run_line(line: str, shorten: bool) -> str:
+    """Run a line as a reader who types it, and return what it prints on a terminal of 80 columns."""
+    words = shlex.split(line.removeprefix(".venv/bin/"), comments=True)
+    if words[0] in ("echo", "ls"):
+        shell = ["bash", "-o", "pipefail", "-c", line]
+        return subprocess.run(shell, capture_output=True, text=True, check=True, timeout=60).stdout
+    if words[:1] == ["python"] and words[1].startswith("examples/"):
+        subprocess.run([sys.executable, *words[1:]], check=True, capture_output=True, timeout=300)
+        return ""
+    if words[0] in ELSEWHERE or NEEDS_SHARPNESS.match(line):
+        return ""
+    assert words[0] == "cnnlab", f"{line} is run by no test"
+    result = CliRunner().invoke(cli, (quick(words) if shorten else words)[1:], env={"COLUMNS": "80"})
+    assert result.exit_code == 0, f"{line}\n{result.output}\n{result.exception!r}"
+    if words[1] == "analyze" and "--out" not in words:
+        DONE.add(shlex.join(words))
+    return result.output
+
+
 def run_page(page: Path, folder: Path, trained_run, monkeypatch: pytest.MonkeyPatch, shorten: bool) -> None:
     """Run a page's commands one after the other, in a folder with the examples and, where it trains none, a run."""
     shutil.copytree(ROOT / "examples", folder / "examples")
@@ -63,25 +109,56 @@ def run_page(page: Path, folder: Path, trained_run, monkeypatch: pytest.MonkeyPa
         shutil.copytree(trained_run.path, folder / "runs" / "classic")
     monkeypatch.chdir(folder)
     for line in commands_in(page):
-        words = shlex.split(line, comments=True)
-        if words[:1] == ["python"] and words[1].startswith("examples/"):
-            subprocess.run([sys.executable, *words[1:]], check=True, capture_output=True, timeout=300)
-            continue
-        if words[0] in ELSEWHERE or NEEDS_SHARPNESS.match(line):
-            continue
-        assert words[0] == "cnnlab", f"{page.name}: {line} is run by no test"
-        result = CliRunner().invoke(cli, (quick(words) if shorten else words)[1:], catch_exceptions=True)
-        detail = f"{page.name}: {line}\n{result.output}\n{result.exception!r}"
-        assert result.exit_code == 0, detail
+        if not shorten or line not in DONE:
+            run_line(line, shorten)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def said(text: str) -> str:
+    """The words of a text, in one line."""
+    return " ".join(re.sub("[─━]+", " ", text).split())
+
+
+def run_story(folder: Path, monkeypatch: pytest.MonkeyPatch, shorten: bool) -> None:
+    """Follow the README and then the tutorial, line by line, from an empty folder on.
+
+    There is no ``cnnlab`` before the environment is activated. A line that is shown must have been printed, but for its
+    numbers and pictures.
+    """
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    monkeypatch.chdir(folder)
+    printed, active = "", False
+    for page, (kind, block) in [(told, block) for told in STORY for block in blocks_in(told)]:
+        if kind == "text":
+            shown = [said(line) for line in block.splitlines() if re.fullmatch(r"\D*[a-z]{3}\D*", line)]
+            assert not [line for line in shown if line not in printed], f"{page.name}: {printed[-3000:]}"
+        if kind == "python":
+            exec(compile(block, page.name, "exec"), {})
+        for line in lines_in(block) if kind == "console" else []:
+            active = active or line.startswith("source .venv/bin/activate")
+            assert active or not line.startswith("cnnlab"), f"{page.name}: there is no cnnlab yet for {line}"
+            steps = lines_of_make_demo() if line.startswith("make demo") else [line]
+            printed += said("\n".join(run_line(step, shorten) for step in steps)) + " "
+            assert not line.startswith("make demo") or "source .venv/bin/activate" in printed
+
+
+def test_the_readme_and_the_tutorial_are_one_story(tmp_path, monkeypatch, capsys):
+    run_story(tmp_path, monkeypatch, shorten=True)
+    assert "(2, 28, 28)" in capsys.readouterr().out, "what the README's Python prints"
+    assert (tmp_path / "results" / "two-digits" / "result.json").exists()
+
+
+@pytest.mark.full
+def test_the_story_as_written(tmp_path, monkeypatch):
+    run_story(tmp_path, monkeypatch, shorten=False)
+
+
+@pytest.mark.parametrize("page", OTHERS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_commands_of_a_page_run(page, tmp_path, trained_run, monkeypatch):
     run_page(page, tmp_path, trained_run, monkeypatch, shorten=True)
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", OTHERS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_commands_of_a_page_run_as_written(page, tmp_path, trained_run, monkeypatch):
     run_page(page, tmp_path, trained_run, monkeypatch, shorten=False)
 

@@ -18,13 +18,3 @@ def test_the_quickstart(tmp_path):
     accuracy = float(re.search(r"([\d.]+)% of the test images", done.stdout)[1])
     assert accuracy > 90
     assert list(tmp_path.glob("runs/*/analyses/quickstart/figure.png"))
-
-
-def test_the_python_of_the_readme(tmp_path, trained_run, monkeypatch, capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "classic").symlink_to(trained_run.path)
-    monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {})
-    assert "(2, 28, 28)" in capsys.readouterr().out
-    assert (tmp_path / "results" / "two-digits" / "result.json").exists()
