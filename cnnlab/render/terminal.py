@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -103,7 +104,8 @@ def _row(panels: Sequence[Any], width: int) -> RenderableType:
     growing = wanting if any(wanting) else [True] * len(least)
     spare = (width - 2 * (len(least) - 1) - sum(least)) // sum(growing)
     widths = [given + spare * grows for given, grows in zip(least, growing, strict=True)]
-    return Columns([render(panel, each) for panel, each in zip(pictures, widths, strict=False)], padding=(0, 2))
+    shown = [render(panel, each) for panel, each in zip(pictures, widths, strict=False)]
+    return Columns(level([each for each in shown if isinstance(each, Pixels)]), padding=(0, 2))
 
 
 def _sheet(sheet: Sheet, width: int) -> Pixels:
@@ -129,6 +131,7 @@ class Pixels:
     def __init__(self, picture: Picture, width: int, note: str = "") -> None:
         self._picture, self._note = picture, note
         self._height, self._width = _fitted(picture.plane.shape[:2], width)
+        self.heading = _wrapped(picture.caption, self._cells())
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """Tell Rich how wide it is."""
@@ -137,10 +140,10 @@ class Pixels:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the title, the lines of the picture, and the ends of its scale."""
         colourful = console.color_system is not None and not console.legacy_windows
-        yield from _line(self._picture.caption, self._cells(), Style(bold=colourful))
+        yield from _lines(self.heading, Style(bold=colourful))
         yield from self._coloured() if colourful else self._plain()
         below = "; ".join(filter(None, (self._legend(colourful), self._note)))
-        yield from _line(below, self._cells(), Style(dim=colourful))
+        yield from _lines(_wrapped(below, self._cells()), Style(dim=colourful))
 
     def _cells(self) -> int:
         return max(self._width, 16)
@@ -211,10 +214,22 @@ def _sign(picture: Picture, value: float) -> str:
     return ramp[round(min(max(strength, 0.0), 1.0) * (len(ramp) - 1))]
 
 
-def _line(text: str, width: int, style: Style) -> Iterator[Segment]:
-    if text:
-        text = text.replace("\n", " ")
-        yield Segment(text if len(text) <= width else f"{text[: width - 1]}…", style)
+def level(pictures: Sequence[Pixels]) -> Sequence[Pixels]:
+    """Give pictures side by side headings of as many lines, so that all begin in one line of the terminal."""
+    lines = max(len(picture.heading) for picture in pictures)
+    for picture in pictures:
+        picture.heading += [""] * (lines - len(picture.heading))
+    return pictures
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Break a text at its blanks: no number and no name in it is cut that fits a line."""
+    return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
+def _lines(texts: Iterable[str], style: Style) -> Iterator[Segment]:
+    for text in texts:
+        yield Segment(text, style)
         yield Segment.line()
 
 

@@ -9,7 +9,7 @@ import pytest
 from rich.columns import Columns
 from rich.console import Console
 
-from cnnlab.drawings import Bars, Curves, Line, Matrix, Picture, Series
+from cnnlab.drawings import Bars, Curves, Line, Matrix, Picture, Series, Tiles
 from cnnlab.render import terminal
 
 
@@ -105,3 +105,17 @@ def test_bars_and_cells_say_their_numbers():
     matrix = Matrix(values=np.array([[1.0, np.nan]]), rows=("a",), columns=("b", "c"), row_label="r", column_label="c")
     assert "1" in printed(matrix, 60)
     assert "nan" not in printed(matrix, 60)
+
+
+def test_headings_are_never_cut_and_pictures_side_by_side_begin_in_one_line():
+    pictures = [
+        Picture(values=np.ones((28, 28)), limits=(0.0, 1.0), title=title)
+        for title in ("7", "fall of the margin of seven (23.86 without)")
+    ]
+    text = printed(Tiles(tiles=tuple(pictures), columns=2), 60)
+    assert "…" not in text
+    assert "(23.86" in text
+    assert "without)" in text
+    lines = text.splitlines()
+    first = next(index for index, line in enumerate(lines) if "@" in line)
+    assert lines[first].count("@") == 56

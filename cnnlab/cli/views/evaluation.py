@@ -24,7 +24,7 @@ def show(found: EvaluatedModel) -> None:
     right, images = int(counts.confusion.diagonal().sum()), len(counts.predicted)
     console.print(Text(f"{out_of(right, images, digits=2)} read correctly", style="bold"))
     about = f"{found.classifier.path} on {found.dataset.name}/{found.split}, {images:,} images"
-    console.print(Text(about, style="dim"), soft_wrap=True)
+    console.print(Text(about, style="dim"))
     names = [name for name in METRICS if name in metrics]
     columns = [
         Column("metric", names),

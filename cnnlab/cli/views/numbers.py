@@ -31,7 +31,13 @@ def numbers(result: Result, width: int) -> list[RenderableType]:
     axis = result.claims.axis if result.claims else ""
     metrics = untold(result.metrics, result.rows, analysis.metrics if analysis else {}, axis)
     if len(result.rows) == 1:
-        return [*_one_row(result.rows[0], metrics, analysis, axis, width)]
+        # Which image it is stands above, where there is one.
+        row = {
+            name: value
+            for name, value in result.rows[0].items()
+            if name != "image" or len(result.record["inputs"]) != 1
+        }
+        return [*_one_row(row, metrics, analysis, axis, width)]
     found = rows_tables(result.rows, width, lambda name: is_share(_of_column(analysis, name)))
     return [*found, *metrics_tables(metrics, analysis.metrics if analysis else {}, axis, width)]
 
@@ -183,7 +189,11 @@ def identifying(names: Sequence[str], rows: Sequence[Row]) -> int:
 
 
 def number(value: Any, share: bool = False) -> str:
-    """Format a number to four significant digits, a share in percent; integers whole; None as a dash."""
+    """Format a number to four significant digits, a share in percent; integers whole; None as a dash.
+
+    >>> number(0.98765), number(0.98765, share=True), number(0.99999), number(1234)
+    ('0.9877', '98.8%', '0.9999', '1,234')
+    """
     match value:
         case None:
             return "-"
@@ -192,6 +202,7 @@ def number(value: Any, share: bool = False) -> str:
         case int():
             return percent(value) if share else f"{value:,}"
         case float():
-            return percent(value) if share and 0 <= value <= 1 else f"{value:.4g}"
+            # As in percent, nothing but certainty is 1.
+            return percent(value) if share and 0 <= value <= 1 else f"{min(value, 0.9999) if value < 1 else value:.4g}"
         case _:
             return str(value)

@@ -26,10 +26,11 @@ def show(result: Result, files: Sequence[Path]) -> None:
         console.print(Text(result.headline, style="bold"))
     model = record["model"]["path"] or f"a live model ({record['model']['digest'][:12]})"
     about = f"{record['analysis']} of {model}, {_images(record['inputs'])}, in {record['seconds']:.1f} s"
-    console.print(Text(about, style="dim"), soft_wrap=True)
+    console.print(Text(about, style="dim"))
     if result.drawings:
         console.print()
         console.print(first_look(result, console.width))
+    console.print()
     print_all(console, numbers(result, console.width))
     warn(record["warnings"])
     paths(console, files)

@@ -24,7 +24,7 @@ def show(report: Report) -> None:
     else:
         console.print(Text("Verified: every claim that was checked holds", style="bold"))
     about = f"{report.record.get('analysis')} in {report.directory}, held against {report.model.path}"
-    console.print(Text(about, style="dim"), soft_wrap=True)
+    console.print(Text(about, style="dim"))
     columns = [
         Column("claim", [finding.claim for finding in report.findings]),
         Column("state", [finding.state for finding in report.findings], styles=STYLES),
