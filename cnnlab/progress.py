@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import html
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +67,14 @@ def console() -> Console:
     """Return a console on stderr, where progress and notes go."""
     from rich.console import Console
 
-    return Console(stderr=True)
+    own = sys.__stderr__ is not None and sys.stderr is sys.__stderr__ and sys.__stderr__.isatty()
+    return Console(file=_terminal()) if own else Console(stderr=True)
+
+
+@functools.cache
+def _terminal() -> TextIO:
+    """A way of one's own to the terminal, for what moves: stderr itself is set aside while TensorFlow loads."""
+    return open(os.dup(2), "w", encoding=sys.__stderr__.encoding if sys.__stderr__ else None)
 
 
 @contextlib.contextmanager

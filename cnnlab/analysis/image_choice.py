@@ -134,7 +134,7 @@ def _are_files(images: Any) -> bool:
 
 def _range(text: str) -> range:
     """Read ``7`` or ``0:10``."""
-    start, colon, stop = text.partition(":")
+    start, colon, stop = str(text).partition(":")
     try:
         first = int(start)
         indices = range(first, int(stop) if colon else first + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,12 +72,14 @@ def perform(request: Request, progress: Progress | None = None) -> Result:
         CnnlabError: The model or an image cannot be read, the model lacks what is needed, or the plugin failed.
     """
     request.check()
+    progress = progress or Silent()
 
-    from cnnlab.analysis import host
     from cnnlab.classifier.device import use_device
 
-    progress = progress or Silent()
-    with use_device(request.device):
+    with contextlib.ExitStack() as device:
+        with progress.stage("Loading TensorFlow"):
+            device.enter_context(use_device(request.device))
+            from cnnlab.analysis import host
         with progress.stage("Opening the model"):
             classifier = request.model.open()
             inputs = request.images.read(classifier, wanted=request.analysis.inputs != "none")

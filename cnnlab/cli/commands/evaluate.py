@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import click
@@ -74,7 +75,9 @@ def evaluate(
     from cnnlab.progress import RichProgress
 
     progress = RichProgress()
-    with use_device(device):
+    with contextlib.ExitStack() as chosen:
+        with progress.stage("Loading TensorFlow"):
+            chosen.enter_context(use_device(device))
         with progress.stage("Opening the model"):
             classifier = choice.open()
         found = cnnlab.evaluate(
