@@ -40,7 +40,9 @@ class RichReporter(Reporter):
 
     def note(self, message: str) -> None:
         """Print the sentence, above whatever is moving."""
-        self._console.print(f"[yellow]Note:[/] {escape(message)}", highlight=False, soft_wrap=True)
+        self._console.print(
+            f"[yellow]Note:[/] {escape(message)}", highlight=False, soft_wrap=not self._console.is_terminal
+        )
 
     def started(self, folder: Path, training_images: int, evaluated_images: int, resumed_at: int) -> None:
         """Say where and on what."""
@@ -66,13 +68,19 @@ class RichReporter(Reporter):
     def progress(self, progress: Progress) -> None:
         """Move the bar; elsewhere print a line now and then."""
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=progress.step, state=_state(progress))
+            self._bar.update(
+                self._bar.task_ids[0], completed=progress.step, state=_state(progress, self._room(progress))
+            )
         elif self._page is not None:
             words = f"epoch {progress.epoch}/{progress.epochs}: {_state(progress)}"
             self._page.show(words, progress.step, progress.steps)
         elif not self._console.is_terminal and time.monotonic() - self._last >= EVERY_SECONDS:
             self._last = time.monotonic()
             self._say(f"epoch {progress.epoch}/{progress.epochs}: {_state(progress)}")
+
+    def _room(self, progress: Progress) -> int:
+        """Characters beside the name of the epoch; the bar takes what is left on a wide terminal."""
+        return self._console.width - len(f"epoch {progress.epoch}/{progress.epochs} ")
 
     def epoch_finished(self, row: Mapping[str, Any], epochs: int) -> None:
         """Print the row of an epoch."""
@@ -92,26 +100,34 @@ class RichReporter(Reporter):
         self._live = self._bar = self._page = None
 
     def _say(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=not self._console.is_terminal)
 
 
-_HEADING = "  epoch       loss   accuracy   val. loss   val. accuracy   seconds"
+_HEADING = "epoch     loss  accuracy  val. loss  val. accuracy  seconds"
 
 
 def _row(row: Mapping[str, Any], epochs: int) -> str:
+    """The numbers of an epoch, below :data:`_HEADING` and no wider than 60 columns."""
     epoch = f"{row['epoch']}/{epochs}"
     return (
-        f"{epoch:>7}   {row['loss']:>8.4f}   {percent(row['accuracy'], 2):>8}   {row['val_loss']:>9.4f}   "
-        f"{percent(row['val_accuracy'], 2):>13}   {row['seconds']:>7.1f}"
+        f"{epoch:>5}  {row['loss']:>7.4f}  {percent(row['accuracy'], 2):>8}  {row['val_loss']:>9.4f}  "
+        f"{percent(row['val_accuracy'], 2):>13}  {row['seconds']:>7.1f}"
     )
 
 
-def _state(progress: Progress) -> str:
-    accuracy, left = percent(progress.accuracy, 2), _clock(progress.seconds_left)
-    return (
-        f"batch {progress.step:,}/{progress.steps:,}, loss {progress.loss:.4f}, accuracy {accuracy}, "
-        f"{progress.images_per_second:,.0f} img/s, {left} left"
-    )
+def _state(progress: Progress, room: int = 1000) -> str:
+    """Where an epoch stands, as much of it as `room` characters hold; the speed is left out first."""
+    said = {
+        "batch": f"batch {progress.step:,}/{progress.steps:,}",
+        "loss": f"loss {progress.loss:.4f}",
+        "accuracy": f"accuracy {percent(progress.accuracy, 2)}",
+        "speed": f"{progress.images_per_second:,.0f} img/s",
+        "left": f"{_clock(progress.seconds_left)} left",
+    }
+    for least in ("speed", "batch", "loss"):
+        if len(", ".join(said.values())) > room:
+            del said[least]
+    return ", ".join(said.values())
 
 
 def _clock(seconds: float) -> str:

@@ -19,7 +19,7 @@ from cnnlab.cli.views.training import duration
 from cnnlab.drawings.words import percent
 from cnnlab.runs import Run
 from cnnlab.runs.comparison import labels
-from cnnlab.training import Progress
+from cnnlab.training import Progress, live
 from cnnlab.training.live import RichReporter
 
 WORDS = ("--dataset", "squares.npz", "--epochs", "4", "--batch-size", "4")
@@ -389,3 +389,22 @@ def test_labels_are_as_short_as_they_can_be(tmp_path):
     paths = [tmp_path / "a" / "run", tmp_path / "b" / "run", tmp_path / "b" / "other"]
     assert labels([Run(path) for path in paths]) == ["a/run", "b/run", "b/other"]
     assert labels([Run(path) for path in paths[1:]]) == ["run", "other"]
+
+
+def test_on_a_narrow_terminal_the_row_of_an_epoch_and_its_progress_fit():
+    row = {"epoch": 10, "loss": 1.25, "accuracy": 0.5, "val_loss": 1.5, "val_accuracy": 1.0, "seconds": 1234.5}
+    assert len(live._HEADING) == len(live._row(row, 10)) <= 60
+    progress = Progress(
+        epoch=1,
+        epochs=10,
+        step=937,
+        steps=938,
+        loss=0.25,
+        accuracy=0.999,
+        images_per_second=4321.0,
+        seconds_left=75.0,
+    )
+    whole = live._state(progress)
+    assert whole == "batch 937/938, loss 0.2500, accuracy 99.90%, 4,321 img/s, 1:15 left"
+    assert live._state(progress, 60) == "batch 937/938, loss 0.2500, accuracy 99.90%, 1:15 left"
+    assert live._state(progress, 40) == "loss 0.2500, accuracy 99.90%, 1:15 left"

@@ -51,8 +51,11 @@ def first_look(result: Result, width: int) -> RenderableType:
 
 def warn(warnings: Sequence[str]) -> None:
     """Print warnings on stderr, where scripts do not look for results."""
+    stderr = Console(stderr=True)
     for warning in warnings:
-        Console(stderr=True).print(f"[yellow]Note:[/] {escape(as_options(warning))}", highlight=False, soft_wrap=True)
+        words = f"[yellow]Note:[/] {escape(as_options(warning))}"
+        # A terminal breaks lines anywhere, and a log not at all.
+        stderr.print(words, highlight=False, soft_wrap=not stderr.is_terminal)
 
 
 def paths(console: Console, files: Sequence[Path]) -> None:

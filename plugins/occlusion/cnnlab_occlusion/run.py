@@ -80,7 +80,7 @@ def headline(
         flipped: Whether the predicted class is another with the patch there, [N, rows, cols].
         margin_drops: By how much the margin falls, [N, rows, cols].
     """
-    steady = ~flipped.any(axis=(1, 2))
+    steady = np.asarray(~flipped.any(axis=(1, 2)))
     if len(flipped) > 1:
         return f"{out_of(int(steady.sum()), len(steady))} read as the same class wherever the patch lies"
     words = f"{names[arrays['predicted'][0, 0, 0]]} at every position"
