@@ -56,6 +56,25 @@ def test_an_empty_environment_with_the_wheel_lists_plugins_and_datasets(wheel, t
     assert "Creative Commons" in run("datasets") or "CC" in run("datasets")
 
 
+TYPED = """
+import cnnlab
+reveal_type(cnnlab.analyze("occlusion", "model"))
+reveal_type(cnnlab.datasets.load("mnist").test[:3])
+cnnlab.evaluate("model", limit="many")
+"""
+
+
+def test_types_are_seen_where_the_wheel_is_installed(environment, tmp_path):
+    (tmp_path / "use.py").write_text(TYPED)
+    words = ["--strict", "--config-file=", "--python-executable", environment.python, "use.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *map(str, words)], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert 'Revealed type is "cnnlab.results.result.Result"' in done.stdout, done.stdout
+    assert 'Revealed type is "cnnlab.datasets.dataset.Split"' in done.stdout
+    assert 'Argument "limit" to "evaluate" has incompatible type "str"' in done.stdout
+
+
 @pytest.mark.full
 def test_an_empty_environment_with_everything_trains_and_analyses(wheel, tmp_path):
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True, timeout=120)
