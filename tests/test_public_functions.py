@@ -150,6 +150,10 @@ def test_numpy_integers_are_integers(classifier):
     assert by_hand.record["inputs"][0]["label"] == 0
     found = cnnlab.evaluate(classifier, test, limit=np.int32(5), batch_size=np.int64(2))
     assert json.loads(json.dumps(found.to_json()))["dataset"]["images"] == 5
+    attacked = cnnlab.analyze("fgsm-untargeted", classifier, test[:2], epsilon=np.array([0.1, 0.2], np.float64))
+    assert json.loads(json.dumps(attacked.record))["params"]["epsilon"] == [0.1, 0.2]
+    said = cnnlab.load(classifier.path, input_range=np.array([0, 1]), class_names=np.array(list("abcdefghij")))
+    assert (said.bounds, said.class_names[:2]) == ((0.0, 1.0), ("a", "b"))
 
 
 @pytest.mark.parametrize("wrong", [True, np.bool_(True), 1.5, "many", -1])

@@ -75,14 +75,14 @@ def make_about(
     if layout not in (None, "channels_last", "channels_first"):
         raise UsageError(f"layout must be channels_last or channels_first; received {layout}.")
     if class_names is not None and (
-        isinstance(class_names, str) or not class_names or not all(isinstance(name, str) for name in class_names)
+        isinstance(class_names, str) or not len(class_names) or not all(isinstance(name, str) for name in class_names)
     ):
         raise UsageError(f"class names must be a list of texts; received {class_names!r}.")
     return About(
         signature=signature,
         output=output,
         input_range=_range(input_range),
-        class_names=None if class_names is None else tuple(class_names),
+        class_names=None if class_names is None else tuple(map(str, class_names)),
         layout=layout,  # type: ignore[arg-type]  # checked above
     )
 
@@ -90,7 +90,7 @@ def make_about(
 def _range(value: str | Sequence[float] | None) -> Range | None:
     if value is None:
         return None
-    if value in SCHEMES:
+    if isinstance(value, str) and value in SCHEMES:
         return value  # type: ignore[return-value]
     try:
         low, high = (float(part) for part in (value.split(",") if isinstance(value, str) else value))

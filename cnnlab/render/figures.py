@@ -19,6 +19,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from cnnlab.drawings import Bars, Curves, Drawing, Image, Matrix, Panel, Picture, Scrub, Sheet, Tiles
 from cnnlab.drawings.words import shortened
+from cnnlab.progress import in_notebook
 from cnnlab.render.charts import draw_bars, draw_curves, draw_matrix
 from cnnlab.render.pictures import color_bar, draw_picture, draw_sheet, wrapped
 from cnnlab.render.style import DPI, styled
@@ -64,7 +65,19 @@ def figure(drawing: Drawing) -> Figure:
     made = Figure(figsize=(max(width, 2.4), max(height, 0.3)), layout=layout)
     _fill(made, drawing)
     _lay_out(made, layout)
+    if in_notebook():
+        _let_notebooks_show()
     return made
+
+
+def _let_notebooks_show() -> None:
+    """Tell a notebook how to show figures, which it learns with pyplot alone; who told it otherwise is heard."""
+    from IPython import get_ipython
+    from IPython.core.pylabtools import select_figure_formats
+
+    shell = get_ipython()
+    if not any(Figure in formatter for formatter in shell.display_formatter.formatters.values()):
+        select_figure_formats(shell, {"png"})
 
 
 def _lay_out(made: Figure, layout: ConstrainedLayoutEngine) -> None:

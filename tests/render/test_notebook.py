@@ -126,7 +126,8 @@ CELLS = {
     "run": "run = cnnlab.Run({path!r})\nrun",
     "model": "model = cnnlab.load(run)\nmodel",
     "result": "cnnlab.analyze('occlusion', model, digits.test[[0, 18]], patch=8, stride=4)",
-    "frame": "_.to_frame()",
+    "figure": "_.figure()",
+    "frame": "__.to_frame()",
     "silent": "_ = cnnlab.evaluate(run, digits.test[:64], progress=False)",
 }
 """What is done in a notebook, by what its output is."""
@@ -158,6 +159,11 @@ def test_a_real_kernel_shows_picture_and_table(shown, name, parts):
     (output,) = [output for output in shown[name] if output.output_type == "execute_result"]
     assert [part for part in parts if part not in output.data["text/html"]] == []
     assert len(output.data["text/plain"].splitlines()) == 1 or name == "frame"
+
+
+def test_a_figure_is_shown_where_nobody_imported_pyplot(shown):
+    (output,) = shown["figure"]
+    assert "image/png" in output.data
 
 
 def test_a_notebook_has_a_bar_that_goes_and_no_log(shown):
