@@ -35,7 +35,7 @@ def test_every_split_table_begins_with_all_that_tells_rows_apart():
 def test_what_is_the_same_in_every_row_is_said_once():
     text = printed(numbers.rows_tables(ROWS, 80), 80)
     assert text.count("0.125") == 1
-    assert "in every row: label 7, linf 0.125, read as after" in text
+    assert "in every row: label 7, linf 0.125, read = after" in text
 
 
 def test_how_many_columns_tell_rows_apart():
@@ -59,6 +59,15 @@ def test_a_metric_of_several_strengths_is_one_line():
     assert line.split()[1:3] == ["50.0%", "100%"]
     assert text.count("share of the images") == 1
     assert "@" not in text
+
+
+def test_a_further_table_of_metrics_has_only_the_rows_that_it_tells_of():
+    names = ("success", "reached", "linf", "l2", "steps")
+    metrics = {"images": 4.0} | {f"{name}@{target}": 0.5 for name in names for target in range(10)}
+    shown = numbers.metrics_tables(metrics, {"success": "share that succeeds"}, "target", 50)
+    tables = [table for table in shown if isinstance(table, Table)]
+    assert len(tables) > 1
+    assert printed(shown, 50).count("images") == 1
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def metrics_tables(
         *(Column(heading(each), cells(each), number=True) for each in strengths),
         Column("meaning", meanings, style="dim"),
     ]
-    return fitted(columns, width)
+    return fitted(columns, width, blank=False)
 
 
 def rows_tables(
@@ -165,7 +165,7 @@ def rows_tables(
     ]
     found = fitted(columns, width, identifying(shown, rows))
     once = [f"{spoken(name)} {texts(name)[0]}" for name in same if values[name][0] is not None]
-    once += [f"{spoken(name)} as {spoken(first)}" for name, first in twice.items()]
+    once += [f"{spoken(name)} = {spoken(first)}" for name, first in twice.items()]
     more = f"and {len(rows) - MOST_ROWS:,} more in result.json" if len(rows) > MOST_ROWS else ""
     words = [more, f"in every row: {', '.join(once)}" if once else ""]
     return [*found, *(Text(text, style="dim") for text in words if text)]

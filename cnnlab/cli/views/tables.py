@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich import box
 from rich.cells import cell_len
@@ -60,7 +60,7 @@ def _lines(cells: Sequence[str]) -> list[str]:
     return [line for cell in cells for line in cell.splitlines()]
 
 
-def fitted(columns: Sequence[Column], width: int, keys: int = 1) -> list[RenderableType]:
+def fitted(columns: Sequence[Column], width: int, keys: int = 1, *, blank: bool = True) -> list[RenderableType]:
     """Lay columns out in one table or, where they do not fit side by side, in several.
 
     Args:
@@ -69,6 +69,7 @@ def fitted(columns: Sequence[Column], width: int, keys: int = 1) -> list[Rendera
         keys: How many of the first columns say what a row is about; every table begins with them. Where they leave no
             room for another column, or there would be more tables than rows, each row is written as lines below each
             other instead.
+        blank: Whether each of several tables has every row, also one of which it tells nothing.
     """
     for gap in GAPS:
         if needed(columns, gap) <= width:
@@ -81,7 +82,7 @@ def fitted(columns: Sequence[Column], width: int, keys: int = 1) -> list[Rendera
     # More tables than rows are harder to read than the rows one after the other.
     if any(needed(block) > width for block in blocks) or len(blocks) > max(1, len(columns[0].cells)):
         return [stacked(columns, width)]
-    return [_table(block, width) for block in blocks]
+    return [_table(block if blank else _told(block, keys), width) for block in blocks]
 
 
 def print_all(console: Console, shown: Iterable[RenderableType]) -> None:
@@ -89,6 +90,12 @@ def print_all(console: Console, shown: Iterable[RenderableType]) -> None:
     for each in shown:
         console.print(each)
         console.print()
+
+
+def _told(columns: Sequence[Column], keys: int) -> list[Column]:
+    """The rows that are not empty but for the first columns."""
+    rows = [row for row in range(len(columns[0].cells)) if any(column.cells[row] for column in columns[keys:])]
+    return [replace(column, cells=[column.cells[row] for row in rows]) for column in columns]
 
 
 def needed(columns: Sequence[Column], gap: int = GAPS[0]) -> int:
