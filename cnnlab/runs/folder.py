@@ -66,7 +66,9 @@ class Run:
         history = [] if self.state == "damaged" else history_of(self)
         return notebook(
             repr(self),
-            drawings=[curves({"": history}, validated_on=self.config.get("validated_on", "its images"))] if history else [],
+            drawings=[curves({"": history}, validated_on=self.config.get("validated_on", "its images"))]
+            if history
+            else [],
             tables=[Table(("metric", "value"), list(self.metrics.items()))] if self.state == "complete" else [],
         )
 

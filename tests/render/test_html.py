@@ -132,7 +132,9 @@ def test_values_lie_over_the_part_of_the_image_that_they_are_about():
     assert inside.max() == 0
     assert (255 - pixels.astype(int)).sum() == (255 - inside.astype(int)).sum(), "nothing is drawn beside it"
     assert image.size == (10, 8)
-    assert set(re.split("[ML]", image.outline)[1:]) >= {"1 2.5", "1.5 2", "4 2.5"}, "in pixels from the upper left corner"
+    assert set(re.split("[ML]", image.outline)[1:]) >= {"1 2.5", "1.5 2", "4 2.5"}, (
+        "in pixels from the upper left corner"
+    )
 
 
 def test_lines_go_where_their_numbers_say():
