@@ -27,6 +27,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: more thre
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest file: one worker runs it, and the other must have work for as long."""
+    items.sort(key=lambda item: item.path.name != "test_docs.py")
+
+
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory: pytest.TempPathFactory):
     """The classic network, trained for two epochs on the first 6,000 digits: about 96% right."""
