@@ -18,6 +18,7 @@ from cnnlab.silence_tensorflow import quieten_tensorflow
 if TYPE_CHECKING:
     from cnnlab import datasets
     from cnnlab.adversarial.verify import verify
+    from cnnlab.analysis.prediction import predict
     from cnnlab.analysis.request import analyze
     from cnnlab.classifier import Classifier, load
     from cnnlab.errors import CnnlabError
@@ -45,6 +46,7 @@ _HOMES = {
     "evaluate": "cnnlab.inspection.evaluation",
     "inspect": "cnnlab.inspection.inspect",
     "load": "cnnlab.classifier",
+    "predict": "cnnlab.analysis.prediction",
     "train": "cnnlab.training",
     "verify": "cnnlab.adversarial.verify",
 }
@@ -60,6 +62,7 @@ __all__ = [
     "evaluate",
     "inspect",
     "load",
+    "predict",
     "train",
     "verify",
 ]

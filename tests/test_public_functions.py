@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_the_public_names_are_listed():
     assert set(cnnlab.__all__) < set(dir(cnnlab))
-    for name in ("train", "load", "analyze", "evaluate", "inspect", "verify", "compare", "datasets"):
+    for name in ("train", "load", "analyze", "evaluate", "predict", "inspect", "verify", "compare", "datasets"):
         assert name in dir(cnnlab)
         assert getattr(cnnlab, name).__doc__
 
@@ -173,6 +173,7 @@ def test_the_page_on_python_does_what_it_says(trained_run, tmp_path, monkeypatch
     """Its blocks, one after the other, in a folder with a run."""
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     shutil.copytree(trained_run.path, tmp_path / "runs" / "classic")
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     said: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
@@ -180,6 +181,7 @@ def test_the_page_on_python_does_what_it_says(trained_run, tmp_path, monkeypatch
     out = capsys.readouterr().out
     assert "Split(mnist/test[:100], 100 images of 28x28x1) ['mnist/test:0', 'mnist/test:17']\n" in out
     assert "Result(fgsm-untargeted of runs/classic, 3 images, " in out
+    assert said["said"].sources == ("examples/7.png",)
     assert said["heads"] == (2, 3, 28, 28, 1)
     assert said["again"].rows == said["result"].rows
     assert repr(said["small"]).startswith("Run(runs/small, mnist-cnn on mnist, 1 epoch, ")

@@ -21,6 +21,7 @@ from cnnlab.errors import CnnlabError, did_you_mean
 # In the order that --help shows them: a command, the module and attribute that hold it.
 COMMANDS = {
     "train": "cnnlab.cli.commands.train:train",
+    "predict": "cnnlab.cli.commands.predict:predict",
     "evaluate": "cnnlab.cli.commands.evaluate:evaluate",
     "summary": "cnnlab.cli.commands.summary:summary",
     "inspect": "cnnlab.cli.commands.inspect:inspect",

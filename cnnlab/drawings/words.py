@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def percent(fraction: float, digits: int = 1) -> str:
-    """Write a fraction in percent, towards the uncertain side: only certainty is 100%, and only impossibility 0%.
+    """Write a fraction in percent, rounded to no certainty: only what is 1 is 100%, and only what is 0 is 0%.
 
     Args:
         fraction: From 0 to 1 where it is a share; what is not finite becomes a dash.
@@ -15,14 +15,16 @@ def percent(fraction: float, digits: int = 1) -> str:
 
     Example:
         >>> percent(0.9997), percent(1.0), percent(0.5), percent(0.0004), percent(0.0)
-        ('99.9%', '100%', '50.0%', '0.1%', '0%')
+        ('99.9%', '100%', '50.0%', '<0.1%', '0%')
     """
     if not math.isfinite(fraction):
         return "-"
     if fraction in (0, 1):
         return f"{fraction:.0%}"
     step = 10.0 ** -(digits + 2)
-    shown = min(max(float(fraction), step), 1 - step) if 0 < fraction < 1 else fraction
+    if 0 < fraction < step:
+        return f"<{100 * step:.{digits}f}%"
+    shown = min(float(fraction), 1 - step) if fraction < 1 else fraction
     return f"{100 * shown:.{digits}f}%"
 
 

@@ -15,8 +15,10 @@ inside = st.floats(0, 1, exclude_min=True, exclude_max=True)
 @given(inside, st.integers(0, 3))
 def test_only_certainty_is_written_as_100_and_only_impossibility_as_0(fraction, digits):
     said = percent(fraction, digits)
-    assert 0 < float(said.removesuffix("%")) < 100
-    assert abs(float(said.removesuffix("%")) - 100 * fraction) <= 10.0**-digits
+    number, step = float(said.strip("<%")), 10.0**-digits
+    assert 0 < number < 100
+    assert abs(number - 100 * fraction) <= step
+    assert said.startswith("<") == (fraction < 10.0 ** -(digits + 2))
 
 
 def test_what_is_no_share_is_written_as_it_is():

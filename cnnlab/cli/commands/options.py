@@ -86,13 +86,18 @@ def about_options() -> list[click.Parameter]:
 
 def image_options() -> list[click.Parameter]:
     """Make the options that say which images."""
+    files = _of_images(
+        ["--image", "images"],
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="An image file, or a folder of them; may be given several times.",
+    )
+    return [files, *other_image_options()]
+
+
+def other_image_options() -> list[click.Parameter]:
+    """Make those of them that name no files."""
     return [
-        _of_images(
-            ["--image", "images"],
-            multiple=True,
-            type=click.Path(path_type=Path),
-            help="An image file, or a folder of them; may be given several times.",
-        ),
         _of_images(
             ["--label", "labels"],
             multiple=True,
