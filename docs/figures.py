@@ -132,7 +132,7 @@ def draw_methods() -> None:
         assert isinstance(found, Tiles)
         columns.append([tile for tile in found.tiles if tile is not None])
     tiles = [tile for row in range(3) for tile in (columns[0][2 * row], *(own[2 * row + 1] for own in columns))]
-    drawing = Tiles(tiles=tuple(tiles), columns=6, heads=("image", *methods), bars="none")
+    drawing = Tiles(tiles=tuple(tiles), columns=6, heads=("image", *methods))
     save(drawing, PICTURES / "saliency.png")
 
 
