@@ -15,6 +15,6 @@ def test_the_quickstart(tmp_path):
         [sys.executable, ROOT / "examples" / "quickstart.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    accuracy = float(re.search(r"([\d.]+)% of the test images", done.stdout)[1])
+    accuracy = float(re.search(r"([\d.]+)% validation accuracy", done.stdout)[1])
     assert accuracy > 90
     assert list(tmp_path.glob("runs/*/analyses/quickstart/figure.png"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -322,7 +323,7 @@ def _write_heads(axes: Any, grid: Grid) -> None:
     heads = grid.heads[: axes.shape[1]]
     starts = [number for number, words in enumerate(heads) if words is not None]
     lines = max(map(_lines, grid.titles[0]))
-    for start, end in zip(starts, [*starts[1:], len(heads)], strict=True):
+    for start, end in itertools.pairwise([*starts, len(heads)]):
         axes[0, start].add_artist(Head(heads[start] or "", list(axes[0, start:end]), 4 + 12 * lines))
     for number, words in enumerate(grid.tiles.rows[: axes.shape[0]]):
         axes[number, 0].set_anchor("W")  # or the words move out of the figure as the picture shrinks

@@ -7,7 +7,7 @@ from contourpy import contour_generator
 from PIL import Image as Pillow
 
 SMALLEST = 10
-"""How many times an outline may go into the longer side of the image: smaller ones are specks."""
+"""How many times an outline may go into the shorter side of the image: smaller ones are specks."""
 
 MOST = 64
 """Pixels to which a large image is made smaller first: the outlines of its grain are no outlines."""
@@ -28,5 +28,5 @@ def outlines(image: np.ndarray) -> list[np.ndarray]:
         return []
     scale = image.shape[1] / values.shape[1], image.shape[0] / values.shape[0]
     lines = [np.asarray(line) for line in contour_generator(z=values).lines((low + high) / 2)]
-    longest = max(values.shape)
-    return [(line + 0.5) * scale for line in lines if np.ptp(line, axis=0).max() * SMALLEST > longest]
+    shorter = min(values.shape)
+    return [(line + 0.5) * scale for line in lines if np.ptp(line, axis=0).max() * SMALLEST > shorter]

@@ -68,4 +68,6 @@ def test_images_are_rounded_to_8_bits_only_where_asked_and_it_is_said():
     rounded = context.on_grid(INPUTS, eight_bit=True)
     np.testing.assert_array_equal(rounded, from_8bit(np.rint(IMAGES.astype(float) * 255).astype(np.uint8), (0, 1)))
     moved = (rounded != IMAGES).any(axis=(1, 2, 3)).sum()
-    assert context.warnings == [f"{moved} of 7 images were no 8-bit images: with --eight-bit they were rounded first."]
+    assert context.warnings == [
+        f"{moved} of 7 images were no 8-bit images: with `eight_bit=True` they were rounded first."
+    ]

@@ -641,7 +641,7 @@ def test_one_of_several_outputs(tmp_path):
     logits = Plain().logits(SMALL).numpy()
     for name, factor in (("whole", 1), ("halved", 0.5), ("chances", 0.25)):
         np.testing.assert_allclose(cnnlab.load(path, output=name).logits(SMALL), factor * logits, **CLOSE)
-    with pytest.raises(CnnlabError, match=r"3 different vectors.*whole.*--output"):
+    with pytest.raises(CnnlabError, match=r"3 different vectors.*whole.*`output=`"):
         cnnlab.load(path)
     with pytest.raises(UsageError, match=r"no output 'hole'\. Did you mean 'whole'"):
         cnnlab.load(path, output="hole")
@@ -898,6 +898,7 @@ def classifier_names(classifier) -> set[str]:
     return {layer.name for layer in classifier.layers}
 
 
+@pytest.mark.full
 def test_efficientnet_at_a_small_size(tmp_path):
     check_application("EfficientNetB0", 64, tmp_path, 255.0, "live")
 

@@ -146,7 +146,7 @@ def empty(folder: Path) -> str:
         (["--image", SEVEN, "--fill", "most"], 2, "fill must be"),
         (["--image", SEVEN, "--class", "10"], 2, "10"),
         (["--image", SEVEN, "--label", "11"], 2, "label 11"),
-        (["--image", SEVEN, "--label", "1", "--label", "2"], 2, "once for each --image"),
+        (["--image", SEVEN, "--label", "1", "--label", "2"], 2, "once for each of --image"),
         (["--image", SEVEN, "--dataset", "mnist"], 2, "exclude each other"),
         (["--image", SEVEN, "--device", "tpu"], 2, "auto, cpu or gpu:0"),
         (["--image", SEVEN, "--device", "gpu:7"], 1, "gpu:7"),

@@ -289,7 +289,7 @@ def test_only_the_plain_step_is_the_formula():
         ({"epsilon": -0.1}, "epsilon must be .* at least 0; received -0.1"),
         ({"epsilon": (0.1, 1.5)}, "epsilon must be from 0 to 1, the model's value range; received 1.5"),
         ({"epsilon": 6, "norm": "l2"}, "from 0 to 5.47723"),
-        ({"restarts": 2}, "--restarts needs --random-start"),
+        ({"restarts": 2}, "`restarts=` needs `random_start=True`"),
         ({"steps": 0}, "steps must be an integer of at least 1"),
         ({"step_size": 0}, "step_size must be a number above 0"),
         ({"norm": "l1"}, "'linf' or 'l2'; received l1"),
@@ -324,7 +324,7 @@ def test_the_figure_shows_images_noises_and_what_they_are_read_as(smooth, given_
         for strength, (noise, made) in enumerate(scrub.frames):
             np.testing.assert_array_equal(made.array, result.arrays["adversarial"][strength, index])
             np.testing.assert_allclose(noise.array, made.array - images[index], atol=1e-7)
-            assert noise.ends == (-(0.1, 0.2)[strength], (0.1, 0.2)[strength])
+            assert noise.ends == (-0.2, 0.2), "all strengths on one scale"
             name = smooth.classifier.class_names[result.arrays["label_after"][strength, index]]
             assert made.title.endswith(f"{name} ({percent(result.arrays['confidence_after'][strength, index])})")
             assert made.mark == result.arrays["success"][strength, index]

@@ -224,7 +224,7 @@ def test_without_training_images_it_says_what_it_learned_on(tiny_models):
 
 
 def test_with_neither_images_nor_a_dataset_it_is_refused(tiny_models):
-    with pytest.raises(UsageError, match="name files with --image"):
+    with pytest.raises(UsageError, match="name files with `images=`"):
         ask(tiny_models, dataset=None)
 
 

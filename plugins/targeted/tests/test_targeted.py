@@ -263,7 +263,7 @@ def test_an_image_gets_the_same_attack_alone_and_among_others(tiny_models, close
         ({"closest": True, "beta": (1, 2)}, "at most one is given"),
         ({"beta": (1, 1)}, "must not be given twice"),
         ({"epsilon": (0.1, 0.1), "method": "pgd"}, "epsilon must not be given twice"),
-        ({"random_start": True}, "draws from the ball of --method pgd"),
+        ({"random_start": True}, "draws from the ball of `method=pgd`"),
     ],
 )
 def test_words_that_make_no_sense_together_are_refused(params, words):
@@ -333,7 +333,8 @@ def test_a_random_start_belongs_to_the_seed(tiny_models):
 def test_what_is_drawn_is_what_was_found(tiny_models):
     images, labels = tiny_models.images(SHAPE, 3)
     classifier = tiny_models.convolutional(SHAPE)
-    one = ask(classifier, images, labels, target="all", steps=20, confidence=0.8)
+    wanted = int((labels[0] + 1) % 4)
+    one = ask(classifier, images[:1], labels[:1], target=wanted, steps=20, confidence=0.8)
     tiles = one.drawing("")
     assert isinstance(tiles, Tiles)
     original, result, difference, bars = tiles.tiles[:4]
@@ -344,6 +345,8 @@ def test_what_is_drawn_is_what_was_found(tiny_models):
     assert isinstance(bars, Bars)
     assert bars.highlight == one.arrays["target"][0]
     np.testing.assert_array_equal(bars.series[1].values, one.arrays["probabilities_after"][0])
+
+    one = ask(classifier, images, labels, target="all", steps=20, confidence=0.8)
     matrix, grid = one.drawing("matrix"), one.drawing()
     assert isinstance(matrix, Matrix)
     np.testing.assert_array_equal(matrix.values, one.arrays["matrix_l2"])
