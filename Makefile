@@ -1,6 +1,6 @@
 # The commands a newcomer types. Each brings the virtual environment up to date first.
 #   make demo       train the classic network and analyse one image
-#   make test       the tests, in about ten minutes on two cores
+#   make test       the tests, in about a quarter of an hour on two cores
 #   make test-full  the slow, full-size checks too
 #   make check      format, lint, types, layers, docs
 #   make lock       write requirements.lock anew from the newest versions
