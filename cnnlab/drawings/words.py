@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 
 def percent(fraction: float, digits: int = 1) -> str:
@@ -26,6 +27,26 @@ def percent(fraction: float, digits: int = 1) -> str:
         return f"<{100 * step:.{digits}f}%"
     shown = min(float(fraction), 1 - step) if fraction < 1 else fraction
     return f"{100 * shown:.{digits}f}%"
+
+
+def number(value: Any, share: bool = False) -> str:
+    """Format a number to four significant digits, a share in percent; integers whole; None as a dash.
+
+    >>> number(0.98765), number(0.98765, share=True), number(0.99999), number(1234), number(None)
+    ('0.9877', '98.8%', '0.9999', '1,234', '-')
+    """
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return percent(value) if share else f"{value:,}"
+        case float():
+            # As in percent, nothing but certainty is 1.
+            return percent(value) if share and 0 <= value <= 1 else f"{min(value, 0.9999) if value < 1 else value:.4g}"
+        case _:
+            return str(value)
 
 
 def out_of(count: int, total: int, noun: str = "image", digits: int = 1) -> str:

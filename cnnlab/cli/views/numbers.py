@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from cnnlab.cli.views.tables import Column, fitted
-from cnnlab.drawings.words import percent
+from cnnlab.drawings.words import number
 from cnnlab.pluginhost.meanings import at_strength, axis_of, declared_as, is_share, meaning_of
 
 if TYPE_CHECKING:
@@ -186,23 +186,3 @@ def identifying(names: Sequence[str], rows: Sequence[Row]) -> int:
         if len({tuple(row.get(name) for name in names[:count]) for row in rows}) == len(rows):
             return count
     return 1
-
-
-def number(value: Any, share: bool = False) -> str:
-    """Format a number to four significant digits, a share in percent; integers whole; None as a dash.
-
-    >>> number(0.98765), number(0.98765, share=True), number(0.99999), number(1234)
-    ('0.9877', '98.8%', '0.9999', '1,234')
-    """
-    match value:
-        case None:
-            return "-"
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return percent(value) if share else f"{value:,}"
-        case float():
-            # As in percent, nothing but certainty is 1.
-            return percent(value) if share and 0 <= value <= 1 else f"{min(value, 0.9999) if value < 1 else value:.4g}"
-        case _:
-            return str(value)

@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from cnnlab.drawings import Drawing
+from cnnlab.drawings.words import number
 from cnnlab.render.html.charts import FIELD, bars_of, chart_of
 from cnnlab.render.html.grids import grid_of
 from cnnlab.render.html.pictures import image_of, legend_of, matrix_of, sheet_of
@@ -79,8 +80,6 @@ def text(name: str) -> str:
 @functools.cache
 def environment() -> Environment:
     """Return what renders the templates, everything in them escaped."""
-    from cnnlab.render.html.notebook import number
-
     made = Environment(
         loader=PackageLoader(__name__, "templates"),
         autoescape=True,

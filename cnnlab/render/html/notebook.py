@@ -86,22 +86,3 @@ def _style() -> Markup:
     """The style of drawings, within the notebook's piece alone."""
     drawings = html.style().partition("/* Drawings */")[2]
     return Markup(f".cnnlab {{\n{html.palette()}\n{drawings}\n{html.text('notebook.css')}\n}}")
-
-
-def number(value: Any) -> str:
-    """Write the cell of a table: four digits of a number, which is never rounded up to 1; None as a dash.
-
-    >>> number(0.99999), number(1.0), number(12345), number(None), number(True)
-    ('0.9999', '1', '12,345', '-', 'yes')
-    """
-    match value:
-        case None:
-            return "-"
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return f"{value:,}"
-        case float():
-            return "0.9999" if 0.9999 < value < 1 else f"{value:.4g}"
-        case _:
-            return str(value)
