@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnlab.analysis.image_choice import ImageChoice
-from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.numerics import UNKNOWN
+from cnnlab.errors import UsageError
+from cnnlab.inspection.evaluation import check_finite
+from cnnlab.numerics import UNKNOWN, softmax
 from cnnlab.progress import Progress, shown
 from cnnlab.versions import versions
 
@@ -116,24 +117,30 @@ def predict(
     return predict_chosen(load(model), ImageChoice(images=images, labels=labels), shown(progress))
 
 
-def predict_chosen(classifier: Classifier, choice: ImageChoice, progress: Progress) -> Predictions:
-    """The same of an opened model, and of images as a command or a page names them."""
+def check(choice: ImageChoice) -> None:
+    """Refuse images that cannot be predicted by the words alone, before anything is opened.
+
+    Raises:
+        UsageError: There are none, or the words make no sense together.
+    """
     choice.check()
     if not choice.some:
-        raise UsageError("there are no images to predict: name files with `images=`, or a dataset with `dataset=`.")
+        raise UsageError("there are no images to predict: name files, or a dataset with `dataset=`.")
+
+
+def predict_chosen(classifier: Classifier, choice: ImageChoice, progress: Progress) -> Predictions:
+    """The same of an opened model, and of images as a command or a page names them."""
+    check(choice)
     inputs = choice.read(classifier)
-    parts: list[np.ndarray] = []
+    parts = [np.zeros((0, classifier.num_classes), np.float32)]
     with progress.task("Predicting", len(inputs)) as advance:
         for batch, _ in inputs.batches(classifier.batch_size):
-            parts.append(classifier.probabilities(batch))
+            parts.append(softmax(check_finite(classifier.logits(batch))))
             advance(len(batch))
-    probabilities = np.concatenate(parts) if parts else np.zeros((0, classifier.num_classes), np.float32)
-    if not np.isfinite(probabilities).all():
-        raise CnnlabError("the model gives logits that are not finite (NaN or infinity); its weights are broken.")
     return Predictions(
         classifier=classifier,
         sources=inputs.sources,
         labels=inputs.labels,
-        probabilities=probabilities,
+        probabilities=np.concatenate(parts),
         notes=(*classifier.notes, *inputs.notes),
     )

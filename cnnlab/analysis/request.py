@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,11 +75,10 @@ def perform(request: Request, progress: Progress | None = None) -> Result:
 
     from cnnlab.classifier.device import use_device
 
-    with contextlib.ExitStack() as device:
-        with progress.stage("Loading TensorFlow"):
-            device.enter_context(use_device(request.device))
-            from cnnlab.analysis import host
+    with use_device(request.device, progress):
         with progress.stage("Opening the model"):
+            from cnnlab.analysis import host
+
             classifier = request.model.open()
             inputs = request.images.read(classifier, wanted=request.analysis.inputs != "none")
         params = request.analysis.params.from_public(dict(request.params))

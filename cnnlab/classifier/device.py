@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.progress import Progress, Silent
 
 
 def current_device() -> str:
@@ -18,11 +19,12 @@ def current_device() -> str:
 
 
 @contextlib.contextmanager
-def use_device(name: str = "auto") -> Iterator[str]:
+def use_device(name: str = "auto", progress: Progress | None = None) -> Iterator[str]:
     """Place what TensorFlow does inside the ``with`` block on a device.
 
     Args:
         name: ``auto`` (the first GPU where there is one, else the CPU), ``cpu``, or ``gpu:0``, ``gpu:1`` and so on.
+        progress: Where to show that TensorFlow loads; nowhere by default.
 
     Yields:
         The device's name, ``cpu`` or ``gpu:0``.
@@ -35,9 +37,10 @@ def use_device(name: str = "auto") -> Iterator[str]:
     if not re.fullmatch(r"auto|cpu|gpu(:\d+)?", wanted):
         raise UsageError(f"device must be auto, cpu or gpu:0 (gpu:1, ...); received {name}.")
 
-    import tensorflow as tf
+    with (progress or Silent()).stage("Loading TensorFlow"):
+        import tensorflow as tf
 
-    gpus = [device.name.partition("device:")[2].lower() for device in tf.config.list_logical_devices("GPU")]
+        gpus = [device.name.partition("device:")[2].lower() for device in tf.config.list_logical_devices("GPU")]
     if wanted == "auto":
         wanted = gpus[0] if gpus else "cpu"
     if wanted == "gpu":

@@ -237,8 +237,7 @@ def tally(classifier: Classifier, batches: Iterable[Batch]) -> Evaluation:
         started = time.perf_counter()
         logits = classifier.logits(images).astype(np.float64)
         seconds += time.perf_counter() - started
-        if not np.isfinite(logits).all():
-            raise CnnlabError("the model gives logits that are not finite (NaN or infinity); its weights are broken.")
+        check_finite(logits)
         guesses = logits.argmax(axis=1)
         logarithms = logits - _log_sum_exp(logits)
         rows = np.arange(len(labels))
@@ -250,6 +249,17 @@ def tally(classifier: Classifier, batches: Iterable[Batch]) -> Evaluation:
         raise CnnlabError("there is no image to evaluate the model on.")
     guessed = np.concatenate(predicted)
     return Evaluation(total / len(guessed), guessed, np.concatenate(confidence), confusion, seconds)
+
+
+def check_finite(logits: np.ndarray) -> np.ndarray:
+    """Return logits as they are.
+
+    Raises:
+        CnnlabError: Some are NaN or infinite.
+    """
+    if not np.isfinite(logits).all():
+        raise CnnlabError("the model gives logits that are not finite (NaN or infinity); its weights are broken.")
+    return logits
 
 
 def _log_sum_exp(logits: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 
 import click
@@ -75,9 +74,7 @@ def evaluate(
     from cnnlab.progress import RichProgress
 
     progress = RichProgress()
-    with contextlib.ExitStack() as chosen:
-        with progress.stage("Loading TensorFlow"):
-            chosen.enter_context(use_device(device))
+    with use_device(device, progress):
         with progress.stage("Opening the model"):
             classifier = choice.open()
         found = cnnlab.evaluate(

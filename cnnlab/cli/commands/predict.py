@@ -43,13 +43,13 @@ def predict(top: int, as_csv: bool, as_json: bool, device: str, **values: Any) -
 
     IMAGE is an image file, or a folder of them; instead, --dataset names images of a dataset.
     """
+    from cnnlab.analysis.prediction import check, predict_chosen
+
     model, images = take_model(values), take_images(values)
     images = replace(images, images=list(images.images) if images.images else None)
     if as_csv and as_json:
         raise UsageError("--csv and --json exclude each other; give one of them.")
-    images.check()
-    if not images.some:
-        raise UsageError("there are no images to predict: name files, or a dataset with --dataset.")
+    check(images)
     _ = model.source
 
     from cnnlab.classifier.device import use_device
@@ -58,9 +58,7 @@ def predict(top: int, as_csv: bool, as_json: bool, device: str, **values: Any) -
     from cnnlab.progress import RichProgress
 
     progress = RichProgress()
-    with use_device(device):
-        from cnnlab.analysis.prediction import predict_chosen
-
+    with use_device(device, progress):
         with progress.stage("Opening the model"):
             classifier = model.open()
         found = predict_chosen(classifier, images, progress)
