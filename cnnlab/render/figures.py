@@ -176,12 +176,12 @@ class Grid:
                     groups.setdefault((cell.scale, cell.ends, cell.unit, clipped), []).append((row, column))
         return list(groups.values())
 
-    @property
+    @cached_property
     def alone(self) -> set[tuple[int, int]]:
         """Where the pictures lie that have a colour bar of their own."""
         return {group[0] for group in self.scales if len(group) == 1}
 
-    @property
+    @cached_property
     def shared(self) -> list[list[tuple[int, int]]]:
         """Where the pictures lie that share one."""
         return [group for group in self.scales if len(group) > 1]

@@ -209,25 +209,21 @@ def test_dark_digits_on_a_light_ground_are_noticed_and_inverted_on_request(run, 
     np.testing.assert_array_equal(inverted.arrays["baseline"], original.arrays["baseline"])
 
 
-def test_a_full_disk_leaves_nothing_half_written(run, trained_run, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("module", "name", "said"),
+    [
+        (np, "savez_compressed", "No space left on device"),
+        (Figure, "savefig", "the disk is full: out/figure.png could not be written"),
+    ],
+)
+def test_a_disk_that_fills_up_leaves_nothing_half_written(run, trained_run, tmp_path, monkeypatch, module, name, said):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "savez_compressed", full)
+    monkeypatch.setattr(module, name, full)
     status, _, err = run("analyze", "occlusion", "--model", trained_run.path, "--image", SEVEN, "--out", "out", *QUICK)
     assert status == 1
-    assert "No space left on device" in err
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_disk_that_fills_up_at_the_figure_leaves_nothing_either(run, trained_run, tmp_path, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Figure, "savefig", full)
-    status, _, err = run("analyze", "occlusion", "--model", trained_run.path, "--image", SEVEN, "--out", "out", *QUICK)
-    assert status == 1
-    assert "the disk is full: out/figure.png could not be written" in err
+    assert said in err
     assert list(tmp_path.iterdir()) == []
 
 

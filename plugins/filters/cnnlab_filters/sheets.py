@@ -60,6 +60,7 @@ class Drawn:
         """Whether the table of filters by input channels would be too large to be read."""
         return not self.in_colour and not self.params.channel and max(self.filters, len(self.channels)) > STRONGEST
 
+    @property
     def heading(self) -> str:
         """What is drawn, of what, and how."""
         height, width, inputs, outputs = self.kernel.shape
@@ -83,7 +84,7 @@ class Drawn:
         """
         numbers = tuple(map(str, range(self.filters)))
         ends = f"; the ends of the scale also stand for the largest {1 - CLIPPED:.1%}" if self.scale["clipped"] else ""
-        title = f"{self.heading()}{ends}\n{summary}"
+        title = f"{self.heading}{ends}\n{summary}"
         if self.in_colour or len(self.channels) == 1:
             tiles = np.array([self._slices(number)[0] for number in range(self.filters)])
             return Sheet(values=tiles, title=title, columns=8 if len(tiles) <= 64 else 16, names=numbers, **self.scale)
@@ -140,7 +141,7 @@ class Drawn:
         return Tiles(
             tiles=tuple(tiles),
             columns=min(8, len(tiles)),
-            title=f"{self.heading()}\nBeside each filter the input that excites it most, and how much: {what}",
+            title=f"{self.heading}\nBeside each filter the input that excites it most, and how much: {what}",
             size=1.1,
         )
 

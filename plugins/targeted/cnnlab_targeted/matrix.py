@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 
@@ -95,7 +96,11 @@ def grid(classifier: Classifier, arrays: dict[str, np.ndarray], own: np.ndarray,
         if with_changes:
             changes = arrays["adversarial"][0, mine] - arrays["original"][mine]
             largest = float(np.abs(changes).max())
-            tiles += [None if row is None else change(arrays, row, largest) for row in rows]
+            of_row: dict[Any, Picture] = {
+                row: Picture(values=values, scale="diverging", limits=(-largest, largest))
+                for row, values in zip(mine, changes, strict=True)
+            }
+            tiles += [of_row.get(row) for row in rows]
     named = [(names[source], "change") if with_changes else (names[source],) for source in present]
     one = "One image of each class" if len(present) > 1 else f"One {names[present[0]]}"
     return Tiles(
@@ -106,9 +111,3 @@ def grid(classifier: Classifier, arrays: dict[str, np.ndarray], own: np.ndarray,
         heads=tuple(names),
         size=1.0,
     )
-
-
-def change(arrays: dict[str, np.ndarray], row: int, largest: float) -> Picture:
-    """What was added to one image at the first strength, on the scale to ``largest``."""
-    values = arrays["adversarial"][0, row] - arrays["original"][row]
-    return Picture(values=values, scale="diverging", limits=(-largest, largest))
