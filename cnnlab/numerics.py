@@ -115,14 +115,14 @@ def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.clip(np.einsum("np,np->n", first, second), -1.0, 1.0)
 
 
-def wilson_interval(share: np.ndarray | float, count: int) -> tuple[np.ndarray, np.ndarray]:
+def wilson_interval(share: np.ndarray | float, count: np.ndarray | int) -> tuple[np.ndarray, np.ndarray]:
     """Return between which two probabilities the one lies, with 95%, that showed as a share of independent trials.
 
     Wilson's score interval (1927): it stays within 0 and 1, and has a width also where every trial went one way.
 
     Args:
         share: In what fraction of the trials it happened, [...].
-        count: How many trials there were, at least 1.
+        count: How many trials there were, at least 1; for each share where they differ, [...].
 
     Returns:
         The lower and the upper end, each [...].

@@ -6,13 +6,16 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from annotated_types import Ge
 
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.inputs import of_split
+from cnnlab.inputs import Inputs, of_split
+from cnnlab.inspection.calibration import Calibration, calibration
+from cnnlab.numerics import of_class, wilson_interval
 from cnnlab.pluginhost.params import checked
 from cnnlab.progress import Progress, shown
 from cnnlab.versions import versions
@@ -20,6 +23,7 @@ from cnnlab.versions import versions
 if TYPE_CHECKING:
     from cnnlab.classifier.classifier import Classifier
     from cnnlab.datasets import Dataset, Split
+    from cnnlab.results.result import Result
 
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -28,11 +32,21 @@ MOST_CONFUSED = 100
 """Classes up to which the record holds the whole confusion matrix."""
 
 METRICS = {
-    "accuracy": "Fraction of images whose class is predicted, 0 to 1.",
-    "loss": "Mean cross-entropy of the logits, in nats.",
-    "worst_class_accuracy": "The accuracy of the class with the lowest.",
-    "images_per_second": "Images classified in a second; reading them is not counted.",
-    "class_accuracy/<class>": "The accuracy of the images of one class.",
+    "accuracy": "share of the images whose class is predicted",
+    "accuracy_low": "share from which on the accuracy on such images lies, with 95% (Wilson)",
+    "accuracy_high": "share up to which it lies",
+    "loss": "mean cross-entropy of the logits, in nats",
+    "worst_class_accuracy": "share of the images of the class with the lowest accuracy that are read correctly",
+    "mean_confidence": "probability of the predicted class, mean over the images",
+    "expected_calibration_error": "share by which accuracy and confidence differ, mean over 15 bins of confidence, each "
+    "weighted by its images",
+    "calibration_standard_error": "its standard error (delta method), as a fraction",
+    "calibration_error_by_chance": "share that a perfectly calibrated model of these confidences shows on as many "
+    "images, in the mean",
+    "calibration_error_by_chance_high": "share that it exceeds in 5% of such samples",
+    "brier_score": "squared distance of the probabilities from the truth, mean over the images, 0 to 2",
+    "images_per_second": "images classified in a second; reading them is not counted",
+    "class_accuracy/<class>": "share of the images of one class that are read correctly",
 }
 """The metrics and what they mean; gates may name any of them."""
 
@@ -47,6 +61,9 @@ class Evaluation:
         confidence: The probability that it is given, float32 [N].
         confusion: How many images of each true class (row) were taken for each class (column): int64 [K, K].
         seconds: What the model itself took for all images; reading them is not counted.
+        probability_of_label: The probability that its own class is given, float32 [N]; None where that was not kept.
+        brier_score: The squared distance of the probabilities from 1 for an image's own class and 0 for the others, in
+            the mean over the images; None where that was not kept.
     """
 
     loss: float
@@ -54,6 +71,8 @@ class Evaluation:
     confidence: np.ndarray
     confusion: np.ndarray
     seconds: float = 0.0
+    probability_of_label: np.ndarray | None = None
+    brier_score: float | None = None
 
     @property
     def accuracy(self) -> float:
@@ -82,16 +101,59 @@ class EvaluatedModel:
     Attributes:
         classifier: The model.
         dataset: The dataset.
-        split: Which part of it.
+        split: Which part of it: ``test``, or ``test[:100]`` where only these were given.
+        limit: How many images it was limited to; None where it was not.
         device: What was computed on.
-        counts: What the model made of the images.
+        inputs: The images, with their labels; read when they are asked for.
+        counts: What the model made of them.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.datasets import Dataset, Split
+        >>> from cnnlab.testing import FakeClassifier
+        >>> split = Split(np.array([0, 255, 255], np.uint8)[:, None, None], [0, 1, 0])
+        >>> data = Dataset(name="spots", train=split[:0], test=split, class_names=("dark", "bright"))
+        >>> found = evaluate(FakeClassifier.of_brightness((1, 1, 1)), data)
+        >>> found.result().headline, found.result().arrays["predicted"].tolist()
+        ('2 of 3 images read correctly', [0, 1, 1])
     """
 
     classifier: Classifier
     dataset: Dataset
     split: str
+    limit: int | None
     device: str
+    inputs: Inputs
     counts: Evaluation
+
+    def result(self) -> Result:
+        """Return it as a Result: what ``cnnlab evaluate --out DIR`` saves.
+
+        Its arrays (``label``, ``predicted``, ``confidence``, ``confusion``, ...) are explained in its record.
+        """
+        from cnnlab.inspection.evaluation_result import result_of
+
+        return result_of(self)
+
+    @property
+    def part(self) -> str:
+        """The split that the images are of, ``train`` or ``test``."""
+        return self.split.partition("[")[0]
+
+    @cached_property
+    def index(self) -> np.ndarray:
+        """Where each image stands in that split, int64 [N]."""
+        return np.array([int(source.rpartition(":")[2]) for source in self.inputs.sources], np.int64)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """Its confidences against what became of them."""
+        return calibration(self.counts.confidence, self.counts.predicted == self.inputs.labels)
+
+    @property
+    def right(self) -> int:
+        """How many images are read correctly."""
+        return int(np.trace(self.counts.confusion))
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -105,12 +167,21 @@ class EvaluatedModel:
     @property
     def metrics(self) -> dict[str, float | None]:
         """The numbers that :data:`METRICS` explains; None for a class without images."""
-        counts = self.counts
+        counts, calibrated = self.counts, self.calibration
         by_class = zip(self.class_names, counts.class_accuracy, strict=True)
+        low, high = wilson_interval(counts.accuracy, len(counts.predicted))
         return {
             "accuracy": counts.accuracy,
+            "accuracy_low": float(low),
+            "accuracy_high": float(high),
             "loss": counts.loss,
             "worst_class_accuracy": min(value for value in counts.class_accuracy if value is not None),
+            "mean_confidence": float(counts.confidence.mean(dtype=np.float64)),
+            "expected_calibration_error": calibrated.error,
+            "calibration_standard_error": calibrated.standard_error,
+            "calibration_error_by_chance": calibrated.chance,
+            "calibration_error_by_chance_high": float(np.quantile(calibrated.by_chance, 0.95)),
+            "brier_score": counts.brier_score,
             "images_per_second": counts.images_per_second,
             **{f"class_accuracy/{name}": value for name, value in by_class},
         }
@@ -187,7 +258,9 @@ def evaluate(
         with shown(progress).task("Evaluating", len(inputs)) as advance:
             batches = inputs.batches(checked("batch_size", Annotated[int, Ge(1)], batch_size))
             counts = tally(classifier, _advancing(batches, advance))
-    return EvaluatedModel(classifier=classifier, dataset=data, split=name, device=used, counts=counts)
+    return EvaluatedModel(
+        classifier=classifier, dataset=data, split=name, limit=limit, device=used, inputs=inputs, counts=counts
+    )
 
 
 def _part(source: Any, split: str, classifier: Classifier) -> tuple[Dataset, str, Split]:
@@ -229,7 +302,8 @@ def tally(classifier: Classifier, batches: Iterable[Batch]) -> Evaluation:
     confusion = np.zeros((classes, classes), np.int64)
     predicted: list[np.ndarray] = []
     confidence: list[np.ndarray] = []
-    total, seconds = 0.0, 0.0
+    of_label: list[np.ndarray] = []
+    total, squares, seconds = 0.0, 0.0, 0.0
     for images, labels in batches:
         check_labels(labels, classes)
         if not predicted:
@@ -240,15 +314,25 @@ def tally(classifier: Classifier, batches: Iterable[Batch]) -> Evaluation:
         check_finite(logits)
         guesses = logits.argmax(axis=1)
         logarithms = logits - _log_sum_exp(logits)
-        rows = np.arange(len(labels))
-        total -= float(logarithms[rows, labels].sum())
+        probabilities = np.exp(logarithms)
+        total -= float(of_class(logarithms, labels).sum())
+        squares += float(np.sum((probabilities - np.eye(classes)[labels]) ** 2))
         np.add.at(confusion, (labels, guesses), 1)
         predicted.append(guesses)
-        confidence.append(np.exp(logarithms[rows, guesses]).astype(np.float32))
+        confidence.append(of_class(probabilities, guesses).astype(np.float32))
+        of_label.append(of_class(probabilities, labels).astype(np.float32))
     if not predicted:
         raise CnnlabError("there is no image to evaluate the model on.")
     guessed = np.concatenate(predicted)
-    return Evaluation(total / len(guessed), guessed, np.concatenate(confidence), confusion, seconds)
+    return Evaluation(
+        loss=total / len(guessed),
+        predicted=guessed,
+        confidence=np.concatenate(confidence),
+        confusion=confusion,
+        seconds=seconds,
+        probability_of_label=np.concatenate(of_label),
+        brier_score=squares / len(guessed),
+    )
 
 
 def check_finite(logits: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cnnlab.errors import CnnlabError
@@ -18,7 +18,7 @@ RECORD = "result.json"
 ARRAYS = "arrays.npz"
 DRAWINGS = "drawings.json"
 
-_NAMES = re.compile(r"arrays\.npz|drawings\.json|figure[^/\\]*\.(png|svg|pdf)|images/[^/\\]+\.png")
+_NAMES = re.compile(r"arrays\.npz|drawings\.json|\w+\.csv|figure[^/\\]*\.(png|svg|pdf)|images/[^/\\]+\.png")
 """What a result's folder holds beside its record. A record from elsewhere must not lead to other files."""
 
 
@@ -45,6 +45,15 @@ def move_in(stage: Path, target: Path, names: Sequence[str]) -> None:
     images = target / IMAGES
     if images.is_dir() and not any(images.iterdir()):
         images.rmdir()
+
+
+def tables_of(names: Iterable[str]) -> list[str]:
+    """Return those of the files that a record names which are tables, without their ending.
+
+    >>> tables_of(["arrays.npz", "predictions.csv", "../elsewhere.csv"])
+    ['predictions']
+    """
+    return [name.removesuffix(".csv") for name in names if re.fullmatch(r"\w+\.csv", name)]
 
 
 def digest(path: Path) -> str:

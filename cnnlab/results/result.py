@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnlab import drawings as drawing_data
+from cnnlab.drawings.words import is_share
 from cnnlab.errors import CnnlabError
 from cnnlab.files import write_into
 from cnnlab.results import images as saved_images
 from cnnlab.results.claims import Claims
-from cnnlab.results.folder import ARRAYS, DRAWINGS, RECORD, SCHEMA, check_folder, digest, move_in
+from cnnlab.results.folder import ARRAYS, DRAWINGS, RECORD, SCHEMA, check_folder, digest, move_in, tables_of
+from cnnlab.results.meanings import declared_as
 
 if TYPE_CHECKING:
     import pandas
@@ -48,6 +50,7 @@ class Result:
         title: The heading of that drawing.
         drawings: Named drawings, saved as ``figure-<name>.png``, and ``figure.png`` for the name ``""``. A matplotlib
             figure is taken too, and kept as an image.
+        tables: Named tables as the text of CSV files, saved as ``<name>.csv``.
         claims: What an attack promises of its images, where there are any (arrays ``original`` and ``adversarial``).
         rows: One flat record per image (and strength).
         record: What ``result.json`` holds beyond the arrays themselves: parameters, model, inputs, seed, versions.
@@ -64,6 +67,7 @@ class Result:
     show: Show | None = None
     title: str = ""
     drawings: Mapping[str, Drawing] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
     claims: Claims | None = None
     rows: Sequence[Mapping[str, Any]] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
@@ -84,8 +88,17 @@ class Result:
             headline=self.headline,
             notes=self.warnings,
             drawings=[self.drawing()] if self.drawings else [],
-            tables=[Table.of(self.rows), Table(("metric", "value"), list(self.metrics.items()))],
+            tables=[
+                Table.of(self.rows, self._shares("columns")),
+                Table(("metric", "value"), list(self.metrics.items()), self._shares("metrics")),
+            ],
         )
+
+    def _shares(self, kind: str) -> list[str]:
+        """The columns or metrics that are shares, to be read in percent."""
+        said = self.record.get("meanings", {}).get(kind, {})
+        names = self.metrics if kind == "metrics" else said
+        return [name for name in names if is_share(declared_as(said, name) or "")]
 
     def to_frame(self) -> pandas.DataFrame:
         """Return the rows as a pandas DataFrame: one for each image (and strength).
@@ -131,7 +144,7 @@ class Result:
         return figure(self.drawing(name))
 
     def save(self, directory: str | os.PathLike[str], *, format: Format = "png", dpi: int | None = None) -> list[Path]:
-        """Write ``result.json``, ``arrays.npz``, ``drawings.json`` and ``figure*.png``, and return their paths.
+        """Write ``result.json``, ``arrays.npz``, ``drawings.json``, tables and ``figure*.png``, and return their paths.
 
         The first adversarial images, where there are any, go to ``images/``, rounded to 8 bits. Everything is written
         beside its place and moved in at the end, the record last: a folder with a ``result.json`` is a whole result.
@@ -150,7 +163,8 @@ class Result:
         check_folder(target)
         with write_into(target) as stage:
             figures = self._save_figures(stage, format, dpi)
-            written = [ARRAYS, *self._save_drawings(stage), *figures, *self._save_images(stage)]
+            written = [ARRAYS, *self._save_drawings(stage), *figures]
+            written += [*self._save_tables(stage), *self._save_images(stage)]
             with open(stage / ARRAYS, "wb") as file:
                 arrays: dict[str, Any] = dict(self.arrays)
                 np.savez_compressed(file, **arrays)
@@ -178,6 +192,11 @@ class Result:
         (stage / DRAWINGS).write_text(drawing_data.to_json(self.drawings) + "\n", encoding="utf-8")
         return [DRAWINGS]
 
+    def _save_tables(self, stage: Path) -> list[str]:
+        for name, text in self.tables.items():
+            (stage / f"{name}.csv").write_text(text, encoding="utf-8", newline="")
+        return [f"{name}.csv" for name in self.tables]
+
     def _save_images(self, stage: Path) -> list[str]:
         """Write what the record lists; without the host's record nobody has verified them, and none is written."""
         if self.claims is None or not self.record.get("images"):
@@ -199,12 +218,14 @@ class Result:
         arrays = read_arrays(directory)
         with _reading(directory) as source:
             text = (source / DRAWINGS).read_text(encoding="utf-8") if DRAWINGS in record.get("files", {}) else "{}"
+            tables = tables_of(record.get("files", {}))
             return cls(
                 headline=record.get("headline", ""),
                 arrays=arrays,
                 metrics=dict(record["metrics"]),
                 rows=list(record.get("rows", ())),
                 drawings=drawing_data.from_json(text),
+                tables={name: (source / f"{name}.csv").read_text(encoding="utf-8") for name in tables},
                 claims=Claims.from_json(record["claims"]) if record.get("claims") else None,
                 record=record,
             )

@@ -10,6 +10,7 @@ import numpy as np
 
 from cnnlab.drawings import to_json
 from cnnlab.files import remove_leftovers, write_json
+from cnnlab.inspection.drawings import confusion
 from cnnlab.render import save
 from cnnlab.runs import Run, write_history
 from cnnlab.runs.comparison import curves
@@ -88,7 +89,7 @@ def _drawings(
     return {
         "curves": curves({"": history}, validated_on=start["validated_on"]),
         "predictions": predictions,
-        "confusion": drawings.confusion(final.confusion, dataset.class_names),
+        "confusion": confusion(final.confusion, dataset.class_names),
     }
 
 

@@ -1,4 +1,4 @@
-"""What a training run shows at its end: predictions and confusion. Its curves are in ``cnnlab.runs.comparison``."""
+"""What a training run shows at its end: its predictions. Its curves are in ``cnnlab.runs.comparison``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cnnlab.drawings import Matrix, Picture, Tiles
+from cnnlab.drawings import Picture, Tiles
 from cnnlab.drawings.words import percent, shortened
 
 COLUMNS = 8
@@ -76,31 +76,4 @@ def predictions(
             for heading, group in groups
         ),
         columns=1,
-    )
-
-
-def confusion(counts: np.ndarray, class_names: Sequence[str]) -> Matrix:
-    """Draw a confusion matrix: how many images of each class (row) were taken for each (column).
-
-    The mistakes are shaded; the diagonal, which would outshine them, is not.
-
-    Args:
-        counts: int [K, K].
-        class_names: K names.
-    """
-    images = counts.sum(axis=1)
-    right = np.diag(counts)
-    return Matrix(
-        values=counts,
-        rows=tuple(
-            f"{shortened(name)} ({percent(right[k] / images[k])})" if images[k] else f"{shortened(name)} (no images)"
-            for k, name in enumerate(class_names)
-        ),
-        columns=tuple(class_names),
-        row_label="true class (accuracy)",
-        column_label="predicted class",
-        unit="mistakes (images)",
-        limits=(0.0, float(max(1, (counts - np.diag(right)).max()))),
-        number="d",
-        plain_diagonal=True,
     )

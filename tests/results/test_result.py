@@ -171,3 +171,14 @@ def test_claims_come_back(tmp_path):
     result = made(claims=claims)
     Result(record={**result.record, "claims": claims.to_json()}).save(tmp_path)
     assert Result.load(tmp_path).claims == claims
+
+
+def test_tables_are_saved_and_read_back_and_a_record_leads_to_no_other_file(tmp_path):
+    made(tables={"people": "name,age\nÄnne,3\n"}).save(tmp_path / "out")
+    assert (tmp_path / "out" / "people.csv").read_bytes() == "name,age\nÄnne,3\n".encode()
+    assert Result.load(tmp_path / "out").tables == {"people": "name,age\nÄnne,3\n"}
+    (tmp_path / "secret.csv").write_text("secret")
+    record = json.loads((tmp_path / "out" / "result.json").read_text())
+    record["files"]["../secret.csv"] = "0"
+    (tmp_path / "out" / "result.json").write_text(json.dumps(record))
+    assert set(Result.load(tmp_path / "out").tables) == {"people"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -11,6 +12,7 @@ from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.cli.commands.completion import dataset_names
 from cnnlab.cli.commands.options import (
     IMAGES,
+    OUTPUT,
     device_option,
     gates_option,
     json_option,
@@ -46,6 +48,13 @@ from cnnlab.cli.help import Command, Option
     show_default=True,
     help="At most so many images in memory at a time.",
 )
+@click.option(
+    "--out",
+    cls=Option,
+    heading=OUTPUT,
+    type=click.Path(path_type=Path),
+    help="Save it as a result: figures, arrays, predictions.csv. [default: nothing is written]",
+)
 @with_options(device_option(), gates_option(), json_option())
 def evaluate(
     choice: ModelChoice,
@@ -53,19 +62,27 @@ def evaluate(
     split: str,
     limit: int | None,
     batch_size: int,
+    out: Path | None,
     device: str,
     gates: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Tell how well a model does on a dataset: accuracy, loss, each class, speed.
+    """Tell how well a model does on a dataset: accuracy, loss, calibration, classes, speed.
 
-    The metrics, for --fail-under: accuracy, loss (mean cross-entropy, in nats), worst_class_accuracy,
-    class_accuracy/NAME of one class, images_per_second (of the model itself, reading not counted).
+    --out saves it as a result: confusion, reliability diagram, most confident mistakes, and predictions.csv. The
+    metrics, for --fail-under: accuracy (accuracy_low and accuracy_high are its 95% interval), loss (mean cross-entropy,
+    in nats), worst_class_accuracy, class_accuracy/NAME of one class, mean_confidence, expected_calibration_error (over
+    15 bins), calibration_standard_error, calibration_error_by_chance and calibration_error_by_chance_high (of a
+    perfectly calibrated model on as many images), brier_score, images_per_second (of the model itself, reading not
+    counted).
     """
     from cnnlab.inspection.evaluation import METRICS
+    from cnnlab.results.folder import check_folder
 
     wanted = gating.parse(gates, METRICS, "evaluate")
     _ = choice.source
+    if out is not None:
+        check_folder(out)
 
     import cnnlab
     from cnnlab.classifier.device import use_device
@@ -86,9 +103,13 @@ def evaluate(
             device=device,
             progress=progress,
         )
+    files = []
+    if out is not None:
+        with progress.stage("Drawing and saving"):
+            files = found.result().save(out)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     else:
-        view.show(found)
+        view.show(found, files)
     warn(found.notes)
     gating.judge(wanted, found.metrics)

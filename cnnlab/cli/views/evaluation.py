@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from cnnlab.cli.views.result import paths
 from cnnlab.cli.views.tables import Column, fitted, print_all
 from cnnlab.drawings.words import out_of, percent
 from cnnlab.inspection.evaluation import METRICS
@@ -18,11 +21,11 @@ MOST_ROWS = 20
 """Classes that are shown, the worst where there are more; ``--json`` has them all."""
 
 
-def show(found: EvaluatedModel) -> None:
-    """Print the numbers, what they mean, and each class."""
+def show(found: EvaluatedModel, files: Sequence[Path] = ()) -> None:
+    """Print the numbers, what they mean, and each class; where it is saved, last."""
     console, metrics, counts = Console(), found.metrics, found.counts
-    right, images = int(counts.confusion.diagonal().sum()), len(counts.predicted)
-    console.print(Text(f"{out_of(right, images, digits=2)} read correctly", style="bold"))
+    images = len(counts.predicted)
+    console.print(Text(f"{out_of(found.right, images, digits=2)} read correctly", style="bold"))
     about = f"{found.classifier.path} on {found.dataset.name}/{found.split}, {images:,} images"
     console.print(Text(about, style="dim"))
     names = [name for name in METRICS if name in metrics]
@@ -32,6 +35,7 @@ def show(found: EvaluatedModel) -> None:
         Column("meaning", [METRICS[name] for name in names], style="dim"),
     ]
     print_all(console, [*fitted(columns, console.width), *_classes(counts, found.class_names, console.width)])
+    paths(console, files)
 
 
 def _number(name: str, value: float | None) -> str:
@@ -39,7 +43,7 @@ def _number(name: str, value: float | None) -> str:
         return "-"
     if name == "images_per_second":
         return f"{value:,.0f}"
-    return f"{value:.4f}" if name == "loss" else percent(value, 2)
+    return f"{value:.4f}" if name in ("loss", "brier_score") else percent(value, 2)
 
 
 def _classes(found: Evaluation, names: tuple[str, ...], width: int) -> list[RenderableType]:

@@ -1,0 +1,156 @@
+"""An evaluation as a Result like those of analyses: arrays, metrics, drawings, a table of predictions, and a record."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnnlab.drawings import Drawing
+from cnnlab.drawings.words import out_of, percent
+from cnnlab.inspection import drawings
+from cnnlab.results.folder import SCHEMA
+from cnnlab.results.result import Result
+from cnnlab.results.rows import plain
+from cnnlab.versions import versions
+
+if TYPE_CHECKING:
+    from cnnlab.inspection.evaluation import EvaluatedModel
+
+NAME = "evaluate"
+"""What the record calls the analysis."""
+
+MOST_MISTAKES = 12
+"""The most confident mistakes that are shown, and whose images are kept."""
+
+MOST_DRAWN = 30
+"""Classes up to which the confusion matrix is drawn; the array holds it for any number."""
+
+ARRAYS = {
+    "index": ("where each image stands in its split", ("N",)),
+    "label": ("true class", ("N",)),
+    "predicted": ("predicted class", ("N",)),
+    "confidence": ("probability of the predicted class", ("N",)),
+    "probability_of_label": ("probability of the true class", ("N",)),
+    "confusion": ("how many images of each true class (row) were taken for each class (column)", ("K", "K")),
+    "bin_images": ("how many images have a confidence in each bin of equal width, ends included above", ("bins",)),
+    "bin_accuracy": ("share of the bin's images that is read correctly", ("bins",)),
+    "bin_confidence": ("mean confidence of the bin's images", ("bins",)),
+    "mistakes": ("the most confident mistakes", ("mistakes", "H", "W", "C")),
+    "mistakes_index": ("where these stand in their split", ("mistakes",)),
+}
+"""What each array means, and its axes."""
+
+
+def result_of(found: EvaluatedModel) -> Result:
+    """Make a Result of an evaluation; only the images of the mistakes that are shown are read again."""
+    counts, calibration, names = found.counts, found.calibration, found.class_names
+    shown = _most_confident(found)
+    assert counts.probability_of_label is not None
+    arrays = {
+        "index": found.index,
+        "label": found.inputs.labels,
+        "predicted": counts.predicted,
+        "confidence": counts.confidence,
+        "probability_of_label": counts.probability_of_label,
+        "confusion": counts.confusion,
+        "bin_images": calibration.images,
+        "bin_accuracy": calibration.accuracy,
+        "bin_confidence": calibration.confidence,
+    }
+    drawn: dict[str, Drawing] = {
+        "calibration": drawings.reliability(calibration),
+        "classes": drawings.classes(counts.confusion, names),
+    }
+    if len(names) <= MOST_DRAWN:
+        drawn = {"confusion": drawings.confusion(counts.confusion, names)} | drawn
+    if len(shown):
+        arrays |= {"mistakes": found.inputs.select(shown).images, "mistakes_index": found.index[shown]}
+        drawn["mistakes"] = _mistakes(found, shown)
+    metrics = {name: plain(value) for name, value in found.metrics.items()}
+    headline = f"{out_of(found.right, len(counts.predicted), digits=2)} read correctly"
+    return Result(
+        headline=headline,
+        arrays=arrays,
+        metrics=metrics,
+        drawings=drawn,
+        tables={"predictions": predictions(found)},
+        record=_record(found, arrays, metrics, headline),
+    )
+
+
+def _most_confident(found: EvaluatedModel) -> np.ndarray:
+    wrong = np.flatnonzero(found.counts.predicted != found.inputs.labels)
+    return wrong[np.argsort(-found.counts.confidence[wrong], kind="stable")][:MOST_MISTAKES]
+
+
+def _mistakes(found: EvaluatedModel, shown: np.ndarray) -> Drawing:
+    names, counts = found.class_names, found.counts
+    captions = [
+        f"{names[found.inputs.labels[place]]}, said {names[counts.predicted[place]]} "
+        f"({percent(float(counts.confidence[place]))})"
+        for place in shown
+    ]
+    total = len(counts.predicted)
+    return drawings.mistakes("mistakes", captions, total - found.right, total, found.inputs.bounds)
+
+
+def predictions(found: EvaluatedModel) -> str:
+    """Return a row for each image as CSV: index, label and predicted (the classes' names), confidence, correct."""
+    names, counts = found.class_names, found.counts
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["index", "label", "predicted", "confidence", "correct"])
+    columns = (found.index, found.inputs.labels, counts.predicted, counts.confidence)
+    for index, label, predicted, confidence in zip(*columns, strict=True):
+        row = [index, names[label], names[predicted], f"{confidence:.6g}", str(bool(label == predicted)).lower()]
+        table.writerow(row)
+    return text.getvalue()
+
+
+def _record(
+    found: EvaluatedModel, arrays: dict[str, np.ndarray], metrics: dict[str, Any], headline: str
+) -> dict[str, Any]:
+    """Say everything that repeats it; of the images their dataset, for they are too many to be named one by one."""
+    from cnnlab.inspection.evaluation import METRICS
+
+    return {
+        "schema": SCHEMA,
+        "analysis": NAME,
+        "plugin": {"distribution": "cnnlab", "version": versions()["cnnlab"]},
+        "params": {"split": found.part, "limit": found.limit},
+        "model": {**found.classifier.record(), "about": found.classifier.about.to_json()},
+        "inputs": [],
+        "dataset": {
+            "name": found.dataset.name,
+            "source": found.dataset.source or None,
+            "split": found.part,
+            "images": len(found.index),
+            "digest": found.dataset.digest,
+        },
+        "classes": list(found.class_names),
+        "seed": 0,
+        "headline": headline,
+        "metrics": metrics,
+        "arrays": {
+            name: {
+                "shape": list(array.shape),
+                "dtype": str(array.dtype),
+                "meaning": ARRAYS[name][0],
+                "axes": list(ARRAYS[name][1]),
+            }
+            for name, array in arrays.items()
+        },
+        "figures": [],
+        "rows": [],
+        "meanings": {"metrics": METRICS, "columns": {}},
+        "versions": versions(),
+        "device": found.device,
+        "seconds": round(found.counts.seconds, 3),
+        "warnings": [*found.classifier.notes, *found.inputs.notes, *found.notes],
+        "claims": None,
+        "images": [],
+        "preflight": None,
+    }
