@@ -38,8 +38,8 @@ METRICS = {
     "loss": "mean cross-entropy of the logits, in nats",
     "worst_class_accuracy": "share of the images of the class with the lowest accuracy that are read correctly",
     "mean_confidence": "probability of the predicted class, mean over the images",
-    "expected_calibration_error": "share by which accuracy and confidence differ, mean over 15 bins of confidence, each "
-    "weighted by its images",
+    "expected_calibration_error": "share by which accuracy and confidence differ, mean over 15 bins of confidence by "
+    "their images",
     "calibration_standard_error": "its standard error (delta method), as a fraction",
     "calibration_error_by_chance": "share that a perfectly calibrated model of these confidences shows on as many "
     "images, in the mean",
