@@ -101,6 +101,8 @@ class Picture(Scaled):
         outline: The image [H, W], [H, W, 1] or [H, W, 3] that the values are about; its outlines are drawn over them.
         place: Where the values lie on that image: top, left, bottom and right edge, in its pixels; None where they are
             as large as it.
+        window: Height and width of what each value stands for, about its middle, in the image's pixels: the patch of an
+            occlusion. On a page it is drawn on the image. None where a value stands for its own place.
         mark: Whether it is framed in red, as what stands out: a mistake, an image that fools.
         image: Which of the images given it is about, so that pictures of one image share a pointer on a page; the host
             sets it.
@@ -114,6 +116,7 @@ class Picture(Scaled):
     names: tuple[str, ...] = ()
     outline: Values | None = None
     place: tuple[float, float, float, float] | None = None
+    window: tuple[float, float] | None = None
     mark: bool = False
     image: int | None = None
     kind: Literal["picture"] = "picture"
@@ -177,6 +180,8 @@ class Sheet(Scaled):
         row_label: What the rows are.
         head_label: What the columns are.
         clipped: Whether values beyond the limits take the colours of the ends; the colour bar says so.
+        layer: The layer of which its pictures, or the rows of a table, show a unit each: its filters, its maps. On a
+            page, choosing one shows it in every sheet of that layer. Empty where they show something else.
         image: See :class:`Picture`.
 
     Example:
@@ -195,6 +200,7 @@ class Sheet(Scaled):
     row_label: str = ""
     head_label: str = ""
     clipped: bool = False
+    layer: str = ""
     image: int | None = None
     kind: Literal["sheet"] = "sheet"
 
@@ -221,6 +227,19 @@ class Sheet(Scaled):
         count, height, width = self.array.shape[:3]
         natural = max(1, math.ceil(math.sqrt(2 * count * height / width)))
         return min(self.columns or natural, count) or 1
+
+    @property
+    def units(self) -> dict[str, tuple[int, int, int, int]]:
+        """Where each unit of the layer lies in the mosaic: left, top, width and height, in its pixels."""
+        if not self.layer:
+            return {}
+        count, height, width = self.array.shape[:3]
+        across = self.across if self.rows else 1
+        places = [divmod(index, self.across) for index in range(0, count, across)]
+        return {
+            name: (column * (width + 1), row * (height + 1), across * (width + 1) - 1, height)
+            for name, (row, column) in zip(self.rows or self.names, places, strict=False)
+        }
 
     @property
     def mosaic(self) -> np.ndarray:

@@ -9,6 +9,9 @@ from matplotlib.colors import to_rgb
 from cnnlab.drawings import Picture
 from cnnlab.render.style import CELLS, COLORMAPS, class_color
 
+EVEN = (1.05 * 0.05) ** 0.5 - 0.05
+"""The luminance on which black and white have one contrast, 4.6."""
+
 
 def colors_of(picture: Picture, unknown: float = 0.5) -> np.ndarray:
     """Return a picture's colours, float [H, W, 3] in [0, 1].
@@ -41,8 +44,10 @@ def cell_colors(picture: Picture, scale: str) -> np.ndarray:
 
 
 def is_dark(color: np.ndarray) -> bool:
-    """Whether white is easier to read on a colour than black, by its luma."""
-    return bool(np.asarray(color)[:3] @ (0.299, 0.587, 0.114) < 0.5)
+    """Whether white is easier to read on a colour than black: whether its contrast is higher, as WCAG 2 measures it."""
+    parts = np.asarray(color, np.float64)[:3]
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return bool(linear @ (0.2126, 0.7152, 0.0722) < EVEN)
 
 
 def written(color: np.ndarray) -> str:

@@ -23,6 +23,7 @@ from cnnlab.drawings.words import shortened
 from cnnlab.progress import in_notebook
 from cnnlab.render.charts import draw_bars, draw_curves, draw_matrix
 from cnnlab.render.pictures import color_bar, draw_picture, draw_sheet, wrapped
+from cnnlab.render.scales import on_one_scale
 from cnnlab.render.style import DPI, styled
 
 LINE = 0.16
@@ -168,13 +169,9 @@ class Grid:
     @cached_property
     def scales(self) -> list[list[tuple[int, int]]]:
         """Where the pictures lie whose colours stand for numbers, those on one scale together."""
-        groups: dict[Any, list[tuple[int, int]]] = {}
-        for row, cells in enumerate(self.rows):
-            for column, cell in enumerate(cells):
-                if isinstance(cell, Picture | Sheet) and cell.measured:
-                    clipped = isinstance(cell, Sheet) and cell.clipped
-                    groups.setdefault((cell.scale, cell.ends, cell.unit, clipped), []).append((row, column))
-        return list(groups.values())
+        return on_one_scale(
+            ((row, column), cell) for row, cells in enumerate(self.rows) for column, cell in enumerate(cells)
+        )
 
     @cached_property
     def alone(self) -> set[tuple[int, int]]:

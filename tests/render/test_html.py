@@ -109,7 +109,7 @@ def test_a_picture_is_its_colours_and_its_numbers():
     assert pixels[0, 2, 0] > pixels[0, 2, 2], "red above"
     assert pixels[0, 1].min() > 240, "white in the middle"
     np.testing.assert_array_equal(np.frombuffer(base64.b64decode(image.values), "<f4").reshape(1, 3), values)
-    assert image.words == "drop: 1 by 3 places, values from -1 to 1, the strongest at row 0, column 0."
+    assert image.words == "drop: 1 by 3 places, from -1 (row 0, column 0) to 1 (row 0, column 2), mean 0."
     legend = legend_of(Picture(values=values, scale="diverging", unit="drop"))
     assert legend.ends == ("-1", "0", "1")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -18,20 +18,28 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from cnnlab.drawings import Drawing
-from cnnlab.drawings.words import number
+from cnnlab.drawings.words import number, shortened
 from cnnlab.render.html.charts import FIELD, bars_of, chart_of
 from cnnlab.render.html.grids import grid_of
-from cnnlab.render.html.pictures import image_of, legend_of, matrix_of, sheet_of
+from cnnlab.render.html.pictures import as_picture, image_of, is_small, legend_of, matrix_of, sheet_of
 from cnnlab.render.style import LINES
 
+SCRIPTS = ("basics", "sliders", "pointer", "charts", "units")
+"""The parts of the script, in their order."""
 
-def render(drawing: Drawing) -> Markup:
+UNSEEN = dict.fromkeys({*range(32), 127, *range(0x202A, 0x202F), *range(0x2066, 0x206A)} - {9, 10, 13}, "\ufffd")
+"""Characters by which a name could change what stands beside it, with what is shown instead."""
+
+
+def render(drawing: Drawing, images: Sequence[str] = ()) -> Markup:
     """Return a drawing as a piece of HTML, for a page that has :func:`style` and :func:`script`.
 
     Args:
         drawing: What, its values arrays (see :func:`cnnlab.drawings.resolved`).
+        images: Keys, such as digests, of the images that its pictures number (:attr:`Picture.image`): pictures of one
+            key share a pointer all over the page, and others within their drawing alone.
     """
-    macros: Any = environment().get_template("drawings.html.j2").module
+    macros: Any = environment().get_template("drawings.html.j2").make_module({"images": tuple(images)})
     return Markup(macros.figure(drawing))
 
 
@@ -61,14 +69,19 @@ def palette() -> str:
 
 
 def script() -> Markup:
-    """Return the script that makes sliders of scrubs and lets pictures of one image share a pointer."""
-    return Markup(text("script.js"))
+    """Return the script by which drawings answer: sliders, a pointer that pictures share, values, a layer's units."""
+    return Markup('"use strict";\n{\n' + "\n".join(text(f"{name}.js") for name in SCRIPTS) + "}\n")
 
 
-def policy() -> str:
-    """Return the Content-Security-Policy of a page: its own script, known by its digest, and nothing from elsewhere."""
-    digest = base64.b64encode(hashlib.sha256(script().encode()).digest()).decode()
-    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+def policy(*more: str) -> str:
+    """Return the Content-Security-Policy of a page: its own scripts, known by digest, and nothing from elsewhere.
+
+    Args:
+        more: Scripts of the page beside :func:`script`, as they stand in it.
+    """
+    digests = [hashlib.sha256(each.encode()).digest() for each in (script(), *more)]
+    known = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {known}"
 
 
 @functools.cache
@@ -86,16 +99,25 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+        finalize=_shown,
     )
-    made.filters["number"] = number
+    made.filters |= {"number": number, "short": functools.partial(shortened, length=24)}
     made.globals |= {
+        "as_picture": as_picture,
         "bars_of": bars_of,
         "chart_of": chart_of,
         "field": FIELD,
         "grid_of": grid_of,
         "image_of": image_of,
+        "is_small": is_small,
         "legend_of": legend_of,
         "matrix_of": matrix_of,
         "sheet_of": sheet_of,
+        "zip": zip,
     }
     return made
+
+
+def _shown(value: Any) -> Any:
+    """Return what a template writes of a value: of texts, no character that turns others around."""
+    return value.translate(UNSEEN) if type(value) is str else value

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from cnnlab.drawings import Bars, Curves, as_numbers
+from cnnlab.drawings import Bars, Curves, Line, Series, as_numbers
 from cnnlab.drawings.words import percent, shortened
 from cnnlab.render.axis import Axis, axes_of, axis_over
 from cnnlab.render.style import LINES
@@ -25,6 +26,9 @@ FIELD = {
 }
 """The plane, and the edges of the field in it."""
 
+LABEL = 60
+"""Characters of a label up to which it fits along its axis."""
+
 MOST_POINTS = 60
 """Points of a line up to which each is drawn and says its values."""
 
@@ -42,7 +46,7 @@ class PageLine:
         paths: Its connected parts, as SVG paths.
         band: The path around its intervals; empty where there are none.
         points: Places of the points, and what each says.
-        rows: Its values in words, x and y, for the table below the chart.
+        rows: Its values in words, x and y.
     """
 
     name: str
@@ -69,6 +73,23 @@ class PageBar:
 
 
 @dataclass(frozen=True)
+class PageRow:
+    """A row of the table below a chart, by which a page also says what is under the pointer.
+
+    Attributes:
+        names: What it is about, as its cells say.
+        value: In words.
+        place: Where in the plane it is; empty where it has no place.
+        group: The line or the group of bars that it belongs to.
+    """
+
+    names: tuple[str, ...]
+    value: str
+    place: tuple[float, ...]
+    group: int
+
+
+@dataclass(frozen=True)
 class Chart:
     """A chart in a page.
 
@@ -83,6 +104,8 @@ class Chart:
         rules: Dashed lines across or upwards: two points, and a name.
         legend: Colour and name of each line or group.
         turned: Whether the words along the bottom are turned to have room.
+        heads: What the columns of its table are.
+        rows: The table of its numbers.
         words: What those who do not see it are told.
     """
 
@@ -91,6 +114,8 @@ class Chart:
     y_label: str
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
+    heads: tuple[str, ...]
+    rows: tuple[PageRow, ...]
     words: str
     lines: tuple[PageLine, ...] = ()
     bars: tuple[PageBar, ...] = ()
@@ -110,15 +135,17 @@ def chart_of(curves: Curves) -> Chart:
     ]
     return Chart(
         title=curves.title,
-        x_label=curves.x_label,
-        y_label=curves.y_label,
+        x_label=shortened(curves.x_label, LABEL),
+        y_label=shortened(curves.y_label, LABEL),
         x_ticks=tuple((_x(across, value), shortened(word)) for value, word in across.ticks(20 if curves.ticks else 8)),
         y_ticks=tuple((_y(up, value), word) for value, word in up.ticks()),
+        heads=("line", curves.x_label, curves.y_label),
+        rows=tuple(row for number in range(len(lines)) for row in _rows(curves, number, across, up)),
         lines=lines,
         rules=tuple(rules),
         legend=tuple((line.color, line.name) for line in lines),
         turned=len(curves.ticks) > 8,
-        words=f"{curves.title or curves.y_label}: " + " ".join(_told(line) for line in lines),
+        words=f"{shortened(curves.title or curves.y_label, 200)}: " + " ".join(_told(line) for line in lines),
     )
 
 
@@ -136,7 +163,7 @@ def _line(curves: Curves, number: int, across: Axis, up: Axis) -> PageLine:
     places = [(_x(across, a), _y(up, b)) for a, b in zip(x, y, strict=True)]
     rows = tuple((_x_word(across, a), up.word(b) if np.isfinite(b) else "-") for a, b in zip(x, y, strict=True))
     shown = curves.marks and line.dash == "solid" and len(places) <= MOST_POINTS
-    said = [f"{line.name}, {row[0]}: {row[1]}" for row in rows]
+    said = [f"{shortened(line.name, 60)}, {row[0]}: {row[1]}" for row in rows]
     return PageLine(
         name=line.name,
         color=(number if line.color is None else line.color) % len(LINES),
@@ -148,6 +175,25 @@ def _line(curves: Curves, number: int, across: Axis, up: Axis) -> PageLine:
         ),
         rows=rows,
     )
+
+
+def _rows(curves: Curves, number: int, across: Axis, up: Axis) -> Iterator[PageRow]:
+    """The values of a line in words, with their intervals, and where they are."""
+    line = curves.lines[number]
+    points = zip(as_numbers(line.x), as_numbers(line.y), _spreads(line, up), strict=True)
+    for x, y, spread in points:
+        place = (_x(across, x), _y(up, y))
+        value = f"{up.word(y)}{spread}" if np.isfinite(y) else "-"
+        yield PageRow((line.name, _x_word(across, x)), value, place if np.isfinite(place).all() else (), number)
+
+
+def _spreads(line: Line | Series, up: Axis) -> list[str]:
+    """The intervals of a line's or a group's values, in words."""
+    count = len(as_numbers(line.y if isinstance(line, Line) else line.values))
+    if line.low is None or line.high is None:
+        return [""] * count
+    ends = zip(as_numbers(line.low), as_numbers(line.high), strict=True)
+    return [f" ({up.word(low)} to {up.word(high)})" if np.isfinite((low, high)).all() else "" for low, high in ends]
 
 
 def _x_word(axis: Axis, value: float) -> str:
@@ -182,8 +228,8 @@ def _band(line: object, x: np.ndarray, across: Axis, up: Axis) -> str:
 def _told(line: PageLine) -> str:
     known = [row for row in line.rows if row[1] != "-"]
     if not known:
-        return f"{line.name}, no values."
-    return f"{line.name}, from {known[0][1]} at {known[0][0]} to {known[-1][1]} at {known[-1][0]}."
+        return f"{shortened(line.name, 60)}, no values."
+    return f"{shortened(line.name, 60)}, from {known[0][1]} at {known[0][0]} to {known[-1][1]} at {known[-1][0]}."
 
 
 def bars_of(bars: Bars) -> Chart:
@@ -195,6 +241,7 @@ def bars_of(bars: Bars) -> Chart:
     room = (WIDTH - LEFT - RIGHT) / max(len(shown), 1)
     width = 0.8 * room / len(values)
     names = [shortened(bars.names[label], 14) for label in shown]
+    spreads = [_spreads(series, up) for series in bars.series]
     drawn = [
         _bar(bars, number, label, LEFT + (place + 0.1) * room + number * width, width, up)
         for place, label in enumerate(shown)
@@ -204,13 +251,25 @@ def bars_of(bars: Bars) -> Chart:
     return Chart(
         title=bars.title,
         x_label="",
-        y_label=bars.label,
+        y_label=shortened(bars.label, LABEL),
         x_ticks=tuple((LEFT + (place + 0.5) * room, name) for place, name in enumerate(names)),
         y_ticks=tuple((_y(up, value), word) for value, word in up.ticks()),
+        heads=("class", *(("group",) if several else ()), bars.label or "value"),
+        rows=tuple(
+            PageRow(
+                (bars.names[label], *((series.name,) if several else ())),
+                _value(bars, number, label) + spreads[number][label],
+                _top(drawn[place * len(values) + number]),
+                number,
+            )
+            for number, series in enumerate(bars.series)
+            for place, label in enumerate(shown)
+        ),
         bars=tuple(bar for bar in drawn if bar is not None),
         legend=tuple((number, series.name) for number, series in enumerate(bars.series)) if several else (),
         turned=sum(map(len, names)) > 70,
-        words=f"{bars.title or bars.label}: " + ", ".join(bar.words for bar in drawn if bar is not None),
+        words=f"{shortened(bars.title or bars.label, 200)}: "
+        + ", ".join(bar.words for bar in drawn if bar is not None),
     )
 
 
@@ -220,7 +279,17 @@ def _bar(bars: Bars, number: int, label: int, x: float, width: float, up: Axis) 
     if not np.isfinite(value):
         return None
     foot, top = _y(up, min(max(0.0, up.low), up.high)), _y(up, min(max(value, up.low), up.high))
-    said = percent(value) if bars.percent else f"{value:.4g}"
-    name = f"{bars.names[label]}, {series.name}" if len(bars.series) > 1 else bars.names[label]
+    said, name = _value(bars, number, label), shortened(bars.names[label], 60)
+    name = f"{name}, {shortened(series.name, 60)}" if len(bars.series) > 1 else name
     low, high = (None if end is None else _y(up, float(as_numbers(end)[label])) for end in (series.low, series.high))
     return PageBar(round(x, 2), min(foot, top), round(width, 2), abs(foot - top), number, f"{name}: {said}", low, high)
+
+
+def _value(bars: Bars, number: int, label: int) -> str:
+    value = float(as_numbers(bars.series[number].values)[label])
+    return percent(value) if bars.percent else f"{value:.4g}" if np.isfinite(value) else "-"
+
+
+def _top(bar: PageBar | None) -> tuple[float, ...]:
+    """The middle of a bar's upper end; empty where there is no bar."""
+    return () if bar is None else (round(bar.x + bar.width / 2, 2), bar.y)

@@ -1,12 +1,17 @@
-"""Tiles and scrubs for a browser: which places there are, and which sliders they share."""
+"""Tiles and scrubs for a browser: which places there are, which sliders they share, and which colour bars."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from cnnlab.drawings import Curves, Matrix, Scrub, Sheet, Tiles
+from cnnlab.render.scales import on_one_scale
+
+Place = tuple[int, int, int]
+"""Where a panel lies: the number of its tile, its stop, and which of the panels there it is."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,14 @@ class Cell:
 
     Attributes:
         drawing: What is drawn there: a drawing or None.
+        bar: Whether it has a colour bar of its own, if it needs one.
         frames: Of a scrub, the panels at each stop.
         slider: The number of the slider that moves it; None where there is none.
     """
 
     drawing: Any
-    frames: tuple[Any, ...] = ()
+    bar: bool = True
+    frames: tuple[tuple[Cell, ...], ...] = ()
     slider: int | None = None
 
 
@@ -46,6 +53,8 @@ class PageGrid:
         sliders: What moves the scrubs; scrubs with the same axis and stops move together.
         heads: What stands above each column.
         rows: What each row is called, and its cells.
+        feet: The pictures whose colour bars stand below each column, for those in it; empty where there are none.
+        shared: The pictures whose colour bars stand below all of it.
         wide: Whether the cells are charts, which want all the width there is.
     """
 
@@ -53,6 +62,8 @@ class PageGrid:
     sliders: tuple[Slider, ...]
     heads: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    feet: tuple[tuple[Any, ...], ...]
+    shared: tuple[Any, ...]
     wide: bool
 
 
@@ -60,22 +71,52 @@ def grid_of(drawing: Tiles | Scrub) -> PageGrid:
     """Lay tiles out as a page shows them; a scrub alone is a grid of one."""
     tiles = drawing if isinstance(drawing, Tiles) else Tiles(tiles=(drawing,), columns=1, title=drawing.title)
     sliders = tuple(dict.fromkeys(Slider(tile.axis, tile.stops) for tile in tiles.tiles if isinstance(tile, Scrub)))
-    columns = tiles.across
-    cells = list(_cells(tiles, sliders))
+    columns, panels = tiles.across, dict(_panels(tiles))
+    shared = _shared(panels, columns)
+    places = {place for group in shared.values() for place in group}
+    cells = [_cell(number, tile, sliders, places) for number, tile in enumerate(tiles.tiles)]
     starts = range(0, len(cells), columns)
     names = (*tiles.rows, *[""] * len(starts))
+    below = {column: tuple(panels[place] for where, place in shared if where == column) for column, _ in shared}
     return PageGrid(
         title=tiles.title,
         sliders=sliders,
         heads=tiles.heads,
         rows=tuple((names[row], tuple(cells[start : start + columns])) for row, start in enumerate(starts)),
+        feet=tuple(below.get(column, ()) for column in range(columns)) if set(below) - {None} else (),
+        shared=below.get(None, ()),
         wide=all(isinstance(tile, Curves | Matrix | Sheet) for tile in tiles.tiles),
     )
 
 
-def _cells(tiles: Tiles, sliders: tuple[Slider, ...]) -> Iterator[Cell]:
-    for tile in tiles.tiles:
+def _panels(tiles: Tiles) -> Iterator[tuple[Place, Any]]:
+    for number, tile in enumerate(tiles.tiles):
         if isinstance(tile, Scrub):
-            yield Cell(tile, tile.frames, sliders.index(Slider(tile.axis, tile.stops)))
+            for stop, frame in enumerate(tile.frames):
+                yield from (((number, stop, index), panel) for index, panel in enumerate(frame))
         else:
-            yield Cell(tile)
+            yield (number, 0, 0), tile
+
+
+def _shared(panels: dict[Place, Any], columns: int) -> dict[tuple[int | None, Place], list[Place]]:
+    """Say which pictures share a colour bar, by the column below which it stands (None: all) and the first of them.
+
+    Where two bars of like colours would stand at one place, nobody could tell which is whose: each picture has its own.
+    """
+    groups: dict[tuple[int | None, Place], list[Place]] = {}
+    for group in on_one_scale(panels.items()):
+        under = {number % columns for number, _, _ in group}
+        groups[under.pop() if len(under) == 1 else None, group[0]] = group
+    several = {key: group for key, group in groups.items() if len(group) > 1}
+    alike = Counter((column, panels[place].scale) for column, place in several)
+    return {key: group for key, group in several.items() if alike[key[0], panels[key[1]].scale] == 1}
+
+
+def _cell(number: int, tile: Any, sliders: tuple[Slider, ...], shared: set[Place]) -> Cell:
+    if not isinstance(tile, Scrub):
+        return Cell(tile, (number, 0, 0) not in shared)
+    frames = tuple(
+        tuple(Cell(panel, (number, stop, index) not in shared) for index, panel in enumerate(frame))
+        for stop, frame in enumerate(tile.frames)
+    )
+    return Cell(tile, frames=frames, slider=sliders.index(Slider(tile.axis, tile.stops)))

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from PIL import Image as Pillow
 
 from cnnlab.drawings import Matrix, Picture, Sheet
-from cnnlab.drawings.words import shortened
+from cnnlab.drawings.words import percent, shortened
 from cnnlab.render.colors import cell_colors, colors_of, is_dark, shades, written
 from cnnlab.render.outlines import outlines
 from cnnlab.render.style import COLORMAPS, class_color
 
 MOST_VALUES = 64 * 64
 """Pixels up to which a page holds a picture's numbers, for the pointer; they weigh four bytes each."""
+
+MOST_CELLS = 1600
+"""Cells of a matrix up to which it is a table with its numbers."""
 
 STOPS = 33
 """Colours of a colour bar."""
@@ -33,7 +36,10 @@ class PageImage:
         width: Its pixels.
         words: What those who do not see it are told.
         place: Which part of its image it covers, ``top left bottom right`` in shares of what is drawn.
-        values: The numbers [H, W], float32 in base64; empty where there are too many, or colours.
+        window: Height and width of what each value stands for, in shares of that image; empty where there is none.
+        values: The numbers [H, W] in base64, float32 or, where ``levels`` says so, bytes; empty where there are too
+            many, or colours.
+        levels: What the bytes 0 and 255 stand for; empty where the values are float32.
         names: The classes' names, where the values are classes.
         outline: The outlines of the image that it is about, as an SVG path over its pixels; empty where there are none.
         size: Height and width of that image, or of the picture itself.
@@ -44,7 +50,9 @@ class PageImage:
     width: int
     words: str
     place: tuple[float, float, float, float]
+    window: tuple[float, ...]
     values: str
+    levels: tuple[float, ...]
     names: tuple[str, ...]
     outline: str
     size: tuple[int, int]
@@ -67,27 +75,42 @@ class Legend:
     classes: tuple[tuple[str, str], ...]
 
 
-def image_of(picture: Picture) -> PageImage:
-    """Draw a picture for a page."""
+def image_of(picture: Picture, words: str = "") -> PageImage:
+    """Draw a picture for a page; what those who do not see it are told is made of its numbers, unless given."""
     colors = colors_of(picture, unknown=0.8)
     outlined, plane = picture.outlined, picture.plane
     place, size = (0.0, 0.0, 1.0, 1.0), plane.shape[:2]
     if outlined is not None:
         size = outlined.shape
         colors, place = _laid(colors, size, picture.place)
-    held = plane.ndim == 2 and plane.size <= MOST_VALUES
-    values = base64.b64encode(np.ascontiguousarray(plane, "<f4").tobytes()).decode() if held else ""
+    values, levels = _held(picture)
+    window = (picture.window[0] / size[0], picture.window[1] / size[1]) if picture.window else ()
     return PageImage(
         source=_data_uri(colors),
         height=len(colors),
         width=colors.shape[1],
-        words=_described(picture),
+        words=words or _described(picture),
         place=place,
+        window=window,
         values=values,
+        levels=levels,
         names=picture.names if picture.scale == "classes" else (),
         outline="" if outlined is None else _path(outlines(outlined)),
         size=size,
     )
+
+
+def _held(picture: Picture) -> tuple[str, tuple[float, ...]]:
+    """Return the numbers of a picture for the pointer, and what the ends of bytes stand for, where these say it all."""
+    plane = picture.plane
+    if plane.ndim != 2 or plane.size > MOST_VALUES:
+        return "", ()
+    low, high = picture.ends
+    levels = 255 * (plane.astype(np.float64) - low) / (high - low)
+    whole = np.rint(levels)
+    if picture.scale == "image" and np.allclose(levels, whole, 0, 1e-3) and whole.min() >= 0 and whole.max() <= 255:
+        return base64.b64encode(whole.astype(np.uint8).tobytes()).decode(), (low, high)
+    return base64.b64encode(np.ascontiguousarray(plane, "<f4").tobytes()).decode(), ()
 
 
 def _laid(
@@ -126,21 +149,33 @@ def _data_uri(colors: np.ndarray) -> str:
 def _described(picture: Picture) -> str:
     """Say in words what a picture shows, from its numbers."""
     height, width = picture.plane.shape[:2]
-    title = picture.caption.replace("\n", " ") or "Picture"
-    size = f"{height} by {width}"
+    title, size = _titled(picture.caption or "Picture"), f"{height} by {width}"
     if picture.scale == "classes":
         labels, counts = np.unique(picture.plane.astype(int), return_counts=True)
-        order = np.argsort(-counts, kind="stable")[:4]
-        names = [f"{_name(picture, labels[index])} at {counts[index]} of {picture.plane.size}" for index in order]
-        return f"{title}: classes at {size} places, {', '.join(names)}."
-    values = picture.plane[np.isfinite(picture.plane)]
-    if not values.size:
-        return f"{title}: {size}, no values."
-    spread = f"values from {values.min():.3g} to {values.max():.3g}"
-    if picture.scale == "image" or picture.in_colour:
-        return f"{title}: {size} pixels, {spread}."
-    most = np.unravel_index(int(np.nanargmax(np.abs(picture.plane))), picture.plane.shape)
-    return f"{title}: {size} places, {spread}, the strongest at row {most[0]}, column {most[1]}."
+        order = np.argsort(-counts, kind="stable")
+        shares = [f"{_name(picture, labels[n])} at {percent(counts[n] / picture.plane.size)}" for n in order[:4]]
+        others = f", {len(order) - 4} more" if len(order) > 4 else ""
+        return f"{title}: classes at {size} places, {', '.join(shares)}{others}."
+    what = "pixels" if picture.scale == "image" or picture.in_colour else "places"
+    return f"{title}: {size} {what}, {_spread(picture.plane, ('row', 'column'))}."
+
+
+def _titled(text: str) -> str:
+    return shortened(" ".join(text.split()), 200)
+
+
+def _spread(values: np.ndarray, axes: tuple[str, ...]) -> str:
+    """Say the smallest and the largest value, where these lie along the axes that have names, and the mean."""
+    if not np.isfinite(values).any():
+        return "no values"
+    known = np.where(np.isfinite(values), values, np.nan)
+
+    def said(flat: Any) -> str:
+        place = zip(axes, np.unravel_index(flat, values.shape), strict=False)
+        where = f" ({', '.join(f'{axis} {index}' for axis, index in place)})" if values.ndim == len(axes) else ""
+        return f"{known.flat[flat]:.3g}{where}"
+
+    return f"from {said(np.nanargmin(known))} to {said(np.nanargmax(known))}, mean {np.nanmean(known):.3g}"
 
 
 def _name(picture: Picture, label: Any) -> str:
@@ -168,26 +203,39 @@ class PageSheet:
     Attributes:
         image: The mosaic.
         picture: The mosaic as a picture.
-        columns: How many lie side by side.
+        parts: How many pictures, how many side by side, and the height and width of each, for the pointer.
         labels: Names of the small pictures, with the place of each in percent: left, top.
     """
 
     image: PageImage
     picture: Picture
-    columns: int
+    parts: tuple[int, int, int, int]
     labels: tuple[tuple[str, float, float], ...]
 
 
 def sheet_of(sheet: Sheet) -> PageSheet:
     """Draw a sheet for a page."""
-    height, width = sheet.array.shape[1:3]
-    laid = sheet.mosaic
-    places = [divmod(index, sheet.across) for index in range(len(sheet.array))]
+    count, height, width = sheet.array.shape[:3]
+    picture = sheet.picture
+    laid = picture.plane
     labels = [
-        (name, 100 * column * (width + 1) / laid.shape[1], 100 * row * (height + 1) / laid.shape[0])
-        for name, (row, column) in zip(sheet.names, places, strict=False)
+        (name, 100 * left * (width + 1) / laid.shape[1], 100 * top * (height + 1) / laid.shape[0])
+        for name, (top, left) in zip(sheet.names, (divmod(n, sheet.across) for n in range(count)), strict=False)
     ]
-    return PageSheet(image_of(sheet.picture), sheet.picture, sheet.across, tuple(labels))
+    spread = _spread(sheet.array, () if sheet.in_colour else ("picture", "row", "column"))
+    words = f"{_titled(sheet.title or 'Sheet')}: {count} pictures of {height} by {width}, {spread}."
+    return PageSheet(image_of(picture, words), picture, (count, sheet.across, height, width), tuple(labels))
+
+
+def is_small(matrix: Matrix) -> bool:
+    """Whether a matrix is small enough for its numbers to be read."""
+    return len(matrix.rows) * len(matrix.columns) <= MOST_CELLS
+
+
+def as_picture(matrix: Matrix) -> Picture:
+    """Return a matrix whose numbers are too many as a picture."""
+    axes = f"rows: {matrix.row_label}, columns: {matrix.column_label}"
+    return replace(matrix.picture, title=f"{matrix.title}\n{axes}".strip())
 
 
 def matrix_of(matrix: Matrix) -> list[tuple[str, list[tuple[str, str, bool]]]]:

@@ -49,6 +49,7 @@ def layer(
             scale="diverging" if low < 0 else "sequential",
             limits=(-1.0 if low < 0 else 0.0, 1.0) if by_map else (low, high),
             unit="share of the map's largest |value|" if by_map else "activation",
+            layer=name,
             image=index,
         )
         tiles += [image, maps]

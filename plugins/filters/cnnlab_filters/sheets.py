@@ -87,7 +87,8 @@ class Drawn:
         title = f"{self.heading}{ends}\n{summary}"
         if self.in_colour or len(self.channels) == 1:
             tiles = np.array([self._slices(number)[0] for number in range(self.filters)])
-            return Sheet(values=tiles, title=title, columns=8 if len(tiles) <= 64 else 16, names=numbers, **self.scale)
+            columns = 8 if len(tiles) <= 64 else 16
+            return Sheet(values=tiles, title=title, columns=columns, names=numbers, layer=self.name, **self.scale)
         if self.is_large:
             return self.strongest(ends, summary)
         return Sheet(
@@ -98,6 +99,7 @@ class Drawn:
             heads=tuple(map(str, self.channels)),
             row_label="filter",
             head_label="input channel",
+            layer=self.name,
             **self.scale,
         )
 
@@ -119,6 +121,7 @@ class Drawn:
             rows=tuple(map(str, filters)),
             row_label="filter",
             names=tuple(map(str, channels[:, filters].T.reshape(-1))),
+            layer=self.name,
             **self.scale,
         )
 

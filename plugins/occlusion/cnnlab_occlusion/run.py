@@ -103,7 +103,11 @@ def show(
     name, predicted = names[arrays["target"][index]], arrays["predicted"][index]
     outline = inputs.unit_image(index)
     place = between_middles(arrays["rows"], params), between_middles(arrays["cols"], params)
-    at_middles: dict[str, Any] = {"place": (place[0][0], place[1][0], place[0][1], place[1][1]), "outline": outline}
+    at_middles: dict[str, Any] = {
+        "place": (place[0][0], place[1][0], place[0][1], place[1][1]),
+        "window": (params.patch, params.patch),
+        "outline": outline,
+    }
     baseline = float(arrays["baseline"][index])
     probable = params.score == "probability"
     alone = len(np.unique(predicted)) == 1
