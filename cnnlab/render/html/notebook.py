@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,16 +23,23 @@ class Table:
     Attributes:
         heads: What stands above the columns.
         rows: The cells: texts, numbers, or None where there is no value.
+        shares: The columns, by their heads, and the rows, by their first cells, whose numbers are read in percent.
     """
 
     heads: Sequence[str]
     rows: Sequence[Sequence[Any]]
+    shares: Collection[str] = ()
 
     @classmethod
-    def of(cls, records: Sequence[Mapping[str, Any]]) -> Table:
+    def of(cls, records: Sequence[Mapping[str, Any]], shares: Collection[str] = ()) -> Table:
         """Make a table of records, a column for each of their keys."""
         names = list(dict.fromkeys(key for record in records for key in record))
-        return cls([name.replace("_", " ") for name in names], [[row.get(name) for name in names] for row in records])
+        rows = [[row.get(name) for name in names] for row in records]
+        return cls([_spoken(name) for name in names], rows, {_spoken(name) for name in shares})
+
+    def is_share(self, head: str, row: Sequence[Any]) -> bool:
+        """Say whether the number of a row in the column of that head is read in percent."""
+        return head in self.shares or (row[0] in self.shares if isinstance(row[0], str) else False)
 
     @property
     def shown(self) -> Sequence[Sequence[Any]]:
@@ -43,6 +50,10 @@ class Table:
     def more(self) -> str:
         """How many are not shown; empty where all are."""
         return f"{len(self.rows) - MOST_ROWS:,} more" if len(self.rows) > MOST_ROWS else ""
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def notebook(
@@ -69,7 +80,7 @@ def notebook(
             told=told,
             headline=headline,
             notes=notes,
-            figures=[_without_values(html.render(drawing)) for drawing in drawings],
+            figures=[_without_data(html.render(drawing)) for drawing in drawings],
             tables=[table for table in tables if table.rows],
             style=_style(),
         )
@@ -77,9 +88,9 @@ def notebook(
     return page
 
 
-def _without_values(figure: Markup) -> Markup:
-    """Leave out the numbers behind pictures, which only the script of a page reads."""
-    return Markup(re.sub(r'\s*data-(values|names)="[^"]*"', "", figure))
+def _without_data(figure: Markup) -> Markup:
+    """Leave out what only the script of a page reads, such as the numbers behind pictures."""
+    return Markup(re.sub(r'\s*\bdata-[a-z]+="[^"]*"', "", figure))
 
 
 def _style() -> Markup:
