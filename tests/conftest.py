@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -56,6 +57,45 @@ def digits():
 
     split = cnnlab.datasets.load("mnist").test
     return split.batch(range(64)), split.labels[:64]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, started once."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("there is no Chromium here; Debian's package `chromium` has it")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_html(browser, tmp_path):
+    """Open a page in the browser: ``open_html(text, viewport={...})``; what it says or asks the network for, fails."""
+    said: list[str] = []
+    asked: list[str] = []
+    pages: list[Any] = []
+
+    def show(text: str, **options: Any) -> Any:
+        path = tmp_path / f"page{len(pages)}.html"
+        path.write_text(text, encoding="utf-8")
+        pages.append(page := browser.new_page(**options))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield show
+    for page in pages:
+        page.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
 
 
 @pytest.fixture

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cnnlab.drawings import Curves, Matrix, Scrub, Sheet, Tiles
+from cnnlab.drawings import Bars, Curves, Matrix, Scrub, Sheet, Tiles
 from cnnlab.render.scales import on_one_scale
+
+MOST_FRAMES = 6
+"""Pictures' widths that the frames of a scrub take side by side on paper."""
 
 Place = tuple[int, int, int]
 """Where a panel lies: the number of its tile, its stop, and which of the panels there it is."""
@@ -55,6 +58,7 @@ class PageGrid:
         rows: What each row is called, and its cells.
         feet: The pictures whose colour bars stand below each column, for those in it; empty where there are none.
         shared: The pictures whose colour bars stand below all of it.
+        across: How many pictures' widths a row takes on paper.
         wide: Whether the cells are charts, which want all the width there is.
     """
 
@@ -64,6 +68,7 @@ class PageGrid:
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
     feet: tuple[tuple[Any, ...], ...]
     shared: tuple[Any, ...]
+    across: int
     wide: bool
 
 
@@ -85,8 +90,22 @@ def grid_of(drawing: Tiles | Scrub) -> PageGrid:
         rows=tuple((names[row], tuple(cells[start : start + columns])) for row, start in enumerate(starts)),
         feet=tuple(below.get(column, ()) for column in range(columns)) if set(below) - {None} else (),
         shared=below.get(None, ()),
+        across=max((sum(map(_width, tiles.tiles[start : start + columns])) for start in starts), default=1),
         wide=all(isinstance(tile, Curves | Matrix | Sheet) for tile in tiles.tiles),
     )
+
+
+def _width(tile: Any) -> int:
+    """How many pictures' widths a tile takes on paper; of many frames, those beyond a row stand below."""
+    match tile:
+        case Scrub():
+            frame = sum(map(_width, tile.frames[0]))
+            return max(frame, min(frame * len(tile.stops), MOST_FRAMES))
+        case Tiles():
+            return grid_of(tile).across
+        case Sheet() | Curves() | Bars() | Matrix():
+            return 3
+    return 1
 
 
 def _panels(tiles: Tiles) -> Iterator[tuple[Place, Any]]:
