@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from cnnlab.pluginhost.declarations import Array
 from cnnlab.pluginhost.params import Params, fields_of
+from cnnlab.results.meanings import settled
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
@@ -28,13 +29,13 @@ def params_table(params: type[Params]) -> list[str]:
 
 def arrays_table(arrays: Mapping[str, Array]) -> list[str]:
     """What arrays mean, and their axes."""
-    rows = [(f"`{name}`", f"`{array.shape}`", array.meaning) for name, array in arrays.items()]
+    rows = [(f"`{name}`", f"`{array.shape}`", settled(array.meaning)) for name, array in arrays.items()]
     return table(("array", "axes", "meaning"), rows)
 
 
 def metrics_table(metrics: Mapping[str, str], arrays: Mapping[str, Array] | None = None) -> list[str]:
     """What metrics mean; where an array has an axis of strengths, how those of each are called."""
-    lines = table(("metric", "meaning"), [(f"`{name}`", meaning) for name, meaning in metrics.items()])
+    lines = table(("metric", "meaning"), [(f"`{name}`", settled(meaning)) for name, meaning in metrics.items()])
     if any(axis.startswith("E") for array in (arrays or {}).values() for axis in array.axes):
         lines += [
             "Of several strengths each has its own: `NAME@0.1` is NAME at 0.1, of one target `NAME@3` at class 3.",

@@ -15,8 +15,8 @@ from cnnlab.drawings import At, Image, Picture, Scrub, Sheet, Tiles
 from cnnlab.errors import UsageError
 from cnnlab.pluginhost.axes import check_axes, optional_axes
 from cnnlab.pluginhost.declarations import Analysis
-from cnnlab.pluginhost.meanings import declared_as
 from cnnlab.results.claims import Claims
+from cnnlab.results.meanings import declared_as
 from cnnlab.results.result import Result
 from cnnlab.results.rows import rows_of
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from cnnlab.errors import GateError, UsageError, did_you_mean
-from cnnlab.pluginhost.meanings import declared_as
+from cnnlab.results.meanings import declared_as
 
 
 def parse(texts: Sequence[str], declared: Mapping[str, str], owner: str) -> dict[str, float]:

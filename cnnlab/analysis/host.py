@@ -20,11 +20,11 @@ from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.inspection.gradients import preflight
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis, resolve
-from cnnlab.pluginhost.meanings import declared_as
 from cnnlab.pluginhost.params import Params
 from cnnlab.pluginhost.requirements import check_requirements
 from cnnlab.progress import Progress
 from cnnlab.results.folder import SCHEMA
+from cnnlab.results.meanings import declared_as, meanings_of, settled
 from cnnlab.results.result import Result
 from cnnlab.results.rows import plain
 from cnnlab.versions import versions
@@ -155,22 +155,32 @@ def _record(
         "headline": result.headline,
         "metrics": {name: plain(value) for name, value in result.metrics.items()},
         "arrays": {
-            name: {"shape": list(array.shape), "dtype": str(array.dtype), **_declared(analysis, name, array.ndim)}
+            name: {
+                "shape": list(array.shape),
+                "dtype": str(array.dtype),
+                **_declared(analysis, name, array.ndim, params.to_json()),
+            }
             for name, array in result.arrays.items()
         },
         "figures": [],
         "rows": [{key: plain(value) for key, value in row.items()} for row in result.rows],
+        "meanings": meanings_of(
+            {name: array.meaning for name, array in analysis.arrays.items()},
+            analysis.metrics,
+            params.to_json(),
+            result.rows[0] if result.rows else (),
+        ),
         "versions": versions(),
         "device": current_device(),
         "warnings": list(context.warnings),
     }
 
 
-def _declared(analysis: Analysis, name: str, count: int) -> dict[str, Any]:
+def _declared(analysis: Analysis, name: str, count: int, params: dict[str, Any]) -> dict[str, Any]:
     """What the analysis says of an array: its meaning, and the names of the axes that it has."""
     said = declared_as(analysis.arrays, name)
     if said is None:
         return {"meaning": "", "axes": None}
     left_out = sum(axis.endswith("?") for axis in said.axes) if count < len(said.axes) else 0
     axes = [axis.rstrip("?") for axis in said.axes if not (left_out and axis.endswith("?"))]
-    return {"meaning": said.meaning, "axes": axes}
+    return {"meaning": settled(said.meaning, params), "axes": axes}

@@ -49,6 +49,15 @@ def number(value: Any, share: bool = False) -> str:
             return str(value)
 
 
+def is_share(meaning: str) -> bool:
+    """Say whether a declared meaning is that of a number from 0 to 1, which people read in percent.
+
+    >>> is_share("share of the images that are fooled"), is_share("steps taken, mean over the images")
+    (True, False)
+    """
+    return meaning.startswith(("share ", "probability ", "softmax probability "))
+
+
 def out_of(count: int, total: int, noun: str = "image", digits: int = 1) -> str:
     """Say how many of how many, in percent where these are more than a hundred.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnnlab.errors import UsageError
 from cnnlab.pluginhost.declarations import Array
-from cnnlab.pluginhost.meanings import declared_as
+from cnnlab.results.meanings import declared_as
 
 if TYPE_CHECKING:
     import numpy as np

@@ -199,7 +199,7 @@ class AnalysisContract(Contract):
 
     def test_what_is_declared_is_delivered(self, tiny_models: TinyModels) -> None:
         """The arrays and metrics are the declared ones; the host already refuses others."""
-        from cnnlab.pluginhost.meanings import declared_as
+        from cnnlab.results.meanings import declared_as
 
         known = {*self.declaration.arrays, *self.declaration.metrics}
         assert set(self.declaration.sometimes) <= known, "`sometimes` names what is not declared"

@@ -9,8 +9,8 @@ from cnnlab.adversarial.measure import measure, with_strengths
 from cnnlab.adversarial.names import ADVERSARIAL_ARRAYS, ADVERSARIAL_METRICS
 from cnnlab.errors import UsageError
 from cnnlab.pluginhost.axes import check_axes
-from cnnlab.pluginhost.meanings import declared_as
 from cnnlab.results.claims import Claims
+from cnnlab.results.meanings import declared_as
 from cnnlab.testing import FakeClassifier
 
 

@@ -11,8 +11,8 @@ from cnnlab.drawings import At, Curves, Image, Line, Picture, Scrub, Sheet, Tile
 from cnnlab.errors import CnnlabError
 from cnnlab.inputs import from_arrays
 from cnnlab.pluginhost.declarations import Array
-from cnnlab.pluginhost.meanings import declared_as
 from cnnlab.results.claims import Claims
+from cnnlab.results.meanings import declared_as
 from cnnlab.results.result import Result
 from cnnlab.testing import FakeClassifier
 

@@ -10,7 +10,9 @@ from rich.table import Table
 
 from cnnlab.cli.views import numbers
 from cnnlab.cli.views.tables import Column, fitted
-from cnnlab.pluginhost.meanings import axis_of, declared_as, is_share, meaning_of
+from cnnlab.drawings.words import is_share
+from cnnlab.results.meanings import axis_of, declared_as, meaning_of
+from cnnlab.results.result import Result
 
 ROWS = [
     {"image": image, "epsilon": epsilon, "label": 7, "after": index, "read": index, "linf": 0.125, "l2": 1.0 + index}
@@ -59,6 +61,28 @@ def test_a_metric_of_several_strengths_is_one_line():
     assert line.split()[1:3] == ["50.0%", "100%"]
     assert text.count("share of the images") == 1
     assert "@" not in text
+
+
+def test_several_images_are_one_table_and_the_metrics_lines_below_it():
+    said = {
+        "columns": {"sure": "probability of the label"},
+        "metrics": {"success": "share of the images", "l2": "length"},
+    }
+    record = {"inputs": [{}, {}], "meanings": said}
+    rows = [{"image": f"{name}.png", "sure": sure} for name, sure in (("a", 0.9997), ("b", 0.5))]
+    metrics = {"success@0.1": 0.5, "success@0.2": 1.0, "l2": 2.0}
+    shown = numbers.numbers(Result(rows=rows, metrics=metrics, record=record), 100)
+    text = printed(shown, 100)
+    assert sum(isinstance(each, Table) and each.show_header for each in shown) == 1
+    assert "a.png  99.9%" in text
+    assert [line.rstrip().split("  ")[-1] for line in text.splitlines() if line.startswith(("success", "l2"))] == [
+        "share of the images, at strength 0.1, 0.2",
+        "length",
+    ]
+    assert "50.0%, 100%" in text
+    narrow = printed(numbers.numbers(Result(rows=rows, metrics=metrics, record=record), 30), 30)
+    assert max(map(len, narrow.splitlines())) <= 30
+    assert "50.0%, 100%" in narrow
 
 
 def test_a_further_table_of_metrics_has_only_the_rows_that_it_tells_of():

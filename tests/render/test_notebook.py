@@ -46,6 +46,16 @@ def test_a_result_is_a_headline_a_picture_and_tables():
     assert Result()._repr_html_()
 
 
+def test_shares_are_read_in_percent_as_in_the_terminal():
+    said = {
+        "columns": {"sure_of": "probability of the label"},
+        "metrics": {"success": "share of the images", "l2": "length"},
+    }
+    rows = [{"image": "7.png", "sure_of": 0.9997, "l2": 0.5}]
+    page = Result(rows=rows, metrics={"success@0.1": 0.25, "l2": 0.75}, record={"meanings": said})._repr_html_()
+    assert re.findall(r"<td>([^<]*)</td>", page) == ["99.9%", "0.5", "25.0%", "0.75"]
+
+
 def things() -> dict[str, object]:
     split = Split(np.zeros((3, 4, 4), np.uint8), [0, 1, 1])
     dataset = Dataset(name=EVIL, train=split, test=split, class_names=("dark", EVIL))

@@ -103,6 +103,7 @@ def _described(plugin: Plugin, declaration: Declaration) -> dict[str, Any]:
     from cnnlab.pluginhost.declarations import Analysis
     from cnnlab.pluginhost.params import fields_of
     from cnnlab.pluginhost.registry import kind_of
+    from cnnlab.results.meanings import settled
 
     facts = {field.name: getattr(declaration, field.name) for field in dataclasses.fields(declaration)}
     if isinstance(declaration, Analysis):
@@ -119,9 +120,10 @@ def _described(plugin: Plugin, declaration: Declaration) -> dict[str, Any]:
             for field in fields_of(declaration.params)
         ]
         facts["arrays"] = {
-            name: {"meaning": array.meaning, "axes": list(array.axes)} for name, array in declaration.arrays.items()
+            name: {"meaning": settled(array.meaning), "axes": list(array.axes)}
+            for name, array in declaration.arrays.items()
         }
-        facts["metrics"] = dict(declaration.metrics)
+        facts["metrics"] = {name: settled(meaning) for name, meaning in declaration.metrics.items()}
     source = {"plugin": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
     return {"kind": kind_of(declaration), **facts, **source, "module": plugin.module}
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from cnnlab.cli.views.tables import Column, fitted
-from cnnlab.drawings.words import number
-from cnnlab.pluginhost.meanings import at_strength, axis_of, declared_as, is_share, meaning_of
+from cnnlab.drawings.words import is_share, number
+from cnnlab.results.meanings import at_strength, axis_of, declared_as, meaning_of
 
 if TYPE_CHECKING:
-    from cnnlab.pluginhost.declarations import Analysis
     from cnnlab.results.result import Result
 
 MOST_ROWS = 20
@@ -24,12 +24,17 @@ Row = Mapping[str, Any]
 
 
 def numbers(result: Result, width: int) -> list[RenderableType]:
-    """The rows and the metrics of a result, as what fits `width` characters: one table where there is one row."""
-    from cnnlab.pluginhost import registry
+    """The numbers of a result in one table: of its rows, with the metrics as lines below; of both where one row is all.
 
-    analysis = registry.analyses().get(result.record["analysis"])
+    Args:
+        result: A result.
+        width: Characters that a line may have.
+    """
+    said = result.record.get("meanings", {"metrics": {}, "columns": {}})
     axis = result.claims.axis if result.claims else ""
-    metrics = untold(result.metrics, result.rows, analysis.metrics if analysis else {}, axis)
+    metrics = untold(result.metrics, result.rows, said["metrics"], axis)
+    if not result.rows:
+        return metrics_tables(metrics, said["metrics"], axis, width)
     if len(result.rows) == 1:
         # Which image it is stands above, where there is one.
         row = {
@@ -37,35 +42,44 @@ def numbers(result: Result, width: int) -> list[RenderableType]:
             for name, value in result.rows[0].items()
             if name != "image" or len(result.record["inputs"]) != 1
         }
-        return [*_one_row(row, metrics, analysis, axis, width)]
-    found = rows_tables(result.rows, width, lambda name: is_share(_of_column(analysis, name)))
-    return [*found, *metrics_tables(metrics, analysis.metrics if analysis else {}, axis, width)]
+        meanings = said["columns"] | {name: meaning_of(said["metrics"], name, axis) for name in metrics}
+        return one_row({**row, **metrics}, meanings, width)
+    table = rows_tables(result.rows, width, lambda name: is_share(said["columns"].get(name, "")))
+    return [*table, *metrics_lines(metrics, said["metrics"], axis, width)]
 
 
-def _of_column(analysis: Analysis | None, name: str) -> str:
-    """What is declared of a column: as of the array, or of the metric, that has its name."""
-    if analysis is None:
-        return ""
-    array = declared_as(analysis.arrays, name)
-    of_layers = [text for metric, text in analysis.metrics.items() if metric.startswith(f"{name}/<")]
-    return array.meaning if array else declared_as(analysis.metrics, name) or "".join(of_layers[:1])
-
-
-def _one_row(
-    row: Row, metrics: Mapping[str, Any], analysis: Analysis | None, axis: str, width: int
-) -> list[RenderableType]:
-    """One image: its values and what they mean below each other, and the metrics that say more."""
-    declared = analysis.metrics if analysis else {}
-    said = {name: _of_column(analysis, name) for name in row} | {
-        name: meaning_of(declared, name, axis) for name in metrics
-    }
-    values = {name: value for name, value in {**row, **metrics}.items() if value is not None}
-    columns = [
-        Column("", list(values)),
-        Column("value", [number(value, is_share(said[name])) for name, value in values.items()], number=True),
-        Column("meaning", [said[name] for name in values], style="dim"),
-    ]
+def one_row(values: Row, meanings: Mapping[str, str], width: int) -> list[RenderableType]:
+    """Values and what they mean, below each other."""
+    values = {name: value for name, value in values.items() if value is not None}
+    said = [meanings.get(name, "") for name in values]
+    texts = [number(value, is_share(meaning)) for value, meaning in zip(values.values(), said, strict=True)]
+    columns = [Column("", list(values)), Column("value", texts, number=True), Column("meaning", said, style="dim")]
     return fitted(columns, width)
+
+
+def metrics_lines(metrics: Row, declared: Mapping[str, str], axis: str, width: int) -> list[RenderableType]:
+    """The metrics, a line each: its values at all strengths, and what it means.
+
+    Args:
+        metrics: Numbers by name.
+        declared: What they mean.
+        axis: What the strengths are.
+        width: Characters that a line may have.
+    """
+    lines = Table.grid(padding=(0, 2, 0, 0))
+    lines.add_column()
+    lines.add_column(overflow="fold")
+    told: set[str] = set()
+    for name in dict.fromkeys(key.partition("@")[0] for key in metrics):
+        keys = [key for key in metrics if key.partition("@")[0] == name]
+        said = declared_as(declared, keys[0]) or ""
+        strengths = ", ".join(filter(None, (key.partition("@")[2] for key in keys)))
+        where = at_strength(axis or axis_of(declared, keys[0]), strengths) if strengths else ""
+        meaning = ", ".join(filter(None, ("" if said in told else said, where)))
+        told.add(said)
+        values = ", ".join(number(metrics[key], is_share(said)) for key in keys)
+        lines.add_row(name, Text.assemble(values, (f"  {meaning}", "dim")))
+    return [lines] if metrics else []
 
 
 def untold(

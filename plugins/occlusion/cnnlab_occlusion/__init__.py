@@ -57,9 +57,9 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             params=OcclusionParams,
             run="cnnlab_occlusion.run:run",
             arrays={
-                "score": Array("score of the target class with the patch at each position", axes=at_positions),
+                "score": Array("{score} of the target class with the patch at each position", axes=at_positions),
                 "predicted": Array("predicted class with the patch at each position", axes=at_positions),
-                "baseline": Array("score of the target class without a patch", axes=("N",)),
+                "baseline": Array("{score} of the target class without a patch", axes=("N",)),
                 "target": Array("the class whose score is watched", axes=("N",)),
                 "rows": Array("upper edge of the patch at each row of positions, in pixels", axes=("rows",)),
                 "cols": Array("left edge of the patch at each column of positions, in pixels", axes=("cols",)),
@@ -79,7 +79,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 **MAP_TEST_ARRAYS,
             },
             metrics={
-                "baseline": "score of the target class without a patch, mean over the images",
+                "baseline": "{score} of the target class without a patch, mean over the images",
                 "largest_drop": "largest fall of the score under any patch, mean over the images",
                 "largest_margin_drop": "largest fall of the margin under any patch, mean over the images",
                 "flipped": "share of all positions at which the patch changes the predicted class",

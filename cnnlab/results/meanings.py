@@ -1,10 +1,10 @@
-"""Looking up what an analysis declared of an array or a metric, and saying it of one strength among several."""
+"""Looking up what was declared of an array, a metric or a column, and saying it of one strength among several."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -68,10 +68,35 @@ def at_strength(axis: str, strength: str) -> str:
     return f"for target class {strength}" if axis == "target" else f"at {axis} {strength}"
 
 
-def is_share(meaning: str) -> bool:
-    """Say whether a declared meaning is that of a number from 0 to 1, which people read in percent.
+def settled(text: str, params: Mapping[str, Any] | None = None) -> str:
+    """Put the values of parameters into a declared meaning, where ``{name}`` stands for one; else their names.
 
-    >>> is_share("share of the images that are fooled"), is_share("steps taken, mean over the images")
-    (True, False)
+    >>> settled("{score} of the target class", {"score": "logit"}), settled("{score} of the target class")
+    ('logit of the target class', 'score of the target class')
     """
-    return meaning.startswith(("share ", "probability ", "softmax probability "))
+    return re.sub(r"\{(\w+)\}", lambda found: str((params or {}).get(found[1], found[1])), text)
+
+
+def meanings_of(
+    arrays: Mapping[str, str], metrics: Mapping[str, str], params: Mapping[str, Any], columns: Iterable[str]
+) -> dict[str, dict[str, str]]:
+    """Return what the metrics and the columns of a result mean, as its record keeps it.
+
+    A column means what the array of its name does, or the metric of its name, or that of each layer.
+
+    Args:
+        arrays: What is declared of the arrays.
+        metrics: What is declared of the metrics.
+        params: The parameters, by their public names.
+        columns: The names of the columns.
+
+    Returns:
+        ``{"metrics": {...}, "columns": {...}}``; the names of metrics may hold placeholders.
+    """
+
+    def of_column(name: str) -> str:
+        of_layers = [text for metric, text in metrics.items() if metric.startswith(f"{name}/<")]
+        return declared_as(arrays, name) or declared_as(metrics, name) or "".join(of_layers[:1])
+
+    said = {"metrics": metrics, "columns": {name: of_column(name) for name in columns}}
+    return {kind: {name: settled(text, params) for name, text in each.items() if text} for kind, each in said.items()}
