@@ -176,6 +176,16 @@ def open_model(model: Any, signature: str | None = None, *, trust: bool = False)
     )
 
 
+def looks_like_model(path: str | os.PathLike[str]) -> bool:
+    """Say whether a path is meant as a model's, by its name and the files in it alone: nothing is opened.
+
+    >>> looks_like_model("mine.keras"), looks_like_model("7.png")
+    (True, False)
+    """
+    path = Path(path)
+    return path.suffix in (".keras", ".h5") or (path / "saved_model.pb").exists() or is_run(path)
+
+
 def _open_folder(path: Path, signature: str | None, trust: bool) -> Opened:
     if (path / "run.json").exists():
         facts = _facts(path)

@@ -95,10 +95,14 @@ def test_the_command_reads_files_and_refuses_what_makes_no_sense(trained_run, co
     status, out, _ = command_line("predict", seven, "--model", trained_run.path, "--label", 7)
     assert status == 0
     assert out.startswith("Read as ")
+    status, first, _ = command_line("predict", trained_run.path, seven, "--label", 7)
+    assert (status, first) == (0, out)
     for words, said in (
         ((), "there are no images to predict"),
         ((seven, "--csv", "--json"), "exclude each other"),
         ((seven, "--dataset", "mnist"), "exclude each other"),
+        ((trained_run.path, seven), "both name a model"),
+        ((seven, trained_run.path), "one model is asked at a time"),
     ):
         status, _, error = command_line("predict", *words, "--model", trained_run.path)
         assert status == 2

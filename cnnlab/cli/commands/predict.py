@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from cnnlab.errors import UsageError
 
 
 @click.command(cls=Command)
-@click.argument("images", nargs=-1, metavar="[IMAGE]...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, metavar="[MODEL] [IMAGE]...", type=click.Path(path_type=Path))
 @with_options(model_option(), *about_options(), *other_image_options())  # type: ignore[arg-type]
 @click.option(
     "--top",
@@ -38,15 +39,20 @@ from cnnlab.errors import UsageError
 )
 @click.option("--csv", "as_csv", cls=Option, heading=OUTPUT, is_flag=True, help="Print all probabilities as CSV.")
 @with_options(device_option(), json_option())
-def predict(top: int, as_csv: bool, as_json: bool, device: str, **values: Any) -> None:
+def predict(paths: tuple[Path, ...], top: int, as_csv: bool, as_json: bool, device: str, **values: Any) -> None:
     """Tell what a model says of images: the likeliest classes, with their probabilities.
 
-    IMAGE is an image file, or a folder of them; instead, --dataset names images of a dataset.
+    IMAGE is an image file, or a folder of them; instead, --dataset names images of a dataset. MODEL, a run folder, a
+    SavedModel folder or a .keras or .h5 file, may stand before them in place of --model.
     """
     from cnnlab.analysis.prediction import check, predict_chosen
 
     model, images = take_model(values), take_images(values)
-    images = replace(images, images=list(images.images) if images.images else None)
+    named, files = _parted(paths)
+    if named is not None and model.model is not None:
+        raise UsageError(f"{named} and --model both name a model; give one of them.")
+    model = model if named is None else replace(model, model=named)
+    images = replace(images, images=files or None)
     if as_csv and as_json:
         raise UsageError("--csv and --json exclude each other; give one of them.")
     check(images)
@@ -69,3 +75,19 @@ def predict(top: int, as_csv: bool, as_json: bool, device: str, **values: Any) -
     else:
         view.show(found, top)
     warn(found.notes)
+
+
+def _parted(paths: Sequence[Path]) -> tuple[Path | None, list[Path]]:
+    """Tell a model that stands first from the images behind it.
+
+    Raises:
+        UsageError: A model stands among the images; read as a folder of images, its drawings would be predicted.
+    """
+    from cnnlab.classifier.opening import looks_like_model
+
+    named = paths[0] if paths and looks_like_model(paths[0]) else None
+    files = list(paths if named is None else paths[1:])
+    for file in files:
+        if looks_like_model(file):
+            raise UsageError(f"{file} is a model, and one model is asked at a time: name it first, or with --model.")
+    return named, files
