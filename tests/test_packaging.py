@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 def test_the_wheel_holds_host_plugins_data_and_licences(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"cnnlab/cli/__init__.py", "cnnlab/py.typed", "cnnlab/render/html/templates/script.js"} <= names
+    assert {"cnnlab/cli/__init__.py", "cnnlab/py.typed", "cnnlab/render/html/templates/pointer.js"} <= names
     for plugin in PROJECT["project"]["entry-points"]["cnnlab"].values():
         assert f"{plugin}/__init__.py" in names
     assert any(name.startswith("cnnlab_mnist/") and not name.endswith(".py") for name in names)

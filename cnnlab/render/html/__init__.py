@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -101,7 +102,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         finalize=_shown,
     )
-    made.filters |= {"number": number, "short": functools.partial(shortened, length=24)}
+    made.filters |= {"data": _data, "number": number, "short": functools.partial(shortened, length=24)}
     made.globals |= {
         "as_picture": as_picture,
         "bars_of": bars_of,
@@ -116,6 +117,17 @@ def environment() -> Environment:
         "zip": zip,
     }
     return made
+
+
+def _data(value: Any) -> str:
+    """Return JSON for the script, whose texts are as :func:`_shown` would write them."""
+
+    def shown(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            return {_shown(name): shown(each) for name, each in part.items()}
+        return [shown(each) for each in part] if isinstance(part, list | tuple) else _shown(part)
+
+    return json.dumps(shown(value))
 
 
 def _shown(value: Any) -> Any:
