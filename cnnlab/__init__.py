@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from cnnlab.analysis.request import analyze
     from cnnlab.classifier import Classifier, load
     from cnnlab.errors import CnnlabError
+    from cnnlab.inspection.choosing import choose
+    from cnnlab.inspection.comparison import compare
     from cnnlab.inspection.evaluation import evaluate
     from cnnlab.inspection.inspect import inspect
     from cnnlab.results.result import Result
     from cnnlab.runs import Run
-    from cnnlab.runs.comparison import compare
     from cnnlab.training import train
 
 __version__ = "0.1.0"
@@ -42,7 +43,8 @@ _HOMES = {
     "Result": "cnnlab.results.result",
     "Run": "cnnlab.runs",
     "analyze": "cnnlab.analysis.request",
-    "compare": "cnnlab.runs.comparison",
+    "choose": "cnnlab.inspection.choosing",
+    "compare": "cnnlab.inspection.comparison",
     "evaluate": "cnnlab.inspection.evaluation",
     "inspect": "cnnlab.inspection.inspect",
     "load": "cnnlab.classifier",
@@ -57,6 +59,7 @@ __all__ = [
     "Result",
     "Run",
     "analyze",
+    "choose",
     "compare",
     "datasets",
     "evaluate",

@@ -311,7 +311,14 @@ def from_split(
     return of_split(classifier, split[chosen])
 
 
-def of_split(classifier: Classifier, split: Split, labels: Any = None, *, dataset: Dataset | None = None) -> Inputs:
+def of_split(
+    classifier: Classifier,
+    split: Split,
+    labels: Any = None,
+    *,
+    dataset: Dataset | None = None,
+    notes: tuple[str, ...] = (),
+) -> Inputs:
     """Take a split, or some images of one, read as they are wanted and brought to the model's value range.
 
     Args:
@@ -319,6 +326,7 @@ def of_split(classifier: Classifier, split: Split, labels: Any = None, *, datase
         split: The images, with their labels.
         labels: Other labels, as for :func:`from_arrays`.
         dataset: The dataset they belong to, where the split is of none.
+        notes: What somebody who reads numbers of them should know.
 
     Raises:
         UsageError: The images or labels do not fit the model.
@@ -335,6 +343,7 @@ def of_split(classifier: Classifier, split: Split, labels: Any = None, *, datase
         split.sources,
         bounds=classifier.bounds,
         dataset=split.dataset or dataset,
+        notes=notes,
     )
 
 

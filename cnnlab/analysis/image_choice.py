@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
     from cnnlab.datasets import Dataset
     from cnnlab.inputs import Inputs
+    from cnnlab.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,10 @@ class ImageChoice:
         split: Which part of the dataset.
         indices: Images of it, each an index such as ``7`` or a range such as ``0:10``.
         limit: Only the first so many of them.
+        of_class: Only those of these true classes, each a name or a number.
+        mistakes: Only those that the model misreads, the most certain first.
+        least_certain: So many of those whose predicted class has the smallest probability.
+        one_per_class: The first of each class.
         fit: How an image file of another size is brought to the model's.
         invert: Whether black and white of image files change places.
         strict: Whether image files that would have to be converted are refused.
@@ -40,6 +45,10 @@ class ImageChoice:
     split: str = "test"
     indices: tuple[str, ...] = ()
     limit: int | None = None
+    of_class: tuple[str, ...] = ()
+    mistakes: bool = False
+    least_certain: int | None = None
+    one_per_class: bool = False
     fit: Literal["stretch", "crop", "pad"] = "stretch"
     invert: bool = False
     strict: bool = False
@@ -52,7 +61,12 @@ class ImageChoice:
     @property
     def of_dataset(self) -> bool:
         """Whether these are some of a dataset."""
-        return self.images is None and bool(self.dataset or self.indices or self.limit)
+        return self.images is None and bool(self.dataset or self.indices or self.limit or self.by_meaning)
+
+    @property
+    def by_meaning(self) -> bool:
+        """Whether they are chosen by what they are, or by what the model makes of them."""
+        return bool(self.of_class or self.mistakes or self.least_certain or self.one_per_class)
 
     def check(self) -> None:
         """Refuse words that make no sense together, before anything is opened.
@@ -64,6 +78,11 @@ class ImageChoice:
             raise UsageError(
                 "`images=` and `dataset=` (with `indices=` or `limit=`) exclude each other; give one of them."
             )
+        if self.by_meaning and (self.images is not None or self.indices):
+            raise UsageError(
+                "`of_class=`, `mistakes=`, `least_certain=` and `one_per_class=` choose from a dataset, and exclude "
+                f"`{'images' if self.images is not None else 'indices'}=`."
+            )
         if self.indices and self.limit:
             raise UsageError("`indices=` and `limit=` exclude each other; give one of them.")
         for text in self.indices:
@@ -74,16 +93,17 @@ class ImageChoice:
                 f"{len(self.images)}."
             )
 
-    def read(self, classifier: Classifier, *, wanted: bool = True) -> Inputs:
+    def read(self, classifier: Classifier, *, wanted: bool = True, progress: Progress | None = None) -> Inputs:
         """Read the images for a model; none where none are asked about.
 
         Args:
             classifier: The model.
             wanted: Whether anybody looks at images, or at those that the model was trained on.
+            progress: Where to show how far one is, where the model has to classify all to choose some.
 
         Raises:
             UsageError: They do not fit the model, or are of a dataset that nobody named.
-            CnnlabError: A file cannot be read.
+            CnnlabError: A file cannot be read, or no image is as it was asked for.
         """
         from cnnlab import inputs
         from cnnlab.datasets import Split
@@ -94,7 +114,7 @@ class ImageChoice:
         if isinstance(self.images, Split):
             return inputs.of_split(classifier, self.images, self.labels, dataset=dataset)
         if self.of_dataset:
-            return self._some_of(dataset, classifier)
+            return self._some_of(dataset, classifier, progress)
         images = [self.images] if isinstance(self.images, str | os.PathLike) else self.images
         if _are_files(images):
             return inputs.from_files(
@@ -115,11 +135,25 @@ class ImageChoice:
             return loading.trained_on(classifier)
         return loading.load(self.dataset) if isinstance(self.dataset, str | os.PathLike) else self.dataset
 
-    def _some_of(self, dataset: Dataset | None, classifier: Classifier) -> Inputs:
+    def _some_of(self, dataset: Dataset | None, classifier: Classifier, progress: Progress | None) -> Inputs:
         from cnnlab import inputs
 
         if dataset is None:
-            raise UsageError("`indices=` and `limit=` need `dataset=`: the model does not say what it was trained on.")
+            raise UsageError("images of a dataset need `dataset=`: the model does not say what it was trained on.")
+        if self.by_meaning:
+            from cnnlab.inspection import choosing
+
+            found, note = choosing.chosen(
+                classifier,
+                dataset.split(self.split),
+                of_class=self.of_class,
+                mistakes=self.mistakes,
+                least_certain=self.least_certain,
+                one_per_class=self.one_per_class,
+                limit=self.limit,
+                progress=progress,
+            )
+            return inputs.of_split(classifier, found, notes=(note,))
         length = len(dataset.split(self.split))
         chosen = list(range(min(self.limit or length, length)))
         if self.indices:

@@ -131,7 +131,7 @@ def check(choice: ImageChoice) -> None:
 def predict_chosen(classifier: Classifier, choice: ImageChoice, progress: Progress) -> Predictions:
     """The same of an opened model, and of images as a command or a page names them."""
     check(choice)
-    inputs = choice.read(classifier)
+    inputs = choice.read(classifier, progress=progress)
     parts = [np.zeros((0, classifier.num_classes), np.float32)]
     with progress.task("Predicting", len(inputs)) as advance:
         for batch, _ in inputs.batches(classifier.batch_size):

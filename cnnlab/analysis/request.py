@@ -80,7 +80,7 @@ def perform(request: Request, progress: Progress | None = None) -> Result:
             from cnnlab.analysis import host
 
             classifier = request.model.open()
-            inputs = request.images.read(classifier, wanted=request.analysis.inputs != "none")
+        inputs = request.images.read(classifier, wanted=request.analysis.inputs != "none", progress=progress)
         params = request.analysis.params.from_public(dict(request.params))
         return host.run(request.analysis, classifier, inputs, params, seed=int(request.seed), progress=progress)
 

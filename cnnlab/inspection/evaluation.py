@@ -249,24 +249,33 @@ def evaluate(
 
     with use_device(device) as used:
         classifier = load(model)
-        source = classifier.dataset_name if dataset is None else dataset
-        if source is None:
-            raise UsageError("the model does not say what it was trained on; name a dataset with `dataset=`.")
-        data, name, images = _part(source, split, classifier)
+        data, name, images = part_of(classifier, dataset, split)
         limit = checked("limit", Annotated[int, Ge(1)] | None, limit)
         inputs = of_split(classifier, images[:limit])
-        with shown(progress).task("Evaluating", len(inputs)) as advance:
-            batches = inputs.batches(checked("batch_size", Annotated[int, Ge(1)], batch_size))
-            counts = tally(classifier, _advancing(batches, advance))
+        batch_size = checked("batch_size", Annotated[int, Ge(1)], batch_size)
+        counts = tally_shown(classifier, inputs, batch_size, shown(progress))
     return EvaluatedModel(
         classifier=classifier, dataset=data, split=name, limit=limit, device=used, inputs=inputs, counts=counts
     )
 
 
-def _part(source: Any, split: str, classifier: Classifier) -> tuple[Dataset, str, Split]:
-    """Find the dataset, and the images of it: the split of that name, or those that were given."""
+def part_of(classifier: Classifier, source: Any, split: str) -> tuple[Dataset, str, Split]:
+    """Find a dataset, what a part of it is called, and its images.
+
+    Args:
+        classifier: The model, whose own dataset is meant where none is named.
+        source: A dataset, its name or path, some images of one, or None.
+        split: ``train`` or ``test``; of some images, the split is their own.
+
+    Raises:
+        UsageError: It has no such images, or the model does not say what it was trained on.
+        CnnlabError: It cannot be read.
+    """
     from cnnlab.datasets import Dataset, Split, load
 
+    source = classifier.dataset_name if source is None else source
+    if source is None:
+        raise UsageError("the model does not say what it was trained on; name a dataset with `dataset=`.")
     if not isinstance(source, Split):
         data = load(source) if isinstance(source, str | os.PathLike) else source
         if not len(data.split(split)):
@@ -277,6 +286,12 @@ def _part(source: Any, split: str, classifier: Classifier) -> tuple[Dataset, str
         source = Dataset(name="images", train=source[:0], test=source, class_names=names, value_range=bounds).test
     assert source.dataset is not None
     return source.dataset, source.name.removeprefix(f"{source.dataset.name}/"), source
+
+
+def tally_shown(classifier: Classifier, inputs: Inputs, batch_size: int, progress: Progress) -> Evaluation:
+    """Classify labelled images as :func:`tally` does, and show how far one is."""
+    with progress.task("Evaluating", len(inputs)) as advance:
+        return tally(classifier, _advancing(inputs.batches(batch_size), advance))
 
 
 def _advancing(batches: Iterable[Batch], advance: Callable[[int], None]) -> Iterator[Batch]:

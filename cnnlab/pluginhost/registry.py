@@ -32,6 +32,7 @@ HOST = "cnnlab"
 HOST_OPTIONS = frozenset(
     {"model", "signature", "output", "input-range", "class-names", "layout", "trust", "memory"}
     | {"image", "label", "fit", "invert", "strict", "dataset", "split", "index", "limit"}
+    | {"of-class", "mistakes", "least-certain", "one-per-class"}
     | {"out", "format", "dpi", "seed", "device", "json", "fail-under", "help"}
 )
 """Command-line options that belong to the host: no plugin's parameter may take their names."""

@@ -120,6 +120,20 @@ def other_image_options() -> list[click.Parameter]:
         ),
         _of_images(["--limit"], type=click.IntRange(min=1), help="Only the first so many of them."),
         _of_images(
+            ["--of-class"],
+            multiple=True,
+            metavar="CLASS",
+            help="Only images of a true class of the dataset, a name or a number; may be given several times.",
+        ),
+        _of_images(["--mistakes"], is_flag=True, help="Only images that the model misreads, the most certain first."),
+        _of_images(
+            ["--least-certain"],
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="The N images whose predicted class has the smallest probability.",
+        ),
+        _of_images(["--one-per-class"], is_flag=True, help="The first image of each class, of those chosen so far."),
+        _of_images(
             ["--fit"],
             type=click.Choice(["stretch", "crop", "pad"]),
             default="stretch",
