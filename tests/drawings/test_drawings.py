@@ -85,6 +85,22 @@ def test_a_sheet_keeps_every_pixel_in_its_place(colour):
     assert np.isfinite(laid).sum() == stack.size
 
 
+def test_a_sheet_says_where_each_unit_of_its_layer_lies():
+    values = np.zeros((4, 3, 5))
+    numbered = Sheet(values=values, columns=2, names=tuple("abcd"), layer="conv1")
+    assert numbered.units == {"a": (0, 0, 5, 3), "b": (6, 0, 5, 3), "c": (0, 4, 5, 3), "d": (6, 4, 5, 3)}
+    table = Sheet(values=values, columns=2, names=tuple("abcd"), rows=("7", "9"), layer="conv1")
+    assert table.units == {"7": (0, 0, 11, 3), "9": (0, 4, 11, 3)}
+    assert Sheet(values=values, names=tuple("abcd")).units == {}
+
+
+def test_drawings_of_before_a_field_was_there_are_read():
+    record = json.loads(to_json({"a": Picture(values=RAMP), "b": Sheet(values=np.zeros((1, 2, 2)))}))
+    del record["a"]["window"], record["b"]["layer"]
+    read = from_json(json.dumps(record))
+    assert (read["a"].window, read["b"].layer) == (None, "")
+
+
 def test_bars_show_the_largest_classes_in_their_order():
     values = [0.1, 0.9, np.nan, 0.5, 0.7]
     bars = Bars(names=tuple("abcde"), series=(Series(name="s", values=values),), label="", most=3)

@@ -198,6 +198,7 @@ def test_the_drawing_refers_to_the_activations_and_survives_saving(net, images, 
     loaded = cnnlab.Result.load(tmp_path / "out").drawing("first")
     sheets = loaded.tiles[1::2]
     assert len(sheets) == 2
+    assert [list(sheet.units) == list(sheet.names) and sheet.layer for sheet in sheets] == ["first"] * 2
     for image, picture in zip(images, loaded.tiles[::2], strict=False):
         np.testing.assert_array_equal(picture.array, image)
     for sheet, value in zip(sheets, keras_says["first"], strict=False):

@@ -226,6 +226,7 @@ def test_of_a_large_layer_the_most_energetic_slices_are_drawn_with_their_numbers
     energy = np.square(kernel.astype(np.float64)).sum(axis=(0, 1))
     assert len(sheet.rows) == 12
     assert len(sheet.names) == len(sheet.array) == 12 * 12
+    assert (sheet.layer, tuple(sheet.units)) == ("conv", sheet.rows), "its units are the filters, not their channels"
     assert [energy[:, int(row)].sum() for row in sheet.rows] == pytest.approx(sorted(energy.sum(axis=0))[:-13:-1])
     for place, (name, tile) in enumerate(zip(sheet.names, sheet.array, strict=True)):
         row = int(sheet.rows[place // 12])

@@ -164,6 +164,19 @@ def test_the_class_is_the_one_asked_for_else_the_label_else_the_predicted_one(ti
         ask(class_=4)
 
 
+def test_a_position_of_the_score_is_drawn_where_its_patch_lies(tiny_models):
+    images, _ = tiny_models.images((8, 8, 1), 1)
+    result = cnnlab.analyze("occlusion", tiny_models.convolutional((8, 8, 1)), images, patch=4, stride=2)
+    score = next(tile for tile in result.drawing().tiles if tile is not None and tile.title.startswith("probability"))
+    top, left, bottom, right = score.place
+    rows, cols = result.arrays["rows"], result.arrays["cols"]
+    middles = top + (np.arange(len(rows)) + 0.5) * (bottom - top) / len(rows)
+    across = left + (np.arange(len(cols)) + 0.5) * (right - left) / len(cols)
+    assert score.window == (4, 4)
+    np.testing.assert_allclose(middles - score.window[0] / 2, rows)
+    np.testing.assert_allclose(across - score.window[1] / 2, cols)
+
+
 def test_results_do_not_depend_on_how_many_images_go_together(tiny_models, monkeypatch):
     classifier = tiny_models.convolutional((8, 8, 1))
     images, labels = tiny_models.images((8, 8, 1), 5)
