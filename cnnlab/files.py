@@ -164,6 +164,25 @@ def remove_leftovers(folder: Path) -> None:
         _remove(leftover)
 
 
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """Name paths so that no two have the same name: as short as that allows, from their ends.
+
+    The same path given twice is told apart by a number.
+
+    >>> short_names([Path("/a/run"), Path("/b/run"), Path("/b/run")])
+    ['a/run', 'b/run (1)', 'b/run (2)']
+    """
+    paths = [path.resolve() for path in paths]
+    for parts in range(1, max(len(path.parts) for path in paths) + 1):
+        named = ["/".join(path.parts[-parts:]) for path in paths]
+        if len(set(named)) == len(set(paths)):
+            break
+    return [
+        name if named.count(name) == 1 else f"{name} ({named[: index + 1].count(name)})"
+        for index, name in enumerate(named)
+    ]
+
+
 def _rename(beside: Path, path: Path) -> None:
     if path.is_dir() and beside.is_dir():
         # A folder can only be renamed onto an empty one, so the old one steps aside first.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 UNKNOWN = -1
@@ -136,3 +138,60 @@ def wilson_interval(share: np.ndarray | float, count: np.ndarray | int) -> tuple
     middle = (share + spread / 2) / (1 + spread)
     half = np.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
     return np.clip(middle - half, 0.0, share), np.clip(middle + half, share, 1.0)
+
+
+def paired_share_interval(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """Return between which two values the difference of two shares of the same trials lies, with 95%.
+
+    Newcombe's square-and-add interval (1998, method 10): Wilson's intervals of both shares, put together with the
+    correlation of the pairs.
+
+    Args:
+        first: Whether it happened under the first condition, bool [N]; one trial at least.
+        second: The same under the second, [N].
+
+    Returns:
+        The lower and the upper end of the second share less the first.
+
+    Example:
+        >>> first, second = np.repeat([[True, True], [True, False], [False, True]], [36, 2, 12], axis=0).T
+        >>> low, high = paired_share_interval(first, second)
+        >>> round(low, 4), round(high, 4)
+        (0.0569, 0.3404)
+    """
+    shares = np.array([np.mean(first), np.mean(second)])
+    lows, highs = wilson_interval(shares, len(first))
+    (down, other_down), (up, other_up) = (shares - lows).tolist(), (highs - shares).tolist()
+    phi = _correlation_of_pairs(np.asarray(first, bool), np.asarray(second, bool))
+    below = math.sqrt(max(0.0, other_down**2 - 2 * phi * other_down * up + up**2))
+    above = math.sqrt(max(0.0, other_up**2 - 2 * phi * other_up * down + down**2))
+    difference = float(shares[1] - shares[0])
+    return difference - below, difference + above
+
+
+def _correlation_of_pairs(first: np.ndarray, second: np.ndarray) -> float:
+    """The phi coefficient, pulled to zero from above by half a trial as Newcombe has it."""
+    both, neither = float((first & second).sum()), float((~first & ~second).sum())
+    only_first, only_second = float((first & ~second).sum()), float((~first & second).sum())
+    product = both * neither - only_first * only_second
+    product = max(product - len(first) / 2, 0.0) if product > 0 else product
+    margins = (both + only_first) * (only_second + neither) * (both + only_second) * (only_first + neither)
+    return product / math.sqrt(margins) if margins else 0.0
+
+
+def mean_interval(values: np.ndarray) -> tuple[float, float]:
+    """Return between which two values the mean lies, with 95%, by Student's t: of differences, the paired interval.
+
+    Args:
+        values: [N]; two at least.
+
+    Example:
+        >>> low, high = mean_interval(np.array([1.0, 2.0, 3.0]))
+        >>> round(low, 3), round(high, 3)
+        (-0.484, 4.484)
+    """
+    from scipy.stats import t
+
+    values = np.asarray(values, np.float64)
+    half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return float(values.mean()) - half, float(values.mean()) + half

@@ -100,7 +100,7 @@ def classes(confusion: np.ndarray, class_names: Sequence[str]) -> Bars:
     accuracy = right[known] / images[known]
     low, high = wilson_interval(accuracy, images[known])
     return Bars(
-        names=tuple(class_names[label] for label in known),
+        names=tuple(class_names[label] for label in known.tolist()),
         series=(Series(name="error rate", values=1 - accuracy, low=1 - high, high=1 - low),),
         label="error rate (1 - accuracy)",
         title=f"Error rate of {'each class' if len(known) <= MOST_CLASSES else 'the worst classes'}, 95% intervals",

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.runs.folder import Run, find
+from cnnlab.errors import CnnlabError
+from cnnlab.files import short_names
+from cnnlab.runs.folder import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,6 +75,10 @@ class Comparison:
             return []
         return ["these runs were not validated on the same images, so their numbers differ by that too."]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``cnnlab compare --json`` prints."""
+        return {"runs": self.rows}
+
     def figure(self) -> Figure:
         """Draw the curves with matplotlib."""
         from cnnlab.render import figure
@@ -88,19 +93,15 @@ class Comparison:
         return Path(path)
 
 
-def compare(*runs: str | os.PathLike[str] | Run) -> Comparison:
-    """Put runs side by side: accuracy, loss, time per epoch, and their curves.
+def compare_runs(chosen: Sequence[Run]) -> Comparison:
+    """Put runs side by side.
 
     Args:
-        *runs: Run folders, or names of runs below ``runs/``; two or more.
+        chosen: Two or more.
 
     Raises:
-        UsageError: There are fewer than two.
         CnnlabError: One is no complete run, or has no history.
     """
-    if len(runs) < 2:
-        raise UsageError(f"compare needs two runs or more; received {len(runs)}. `cnnlab runs` lists them.")
-    chosen = [_run(run) for run in runs]
     rows = []
     for run, label in zip(chosen, labels(chosen), strict=True):
         if not run.history:
@@ -109,28 +110,9 @@ def compare(*runs: str | os.PathLike[str] | Run) -> Comparison:
     return Comparison(rows)
 
 
-def _run(run: Any) -> Run:
-    if isinstance(run, str | os.PathLike):
-        return find(run)
-    if not isinstance(run, Run):
-        raise UsageError(f"compare takes runs: folders, names below runs/, or a Run; received a {type(run).__name__}.")
-    return run
-
-
 def labels(chosen: Sequence[Run]) -> list[str]:
-    """Name runs so that no two have the same name: as short as that allows, from the end of their paths.
-
-    The same run given twice is told apart by a number.
-    """
-    paths = [run.path.resolve() for run in chosen]
-    for parts in range(1, max(len(path.parts) for path in paths) + 1):
-        named = ["/".join(path.parts[-parts:]) for path in paths]
-        if len(set(named)) == len(set(paths)):
-            break
-    return [
-        name if named.count(name) == 1 else f"{name} ({named[: index + 1].count(name)})"
-        for index, name in enumerate(named)
-    ]
+    """Name runs so that no two have the same name, as :func:`cnnlab.files.short_names` does."""
+    return short_names([run.path for run in chosen])
 
 
 def curves(histories: Mapping[str, History], *, validated_on: str = "") -> Tiles:

@@ -1,4 +1,4 @@
-"""``cnnlab runs``, which lists them, and ``cnnlab compare``, which puts some side by side."""
+"""``cnnlab runs``, which lists them, and ``cnnlab compare``, which puts some, or results, side by side."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from cnnlab.cli.commands.options import OUTPUT, json_option, with_options
 from cnnlab.cli.help import Command, Option
 
 LISTED = ("name", "state", "dataset", "architecture", "epochs", "accuracy", "loss", "seconds_per_epoch", "created")
-COMPARED = ("label", "dataset", "architecture", "epochs", "accuracy", "loss", "train_loss", "seconds_per_epoch")
 
 
 @click.command(cls=Command)
@@ -51,21 +50,30 @@ def runs(as_json: bool) -> None:
 )
 @with_options(json_option())
 def compare(names: Sequence[str], out: Path, as_json: bool) -> None:
-    """Put runs side by side: accuracy, loss, time per epoch, and their curves in one figure.
+    """Put runs side by side, or results of one analysis.
 
-    RUN is a run folder, or the name of one below runs/.
+    RUN is a run folder, or the name of one below runs/: accuracy, loss, time per epoch, and the curves of all in one
+    figure.
+
+    Instead of runs, name results, folders that `cnnlab analyze NAME --out DIR` or `cnnlab evaluate --out DIR` wrote:
+    each number of each stands beside the first's, and their first drawings in one figure. Where the images are the
+    same, they are paired: the difference has a 95% interval, Newcombe's of paired shares (1998, method 10) or Student's
+    of the differences.
     """
-    from cnnlab.cli.views import runs as view
+    from cnnlab.cli.views import comparison as view
     from cnnlab.cli.views.result import warn
+    from cnnlab.inspection.comparison import compare as put_side_by_side
     from cnnlab.progress import status
-    from cnnlab.runs.comparison import compare as put_side_by_side
 
     found = put_side_by_side(*names)
-    with status("Drawing"):
-        found.save(out)
+    figure = None
+    if found.drawing is not None:
+        with status("Drawing"):
+            figure = str(found.save(out))
     if as_json:
-        click.echo(json.dumps({"runs": found.rows, "figure": str(out)}, indent=2))
+        click.echo(json.dumps({**found.to_json(), "figure": figure}, indent=2, ensure_ascii=False))
         return
-    view.show(found.rows, COMPARED, view.headline(found.rows))
+    view.show(found)
     warn(found.notes)
-    click.echo(f"  {out}")
+    if figure:
+        click.echo(f"  {figure}")
