@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cnnlab.drawings import Image, Tiles
-from cnnlab.drawings.words import few, number, percent
+from cnnlab.drawings.words import few, is_share, number, percent
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import short_names
 from cnnlab.numerics import mean_interval, paired_share_interval
+from cnnlab.results.meanings import declared_as
 from cnnlab.results.per_image import PerImage, per_image
 from cnnlab.results.result import Result
 
@@ -38,6 +39,7 @@ class Difference:
         kind: ``share`` where it is a yes or no of each image, whose interval is Newcombe's of paired shares (1998,
             method 10); ``mean`` where it is another value of each, whose interval is Student's of the paired
             differences; ``number`` where nothing is paired.
+        percent: Whether people read it in percent.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Difference:
     high: float | None = None
     images: int | None = None
     kind: Literal["share", "mean", "number"] = "number"
+    percent: bool = False
 
     @property
     def clear(self) -> bool:
@@ -55,8 +58,8 @@ class Difference:
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
     def written(self, value: float | None) -> str:
-        """Write one of its two values: a share in percent."""
-        return percent(value, 2) if self.kind == "share" and value is not None else number(value)
+        """Write one of its two values."""
+        return percent(value, 2) if self.percent and value is not None else number(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +179,7 @@ def compare_results(results: Sequence[Result], paths: Sequence[Path | None]) -> 
     against = []
     for place in range(1, len(results)):
         pair = _paired(found[0], found[place], labels[0], labels[place])
-        numbers = list(_differences(results[0], results[place], pair))
+        numbers = [_in_percent(each, results[0]) for each in _differences(results[0], results[place], pair)]
         if not numbers:
             raise UsageError(f"{analyses[0]} gives no numbers that could be compared; look at the drawings of both.")
         against.append(Against(label=labels[place], images=pair and len(pair[0].keys), differences=numbers))
@@ -229,6 +232,13 @@ def _differences(first: Result, second: Result, pair: tuple[PerImage, PerImage] 
             one, other = first.metrics.get(name), second.metrics.get(name)
             difference = None if one is None or other is None else other - one
             yield Difference(name=name, first=one, second=other, difference=difference)
+
+
+def _in_percent(found: Difference, result: Result) -> Difference:
+    """Say of shares, and of what is declared to be one, that it is read in percent."""
+    said = result.record.get("meanings", {})
+    meaning = declared_as({**said.get("columns", {}), **said.get("metrics", {})}, found.name) or ""
+    return replace(found, percent=found.kind == "share" or is_share(meaning))
 
 
 def _of_pairs(name: str, first: np.ndarray, second: np.ndarray) -> Difference:

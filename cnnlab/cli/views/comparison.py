@@ -42,7 +42,7 @@ def _table(first: str, against: Against, width: int) -> list[RenderableType]:
     columns = [Column("", [each.name for each in numbers])]
     columns += [Column(first, [each.written(each.first) for each in numbers], number=True)]
     columns += [Column(against.label, [each.written(each.second) for each in numbers], number=True)]
-    columns += [Column("difference", [_signed(each, each.difference) for each in numbers], number=True)]
+    columns += [Column("difference", [_signed(each, each.difference) + _unit(each) for each in numbers], number=True)]
     if any(each.low is not None for each in numbers):
         columns += [
             Column("95% interval", [_interval(each) for each in numbers], number=True),
@@ -54,10 +54,15 @@ def _table(first: str, against: Against, width: int) -> list[RenderableType]:
 def _signed(found: Difference, value: float | None) -> str:
     if value is None:
         return ""
-    return f"{100 * value:+.2f}%" if found.kind == "share" else f"{value:+.3g}"
+    return f"{100 * value:+.2f}" if found.percent else f"{value:+.3g}"
 
 
 def _interval(found: Difference) -> str:
     if found.low is None:
         return ""
-    return f"{_signed(found, found.low)} to {_signed(found, found.high)}"
+    return f"{_signed(found, found.low)} to {_signed(found, found.high)}{_unit(found)}"
+
+
+def _unit(found: Difference) -> str:
+    """Shares differ by percentage points."""
+    return " pp" if found.percent and found.difference is not None else ""
