@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,14 +56,56 @@ def history_of(run: Run) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How the final numbers of runs spread that differ in nothing but the seed.
+
+    Attributes:
+        label: What these runs are called.
+        seeds: Their seeds.
+        metrics: Of each final number of a run (``test_accuracy``, ``test_loss``, ...) the ``mean``, the
+            ``standard_deviation`` (of a sample; None of a single run), the ``least`` and the ``most``.
+    """
+
+    label: str
+    seeds: tuple[int, ...]
+    metrics: dict[str, dict[str, float | None]]
+
+    @classmethod
+    def of(cls, label: str, runs: Sequence[Run]) -> Spread:
+        """Measure it.
+
+        Args:
+            label: What they are called.
+            runs: Complete runs, each of another seed.
+        """
+        names = [name for name in runs[0].metrics if all(name in run.metrics for run in runs)]
+        return cls(
+            label,
+            tuple(int(run.config["seed"]) for run in runs),
+            {name: _spread([float(run.metrics[name]) for run in runs]) for name in names},
+        )
+
+
+def _spread(values: list[float]) -> dict[str, float | None]:
+    return {
+        "mean": statistics.fmean(values),
+        "standard_deviation": statistics.stdev(values) if len(values) > 1 else None,
+        "least": min(values),
+        "most": max(values),
+    }
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Runs side by side.
 
     Attributes:
         rows: What is known of each run: :func:`facts_of`, with a ``label`` and its ``history``.
+        spreads: How the numbers spread over seeds, where some of the runs differ in nothing but these.
     """
 
     rows: list[dict[str, Any]]
+    spreads: tuple[Spread, ...] = ()
 
     @property
     def drawing(self) -> Tiles:
@@ -77,7 +121,7 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``cnnlab compare --json`` prints."""
-        return {"runs": self.rows}
+        return {"runs": self.rows, "over_seeds": [asdict(spread) for spread in self.spreads]}
 
     def figure(self) -> Figure:
         """Draw the curves with matplotlib."""
@@ -107,7 +151,22 @@ def compare_runs(chosen: Sequence[Run]) -> Comparison:
         if not run.history:
             raise CnnlabError(f"{run.path} has no history to draw: {run.history_path} is missing or empty.")
         rows.append(facts_of(run) | {"label": label, "history": run.history})
-    return Comparison(rows)
+    return Comparison(rows, tuple(_spreads(dict(zip(labels(chosen), chosen, strict=True)))))
+
+
+def _spreads(chosen: Mapping[str, Run]) -> Iterator[Spread]:
+    """Measure the spread of those runs that differ in nothing but the seed."""
+    alike: dict[str, dict[int, str]] = {}
+    for label, run in chosen.items():
+        settings, digest = run.config.get("settings"), run.config["dataset"].get("digest")
+        if isinstance(settings, dict) and "seed" in settings:
+            rest = json.dumps([digest, {**settings, "seed": None}], sort_keys=True)
+            alike.setdefault(rest, {}).setdefault(settings["seed"], label)
+    for by_seed in alike.values():
+        if len(by_seed) > 1:
+            names = list(by_seed.values())
+            common = {re.sub(r"-seed\d+$", "", name) for name in names}
+            yield Spread.of(", ".join(common if len(common) == 1 else names), [chosen[name] for name in names])
 
 
 def labels(chosen: Sequence[Run]) -> list[str]:

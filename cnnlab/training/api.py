@@ -76,7 +76,7 @@ def train(
         CnnlabError: The data cannot be read, the folder is taken, the loss diverged, the disk is full.
         Interrupted: Ctrl-C (a KeyboardInterrupt); what was done is saved.
     """
-    name = _source(dataset) if isinstance(dataset, (str, os.PathLike)) else dataset.name
+    name = source_of(dataset) if isinstance(dataset, (str, os.PathLike)) else dataset.name
     settings = Settings(
         dataset=name,
         architecture=architecture,
@@ -138,7 +138,7 @@ def _reporter(progress: bool | None) -> Reporter:
     return RichReporter()
 
 
-def _source(dataset: str | os.PathLike[str]) -> str:
+def source_of(dataset: str | os.PathLike[str]) -> str:
     """A path is made absolute, so that the run can be resumed, and its dataset found, from any folder."""
     name = os.fspath(dataset)
     if name not in registry.datasets() and Path(name).exists():

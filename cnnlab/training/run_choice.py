@@ -78,8 +78,7 @@ def command_to_resume(folder: Path) -> str:
 
 def _new(settings: Settings, out: str | os.PathLike[str] | None) -> Path:
     if out is None:
-        name = Path(settings.dataset.replace(":", "-")).stem
-        return new_folder(f"{name}-{settings.architecture}{'-bn' if settings.batch_norm else ''}")
+        return new_folder(stem(settings))
     folder = Path(out)
     if is_run(folder):
         run = Run(folder)
@@ -88,6 +87,12 @@ def _new(settings: Settings, out: str | os.PathLike[str] | None) -> Path:
     if not _is_free(folder):
         raise CnnlabError(f"{folder} already exists and is not an empty folder. Name another one with `out=`.")
     return folder
+
+
+def stem(settings: Settings) -> str:
+    """What folders of runs are called after: the dataset and the network."""
+    name = Path(settings.dataset.replace(":", "-")).stem
+    return f"{name}-{settings.architecture}{'-bn' if settings.batch_norm else ''}"
 
 
 def _is_free(folder: Path) -> bool:

@@ -19,7 +19,7 @@ from cnnlab.cli.views.training import duration
 from cnnlab.drawings.words import percent
 from cnnlab.runs import Run
 from cnnlab.runs.comparison import labels
-from cnnlab.training import Progress, live
+from cnnlab.training import Interrupted, Progress, live
 from cnnlab.training.live import RichReporter
 
 WORDS = ("--dataset", "squares.npz", "--epochs", "4", "--batch-size", "4")
@@ -216,6 +216,82 @@ def test_an_interrupted_evaluation_of_words_prints_no_traceback(run, monkeypatch
 
     monkeypatch.setattr("cnnlab.training.train", stop)
     assert run("train")[0::2] == (130, "\nInterrupted.\n")
+
+
+# Several seeds
+
+
+@pytest.fixture
+def seeds(run):
+    """Runs of the seeds 1 and 0, with WORDS, in a folder that the tests share."""
+    words = ("train", *WORDS, "--out", "several/squares", "--seeds")
+    return lambda text, *more: run(*words, text, *more)
+
+
+def test_each_seed_has_a_run_as_if_it_were_the_only_one_and_the_spread_is_told(seeds, run, place, whole):
+    status, out, err = seeds("1,0")
+    assert status == 0, err
+    one, other = (Run(place / "several" / f"squares-seed{seed}") for seed in (0, 1))
+    assert_same(one, whole)
+    accuracies = [each.metrics["test_accuracy"] for each in (one, other)]
+    assert f"mean over 2 seeds, standard deviation {percent(float(np.std(accuracies, ddof=1)), 2)}" in out
+    assert out.startswith(f"{percent(float(np.mean(accuracies)), 2)} of the test images read correctly")
+    for each in (one, other):
+        assert f"{each.metrics['test_loss']:.4f}" in out
+        assert f"  several/squares-seed{each.config['seed']}\n" in out
+    records = [each.record_path.read_bytes() for each in (one, other)]
+    status, out, err = seeds("1,0", "--json")
+    assert [each.record_path.read_bytes() for each in (one, other)] == records, "complete runs are left as they are"
+    assert err.count("complete already") == 2
+    found = json.loads(out)
+    assert [entry["seed"] for entry in found["runs"]] == found["over_seeds"]["seeds"] == [1, 0]
+    losses = [each.metrics["test_loss"] for each in (one, other)]
+    assert found["over_seeds"]["metrics"]["test_loss"] == {
+        "mean": pytest.approx(np.mean(losses)),
+        "standard_deviation": pytest.approx(np.std(losses, ddof=1)),
+        "least": min(losses),
+        "most": max(losses),
+    }
+    compared = run("compare", one.path, other.path, "--out", "seeds.png")[1]
+    assert "squares: over the seeds 0, 1" in compared
+
+
+def test_ctrl_c_among_several_seeds_says_how_to_go_on_and_what_is_done_is_kept(seeds, place, monkeypatch):
+    from cnnlab.training import seeds as module
+
+    asked = []
+
+    def train(**given):
+        asked.append((given["seed"], str(given["out"]), given["resume"]))
+        if given["seed"] == 5:
+            raise Interrupted("Stopped; 1 of 4 epochs are done and kept.\nGo on with: another command")
+        return Run(place / "runs" / "whole")
+
+    monkeypatch.setattr(module, "train", train)
+    status, out, err = seeds("4,5,6")
+    assert (status, out) == (130, "")
+    assert "Stopped; 1 of 4 epochs are done and kept.\nGo on with: the same command again" in err
+    assert asked == [(4, "several/squares-seed4", True), (5, "several/squares-seed5", True)]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["0,0"], "the seeds must differ"),
+        (["0,x"], "seeds must be whole numbers from 0 on with commas between, such as 0,1,2; received 0,x."),
+        (["-1"], "received -1"),
+        (["0", "--seed", "1"], "--seed and --seeds exclude each other"),
+        (["2,0", "--epochs", "3"], "squares-seed0 was started with epochs 4 (not 3)"),
+    ],
+    ids=" ".join,
+)
+def test_seeds_that_make_no_sense_are_refused_before_any_run(seeds, place, words, said):
+    seeds("0")
+    before = sorted((place / "several").iterdir())
+    status, out, err = seeds(*words)
+    assert (status, out) == (2, "")
+    assert said in err
+    assert sorted((place / "several").iterdir()) == before
 
 
 # Refused

@@ -16,6 +16,7 @@ from cnnlab import files
 from cnnlab.errors import CnnlabError
 from cnnlab.files import remove_leftovers, write_beside, write_json
 from cnnlab.runs import COLUMNS, Run, RunLock, find, list_runs, new_folder, read_history, write_history
+from cnnlab.runs.comparison import Spread, compare_runs
 
 RECORD = {"dataset": {"name": "mnist"}, "architecture": "mnist-cnn", "epochs": 2}
 
@@ -247,3 +248,42 @@ def test_json_without_numbers_that_json_lacks(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "it.json", float("nan"))
     assert not list(tmp_path.iterdir())
+
+
+# Seeds
+
+
+def seeded(folder, seed, accuracy, **settings):
+    """A complete run of a seed, in so far as a comparison reads it."""
+    folder.mkdir()
+    record = {
+        "dataset": {"name": "toy", "digest": "d"},
+        "architecture": "mnist-cnn",
+        "epochs": 1,
+        "seed": seed,
+        "settings": {"epochs": 1, "seed": seed, **settings},
+        "metrics": {"val_loss": 1.0, "val_accuracy": accuracy},
+    }
+    write_json(folder / "run.json", record)
+    write_history(folder / "history.csv", [dict.fromkeys(COLUMNS, 1)])
+    return Run(folder)
+
+
+def test_runs_that_differ_in_the_seed_alone_have_a_spread(tmp_path):
+    plain = [seeded(tmp_path / f"plain-seed{seed}", seed, value) for seed, value in ((1, 0.25), (10, 0.5), (11, 1.0))]
+    normalised = [seeded(tmp_path / name, seed, 0.75, batch_norm=True) for seed, name in enumerate(("one", "other"))]
+    alone = seeded(tmp_path / "alone-seed3", 3, 0.5, limit=7)
+    first, second = compare_runs([*plain, alone, *normalised]).spreads
+    assert (first.label, first.seeds) == ("plain", (1, 10, 11))
+    spread = first.metrics["val_accuracy"]
+    assert (spread["least"], spread["most"]) == (0.25, 1.0)
+    assert spread["mean"] == pytest.approx(1.75 / 3)
+    squares = sum((value - 1.75 / 3) ** 2 for value in (0.25, 0.5, 1.0))
+    assert spread["standard_deviation"] == pytest.approx((squares / 2) ** 0.5)
+    assert (second.label, second.metrics["val_accuracy"]["standard_deviation"]) == ("one, other", 0.0)
+
+
+def test_a_run_given_twice_and_a_seed_alone_have_no_spread(tmp_path):
+    run = seeded(tmp_path / "it", 0, 0.5)
+    assert compare_runs([run, run]).spreads == ()
+    assert Spread.of("it", [run]).metrics["val_loss"]["standard_deviation"] is None

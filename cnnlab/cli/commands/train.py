@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from cnnlab.cli.commands.completion import architecture_names, dataset_names
 from cnnlab.cli.commands.declared_options import option_for
 from cnnlab.cli.commands.options import OUTPUT, device_option, json_option
 from cnnlab.cli.help import Command, Option
+from cnnlab.errors import UsageError
 from cnnlab.pluginhost.params import fields_of
 from cnnlab.training.settings import Settings
 
@@ -38,7 +41,15 @@ OWN = [
         help="Go on with the run in --out (without --out: the newest unfinished one), with the settings that it was "
         "started with. A folder that does not exist yet is begun; a complete run is left as it is.",
     ),
-    json_option("run.json"),
+    Option(
+        ["--seeds"],
+        metavar="SEED,SEED",
+        heading="Training",
+        help="Train once with each of these seeds, and tell mean and spread. The folders are called as --out says (by "
+        "default the dataset and the network, below runs/), -seed0 and so on behind it. Given again, it goes on: "
+        "complete runs are left as they are.",
+    ),
+    json_option("run.json (with --seeds: all of them, and their spread)"),
 ]
 
 
@@ -50,7 +61,10 @@ def _callback(**values: Any) -> None:
         for field in fields_of(Settings)
         if context.get_parameter_source(field.name) is not click.core.ParameterSource.DEFAULT
     }
-    _train(given, values["out"], device=values["device"], resume=values["resume"], as_json=values["as_json"])
+    if values["seeds"] is not None:
+        _train_seeds(values["seeds"], given, values["out"], device=values["device"], as_json=values["as_json"])
+    else:
+        _train(given, values["out"], device=values["device"], resume=values["resume"], as_json=values["as_json"])
 
 
 def _train(given: dict[str, Any], out: Path | None, *, device: str, resume: bool, as_json: bool) -> None:
@@ -68,6 +82,25 @@ def _train(given: dict[str, Any], out: Path | None, *, device: str, resume: bool
         sys.stdout.write(done.record_path.read_text(encoding="utf-8"))
     else:
         view.show(done)
+
+
+def _train_seeds(text: str, given: dict[str, Any], out: Path | None, *, device: str, as_json: bool) -> None:
+    """Train with one seed after the other, then show how the results spread."""
+    from cnnlab.cli.views import training as view
+    from cnnlab.runs.comparison import Spread
+    from cnnlab.training import seeds
+    from cnnlab.training.live import RichReporter
+
+    wanted = seeds.parse(text)
+    if "seed" in given:
+        raise UsageError("--seed and --seeds exclude each other; give one of them.")
+    runs = seeds.train_seeds(wanted, given, out=out, device=device, reporter=RichReporter)
+    label = str(runs[0].path).removesuffix(f"-seed{wanted[0]}")
+    spread = Spread.of(label, runs)
+    if as_json:
+        click.echo(json.dumps({"runs": [run.config for run in runs], "over_seeds": asdict(spread)}, indent=2))
+    else:
+        view.show_seeds(runs, spread)
 
 
 def _options() -> list[click.Parameter]:

@@ -16,10 +16,11 @@ COMPARED = ("label", "dataset", "architecture", "epochs", "accuracy", "loss", "t
 
 def show(found: Comparison | ResultComparison) -> None:
     """Print what was found, as tables."""
+    console = Console()
     if isinstance(found, Comparison):
         runs_view.show(found.rows, COMPARED, runs_view.headline(found.rows))
+        print_all(console, runs_view.spread(found.spreads, console.width))
         return
-    console = Console()
     if found.headline:
         console.print(Text(found.headline, style="bold"))
     print_all(console, [about(found), *tables(found, console.width)])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from cnnlab.cli.views.tables import Column, fitted, needed, print_all
 from cnnlab.drawings.words import percent
+
+if TYPE_CHECKING:
+    from cnnlab.runs.comparison import Spread
 
 STYLES = {"complete": "green", "training": "cyan", "unfinished": "yellow", "damaged": "red"}
 
@@ -43,6 +46,34 @@ def show(rows: Sequence[dict[str, Any]], columns: Sequence[str], first: str = ""
         # The order tells which is newer: the time is what narrow terminals can do without.
         shown = [column for column in shown if column.heading != "created"]
     print_all(console, fitted(shown, console.width))
+
+
+def spread(spreads: Sequence[Spread], width: int) -> list[RenderableType]:
+    """A table for each set of runs that differ in their seeds: mean, standard deviation and range of final numbers."""
+    return [table for each in spreads for table in (_about(each), *_spread(each, width))]
+
+
+def _about(found: Spread) -> Text:
+    seeds = ", ".join(map(str, found.seeds))
+    return Text(f"{found.label}: over the seed{'s' if len(found.seeds) > 1 else ''} {seeds}", style="dim")
+
+
+def _spread(found: Spread, width: int) -> list[RenderableType]:
+    same = all(found.metrics.get(f"test_{kind}") == found.metrics.get(f"val_{kind}") for kind in ("loss", "accuracy"))
+    names = [name for name in found.metrics if not (same and name.startswith("val_"))]
+
+    def texts(part: str) -> list[str]:
+        values = [(name, found.metrics[name][part]) for name in names]
+        return ["-" if value is None else _final(name, value) for name, value in values]
+
+    heads = {"mean": "mean", "standard_deviation": "standard deviation", "least": "least", "most": "most"}
+    columns = [Column("", [name.replace("val_", "validation_").replace("_", " ") for name in names])]
+    columns += [Column(head, texts(part), number=True) for part, head in heads.items()]
+    return fitted(columns, width)
+
+
+def _final(name: str, value: float) -> str:
+    return percent(value, 2) if name.endswith("accuracy") else f"{value:.4f}"
 
 
 def headline(rows: Sequence[dict[str, Any]]) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from cnnlab.cli.views import runs as runs_view
 from cnnlab.cli.views.result import paths
 from cnnlab.cli.views.tables import Column, fitted, print_all
 from cnnlab.drawings.words import percent
 from cnnlab.runs import Run
+from cnnlab.runs.comparison import Spread
 
 FILES = ("curves.png", "predictions.png", "confusion.png", "run.json", "history.csv")
 """What is named at the end, in this order."""
@@ -46,6 +48,34 @@ def show(run: Run) -> None:
     stdout.print(Text(about, style="dim"))
     print_all(stdout, [*_results(record, stdout.width), *_classes(record, stdout.width)])
     paths(stdout, [run.path / name for name in FILES])
+
+
+def show_seeds(runs: Sequence[Run], spread: Spread) -> None:
+    """Print how the runs of several seeds spread, what each came to, and where they are."""
+    stdout = Console()
+    record = runs[0].config
+    kind = "test" if "test_accuracy" in spread.metrics else "val"
+    found, count = spread.metrics[f"{kind}_accuracy"], len(runs)
+    mean, deviation = found["mean"] or 0.0, found["standard_deviation"]
+    more = "" if deviation is None else f", standard deviation {percent(deviation, 2)}"
+    said = f"{percent(mean, 2)} of the {record['evaluated_on']} read correctly, mean over {count} seed"
+    stdout.print(Text(f"{said}{'' if count == 1 else 's'}{more}", style="bold"))
+    columns = [
+        Column("seed", [str(run.config["seed"]) for run in runs], number=True),
+        *(
+            Column(f"{kind} {name}", [_final(run, kind, name) for run in runs], number=True)
+            for name in ("loss", "accuracy")
+        ),
+        Column("train loss", [_final(run, "train", "loss") for run in runs], number=True),
+        Column("time", [duration(run.config["seconds"]) for run in runs], number=True),
+    ]
+    print_all(stdout, [*runs_view.spread([spread], stdout.width), *fitted(columns, stdout.width)])
+    paths(stdout, [run.path for run in runs])
+
+
+def _final(run: Run, kind: str, name: str) -> str:
+    value = run.metrics[f"{kind}_{name}"]
+    return percent(value, 2) if name == "accuracy" else f"{value:.4f}"
 
 
 def _results(record: Mapping[str, Any], width: int) -> list[RenderableType]:
