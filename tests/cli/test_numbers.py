@@ -70,7 +70,7 @@ def test_several_images_are_one_table_and_the_metrics_lines_below_it():
     }
     record = {"inputs": [{}, {}], "meanings": said}
     rows = [{"image": f"{name}.png", "sure": sure} for name, sure in (("a", 0.9997), ("b", 0.5))]
-    metrics = {"success@0.1": 0.5, "success@0.2": 1.0, "l2": 2.0}
+    metrics = {"success@0.1": 0.5, "success@0.2": 1.0, "l2": 2.0, "undefined": None}
     shown = numbers.numbers(Result(rows=rows, metrics=metrics, record=record), 100)
     text = printed(shown, 100)
     assert sum(isinstance(each, Table) and each.show_header for each in shown) == 1
@@ -80,6 +80,7 @@ def test_several_images_are_one_table_and_the_metrics_lines_below_it():
         "length",
     ]
     assert "50.0%, 100%" in text
+    assert "undefined" not in text
     narrow = printed(numbers.numbers(Result(rows=rows, metrics=metrics, record=record), 30), 30)
     assert max(map(len, narrow.splitlines())) <= 30
     assert "50.0%, 100%" in narrow

@@ -36,12 +36,17 @@ class Analyses(Group):
         return sorted(registry.analyses())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Make the command for an analysis.
+        """Make the command for an analysis, or for several whose names commas part.
 
         Raises:
             UsageError: There is no such analysis, or its plugin failed; the message says which.
         """
-        return command_for(registry.find_analysis(cmd_name))
+        asked = [registry.find_analysis(name) for name in cmd_name.split(",")]
+        if len(asked) == 1:
+            return command_for(asked[0])
+        from cnnlab.cli.commands import analyze_several
+
+        return analyze_several.command_for(asked, host_options(any(each.inputs != "none" for each in asked)))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -65,15 +70,15 @@ class Analyses(Group):
 
 @click.group(cls=Analyses)
 def analyze() -> None:
-    """Ask one question of a model: an analysis, by name.
+    """Ask one question of a model: an analysis, by name; or several, `NAME,NAME`.
 
     Writes result.json, arrays.npz, drawings.json and figure*.png into a folder. `cnnlab analyze NAME --help` tells
     an analysis' options.
     """
 
 
-def host_options(analysis: Analysis) -> list[click.Parameter]:
-    """Make the options that the host owns, in the order that the help shows them."""
+def host_options(images: bool) -> list[click.Parameter]:
+    """Make the options that the host owns, with or without those of images, in the order that the help shows them."""
     general = [
         Option(
             ["--out"],
@@ -102,8 +107,7 @@ def host_options(analysis: Analysis) -> list[click.Parameter]:
         gates_option(),
         json_option("result.json"),
     ]
-    images = [] if analysis.inputs == "none" else image_options()
-    return [model_option(), *about_options(), *images, *general]
+    return [model_option(), *about_options(), *(image_options() if images else ()), *general]
 
 
 def command_for(analysis: Analysis) -> click.Command:
@@ -128,7 +132,7 @@ def command_for(analysis: Analysis) -> click.Command:
         analysis.name,
         params=[
             *(option_for(field, heading=f"Options of {analysis.name}") for field in fields),
-            *host_options(analysis),
+            *host_options(analysis.inputs != "none"),
         ],
         callback=callback,
         help=analysis.summary,

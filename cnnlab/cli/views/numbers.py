@@ -70,6 +70,8 @@ def metrics_lines(metrics: Row, declared: Mapping[str, str], axis: str, width: i
     lines.add_column()
     lines.add_column(overflow="fold")
     told: set[str] = set()
+    defined = {key.partition("@")[0] for key, value in metrics.items() if value is not None}
+    metrics = {key: value for key, value in metrics.items() if key.partition("@")[0] in defined}
     for name in dict.fromkeys(key.partition("@")[0] for key in metrics):
         keys = [key for key in metrics if key.partition("@")[0] == name]
         said = declared_as(declared, keys[0]) or ""

@@ -1,0 +1,137 @@
+"""``cnnlab analyze NAME,NAME,...``: several questions about the same images, of a model that is opened once."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cnnlab.analysis import gates as gating
+from cnnlab.cli.commands.options import take_images, take_model
+from cnnlab.cli.help import Command
+from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.pluginhost.declarations import Analysis
+
+if TYPE_CHECKING:
+    from cnnlab.analysis.request import Request
+    from cnnlab.progress import Progress
+    from cnnlab.results.result import Result
+
+
+class Several(Command):
+    """The command of several analyses: it has the host's options, and each analysis its defaults."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options.
+
+        Raises:
+            UsageError: One of them is an analysis' own, or nobody's.
+        """
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise UsageError(
+                f"{error.option_name} is no option of several analyses at once, each of which has its defaults; ask "
+                "an analysis alone to set its own options."
+            ) from error
+
+
+def command_for(analyses: Sequence[Analysis], options: list[click.Parameter]) -> click.Command:
+    """Make the command that asks several analyses.
+
+    Args:
+        analyses: Which, in the order in which they are asked.
+        options: Those that the host owns.
+    """
+    names = [analysis.name for analysis in analyses]
+    if len(set(names)) < len(names):
+        raise UsageError(f"each analysis is asked once; received {','.join(names)}.")
+    described = (
+        f"Ask {', '.join(names[:-1])} and {names[-1]}, each with its defaults, of a model that is opened once.\n\n"
+        "Each result goes to a folder of its own, with --out DIR to DIR/NAME. --json prints an object that holds "
+        'result.json of each by its name, and {"error": ...} for one that failed. --fail-under takes '
+        "NAME.METRIC=VALUE. Where one fails, the others go on, and the exit status is 1."
+    )
+    return Several(",".join(names), params=options, callback=functools.partial(_answer, analyses), help=described)
+
+
+def _answer(analyses: Sequence[Analysis], **values: Any) -> None:
+    """Do what was asked; what can be refused by its words alone is refused before anything heavy is imported."""
+    from cnnlab.analysis.image_choice import ImageChoice
+    from cnnlab.analysis.request import Request
+    from cnnlab.results.folder import check_folder
+
+    model, images, out = take_model(values), take_images(values), values["out"]
+    declared = {f"{each.name}.{metric}": said for each in analyses for metric, said in each.metrics.items()}
+    wanted = gating.parse(values["gates"], declared, "none of these analyses")
+    requests = []
+    for analysis in analyses:
+        chosen = ImageChoice() if analysis.inputs == "none" else images
+        request = Request(analysis=analysis, model=model, images=chosen, seed=values["seed"], device=values["device"])
+        request.check()
+        if out is not None:
+            check_folder(out / analysis.name)
+        requests.append(request)
+
+    from cnnlab.progress import RichProgress
+
+    progress = RichProgress()
+    opened = _opened(requests, images, progress)
+    records: dict[str, Any] = {}
+    metrics: dict[str, float | None] = {}
+    for request in opened:
+        name = request.analysis.name
+        try:
+            result, record = _one(request, progress, values)
+        except CnnlabError as error:
+            click.echo(f"Error: {error}", err=True)
+            records[name] = {"error": str(error)}
+            continue
+        records[name] = record
+        metrics |= {f"{name}.{metric}": value for metric, value in result.metrics.items()}
+    if values["as_json"]:
+        click.echo(json.dumps(records, indent=2, ensure_ascii=False))
+    failed = [name for name, record in records.items() if "error" in record]
+    if failed:
+        raise CnnlabError(f"{len(failed)} of {len(records)} analyses could not be done: {', '.join(failed)}.")
+    gating.judge(wanted, metrics)
+
+
+def _opened(requests: Sequence[Request], images: Any, progress: Progress) -> list[Request]:
+    """The same requests, of the opened model and of images that were read once."""
+    from cnnlab.analysis.image_choice import ImageChoice
+    from cnnlab.analysis.model_choice import ModelChoice
+    from cnnlab.classifier.device import use_device
+
+    with use_device(requests[0].device, progress):
+        with progress.stage("Opening the model"):
+            classifier = requests[0].model.open()
+        inputs = images.read(classifier, progress=progress)
+    return [
+        replace(
+            request,
+            model=ModelChoice(model=classifier),
+            images=ImageChoice() if request.analysis.inputs == "none" else ImageChoice(images=inputs),
+        )
+        for request in requests
+    ]
+
+
+def _one(request: Request, progress: Progress, values: dict[str, Any]) -> tuple[Result, dict[str, Any]]:
+    """Ask one analysis, save what it finds and show it; return it and its record."""
+    from cnnlab.analysis.request import default_folder, perform
+    from cnnlab.cli.views import result as view
+    from cnnlab.results.result import read_record
+
+    result = perform(request, progress)
+    folder = default_folder(result) if values["out"] is None else values["out"] / request.analysis.name
+    with progress.stage("Drawing and saving"):
+        files = result.save(folder, format=values["format"], dpi=values["dpi"])
+    if not values["as_json"]:
+        view.show(result, files)
+        click.echo()
+    return result, read_record(folder)
