@@ -49,8 +49,8 @@ def compare(*chosen: str | os.PathLike[str] | Run | Result) -> Comparison | Resu
         )
     results = [_is_result(each) for each in chosen]
     if all(results):
-        read = [each if isinstance(each, Result) else Result.load(each) for each in chosen]  # type: ignore[arg-type]
-        return compare_results(read, [None if isinstance(each, Result) else Path(each) for each in chosen])  # type: ignore[arg-type]
+        read, paths = zip(*map(_result, chosen), strict=True)
+        return compare_results(read, paths)
     if any(results):
         one, other = chosen[results.index(True)], chosen[results.index(False)]
         raise UsageError(f"runs and results cannot be compared with each other: {one} is a result, and {other} is not.")
@@ -59,6 +59,11 @@ def compare(*chosen: str | os.PathLike[str] | Run | Result) -> Comparison | Resu
 
 def _is_result(each: Any) -> bool:
     return isinstance(each, Result) or (isinstance(each, str | os.PathLike) and (Path(each) / RECORD).is_file())
+
+
+def _result(each: Any) -> tuple[Result, Path | None]:
+    """Return a result, and where it was read from."""
+    return (each, None) if isinstance(each, Result) else (Result.load(each), Path(each))
 
 
 def _run(each: Any) -> Run:

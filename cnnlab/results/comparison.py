@@ -106,16 +106,13 @@ class ResultComparison:
     @cached_property
     def drawing(self) -> Tiles | None:
         """The first drawing of each, side by side; None where one has none that can stand beside another."""
-        if not all(result.drawings for result in self.results):
-            return None
-        drawn = [result.drawing() for result in self.results]
-        if any(isinstance(each, Image) for each in drawn):
-            return None
-        tiles = tuple(
-            Tiles(tiles=(each,), columns=1, title=label)  # type: ignore[arg-type]
-            for each, label in zip(drawn, self.labels, strict=True)
-        )
-        return Tiles(tiles=tiles, columns=2)
+        drawn = [result.drawing() for result in self.results if result.drawings]
+        tiles = [
+            Tiles(tiles=(each,), columns=1, title=label)
+            for each, label in zip(drawn, self.labels, strict=False)
+            if not isinstance(each, Image)
+        ]
+        return Tiles(tiles=tuple(tiles), columns=2) if len(tiles) == len(self.results) else None
 
     def figure(self) -> Figure:
         """Draw these with matplotlib.

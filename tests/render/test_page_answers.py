@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from cnnlab.drawings import Bars, Curves, Line, Matrix, Picture, Scrub, Series, Sheet, Tiles
 from cnnlab.render import html
@@ -16,8 +17,7 @@ IMAGE = np.arange(64, dtype=np.float32).reshape(8, 8) / 63
 @pytest.fixture
 def axe():
     """What a page violates, as sentences."""
-    sync_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
-    judge = sync_playwright.Axe()
+    judge = Axe()
 
     def violations(page) -> list[str]:
         found = judge.run(page).response["violations"]

@@ -139,7 +139,7 @@ def test_evaluations_are_paired_by_dataset_split_and_index():
             "probability_of_label": np.full(len(index), 0.25, np.float32),
         }
         result = of("", metrics={"accuracy": right.mean(), "loss": -np.log(0.25)}, model=model, arrays=arrays)
-        result.record["dataset"] = {"name": "toy", "digest": digest, "split": "test"}  # type: ignore[index]
+        result.record["dataset"] = {"name": "toy", "digest": digest, "split": "test"}
         return result
 
     found = compare_results([evaluated("a", [5, 6, 7], [0, 1, 0]), evaluated("b", [7, 6], [1, 0])], [None, None])

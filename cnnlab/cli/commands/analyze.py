@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +27,11 @@ from cnnlab.errors import UsageError
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis
 from cnnlab.pluginhost.params import fields_of
+
+if TYPE_CHECKING:
+    from cnnlab.analysis.request import Request
+    from cnnlab.progress import Progress
+    from cnnlab.results.result import Result
 
 
 class Analyses(Group):
@@ -145,8 +151,8 @@ def _answer(analysis: Analysis, params: dict[str, Any], values: dict[str, Any]) 
 
     What can be refused by its words alone is refused before anything heavy is imported.
     """
-    from cnnlab.analysis.request import Request, default_folder, perform
-    from cnnlab.results.folder import RECORD, check_folder
+    from cnnlab.analysis.request import Request
+    from cnnlab.results.folder import check_folder
 
     request = Request(
         analysis=analysis,
@@ -163,15 +169,32 @@ def _answer(analysis: Analysis, params: dict[str, Any], values: dict[str, Any]) 
 
     from cnnlab.progress import RichProgress
 
-    progress = RichProgress()
+    result, record = answer(request, values["out"], values, RichProgress())
+    if values["as_json"]:
+        sys.stdout.write(record)
+    gating.judge(wanted, result.metrics)
+
+
+def answer(request: Request, out: Path | None, values: Mapping[str, Any], progress: Progress) -> tuple[Result, str]:
+    """Perform a request, save what it finds and, unless JSON is wanted, show it.
+
+    Args:
+        request: What is asked.
+        out: Where to write; None for beside the run.
+        values: Of the command's options: ``format``, ``dpi`` and ``as_json``.
+        progress: Where to show progress.
+
+    Returns:
+        The result, and its result.json.
+    """
+    from cnnlab.analysis.request import default_folder, perform
+    from cnnlab.results.folder import RECORD
+
     result = perform(request, progress)
     with progress.stage("Drawing and saving"):
-        files = result.save(values["out"] or default_folder(result), format=values["format"], dpi=values["dpi"])
-    if values["as_json"]:
-        record = next(file for file in files if file.name == RECORD)
-        sys.stdout.write(record.read_text(encoding="utf-8"))
-    else:
+        files = result.save(out or default_folder(result), format=values["format"], dpi=values["dpi"])
+    if not values["as_json"]:
         from cnnlab.cli.views import result as view
 
         view.show(result, files)
-    gating.judge(wanted, result.metrics)
+    return result, next(file for file in files if file.name == RECORD).read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnnlab.analysis import gates as gating
+from cnnlab.cli.commands.analyze import answer
 from cnnlab.cli.commands.options import take_images, take_model
 from cnnlab.cli.help import Command
 from cnnlab.errors import CnnlabError, UsageError
@@ -19,7 +20,6 @@ from cnnlab.pluginhost.declarations import Analysis
 if TYPE_CHECKING:
     from cnnlab.analysis.request import Request
     from cnnlab.progress import Progress
-    from cnnlab.results.result import Result
 
 
 class Several(Command):
@@ -86,12 +86,14 @@ def _answer(analyses: Sequence[Analysis], **values: Any) -> None:
     for request in opened:
         name = request.analysis.name
         try:
-            result, record = _one(request, progress, values)
+            result, record = answer(request, out and out / name, values, progress)
         except CnnlabError as error:
             click.echo(f"Error: {error}", err=True)
             records[name] = {"error": str(error)}
             continue
-        records[name] = record
+        if not values["as_json"]:
+            click.echo()
+        records[name] = json.loads(record)
         metrics |= {f"{name}.{metric}": value for metric, value in result.metrics.items()}
     if values["as_json"]:
         click.echo(json.dumps(records, indent=2, ensure_ascii=False))
@@ -110,7 +112,8 @@ def _opened(requests: Sequence[Request], images: Any, progress: Progress) -> lis
     with use_device(requests[0].device, progress):
         with progress.stage("Opening the model"):
             classifier = requests[0].model.open()
-        inputs = images.read(classifier, progress=progress)
+        wanted = any(request.analysis.inputs != "none" for request in requests)
+        inputs = images.read(classifier, wanted=wanted, progress=progress)
     return [
         replace(
             request,
@@ -119,19 +122,3 @@ def _opened(requests: Sequence[Request], images: Any, progress: Progress) -> lis
         )
         for request in requests
     ]
-
-
-def _one(request: Request, progress: Progress, values: dict[str, Any]) -> tuple[Result, dict[str, Any]]:
-    """Ask one analysis, save what it finds and show it; return it and its record."""
-    from cnnlab.analysis.request import default_folder, perform
-    from cnnlab.cli.views import result as view
-    from cnnlab.results.result import read_record
-
-    result = perform(request, progress)
-    folder = default_folder(result) if values["out"] is None else values["out"] / request.analysis.name
-    with progress.stage("Drawing and saving"):
-        files = result.save(folder, format=values["format"], dpi=values["dpi"])
-    if not values["as_json"]:
-        view.show(result, files)
-        click.echo()
-    return result, read_record(folder)

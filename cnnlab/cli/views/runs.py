@@ -64,7 +64,7 @@ def _spread(found: Spread, width: int) -> list[RenderableType]:
 
     def texts(part: str) -> list[str]:
         values = [(name, found.metrics[name][part]) for name in names]
-        return ["-" if value is None else _final(name, value) for name, value in values]
+        return ["-" if value is None else final(name, value) for name, value in values]
 
     heads = {"mean": "mean", "standard_deviation": "standard deviation", "least": "least", "most": "most"}
     columns = [Column("", [name.replace("val_", "validation_").replace("_", " ") for name in names])]
@@ -72,7 +72,8 @@ def _spread(found: Spread, width: int) -> list[RenderableType]:
     return fitted(columns, width)
 
 
-def _final(name: str, value: float) -> str:
+def final(name: str, value: float) -> str:
+    """Write a final number of a run, which has its name in the run's metrics."""
     return percent(value, 2) if name.endswith("accuracy") else f"{value:.4f}"
 
 

@@ -63,19 +63,13 @@ def show_seeds(runs: Sequence[Run], spread: Spread) -> None:
     columns = [
         Column("seed", [str(run.config["seed"]) for run in runs], number=True),
         *(
-            Column(f"{kind} {name}", [_final(run, kind, name) for run in runs], number=True)
-            for name in ("loss", "accuracy")
+            Column(name.replace("_", " "), [runs_view.final(name, run.metrics[name]) for run in runs], number=True)
+            for name in (f"{kind}_loss", f"{kind}_accuracy", "train_loss")
         ),
-        Column("train loss", [_final(run, "train", "loss") for run in runs], number=True),
         Column("time", [duration(run.config["seconds"]) for run in runs], number=True),
     ]
     print_all(stdout, [*runs_view.spread([spread], stdout.width), *fitted(columns, stdout.width)])
     paths(stdout, [run.path for run in runs])
-
-
-def _final(run: Run, kind: str, name: str) -> str:
-    value = run.metrics[f"{kind}_{name}"]
-    return percent(value, 2) if name == "accuracy" else f"{value:.4f}"
 
 
 def _results(record: Mapping[str, Any], width: int) -> list[RenderableType]:
