@@ -63,6 +63,10 @@ class GateError(CnnlabError):
     exit_code = 3
 
 
+class FailedError(CnnlabError):
+    """A plugin's code failed, or broke what it declared: for its author, where others tell of the model or the data."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Say which known names are near ``name``, or list them all, as the end of an error message.
 

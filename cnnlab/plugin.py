@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         Sheet as Sheet,
         Tiles as Tiles,
     )
+    from cnnlab.drawings.tables import Table as Table
     from cnnlab.drawings.words import few as few, out_of as out_of, percent as percent
     from cnnlab.errors import CnnlabError as CnnlabError, UsageError as UsageError, did_you_mean as did_you_mean
     from cnnlab.explanations.exchange import fill_values as fill_values
@@ -102,17 +103,25 @@ if TYPE_CHECKING:
         Architecture as Architecture,
         Array as Array,
         DatasetSource as DatasetSource,
+        Section as Section,
     )
     from cnnlab.pluginhost.hookspecs import hookimpl as hookimpl
     from cnnlab.pluginhost.of_model import AClass as AClass, ALayer as ALayer
     from cnnlab.pluginhost.params import Doc as Doc, Params as Params
+    from cnnlab.reports.chapter import (
+        Chapter as Chapter,
+        Conclusion as Conclusion,
+        Figure as Figure,
+        Metric as Metric,
+    )
+    from cnnlab.reports.subject import Answer as Answer, Subject as Subject
     from cnnlab.results.claims import Claims as Claims
     from cnnlab.results.result import Result as Result
 
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "Declaring": {
         "cnnlab.pluginhost.hookspecs": ("hookimpl",),
-        "cnnlab.pluginhost.declarations": ("Analysis", "Array", "Architecture", "DatasetSource"),
+        "cnnlab.pluginhost.declarations": ("Analysis", "Array", "Architecture", "DatasetSource", "Section"),
         "cnnlab.pluginhost.params": ("Params", "Doc"),
         "cnnlab.pluginhost.of_model": ("AClass", "ALayer"),
         "cnnlab.adversarial.params": ("BallParams", "AttackParams"),
@@ -164,6 +173,11 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "cnnlab.explanations.names": ("MAP_TEST_ARRAYS", "MAP_TEST_METRICS"),
         "cnnlab.explanations.sanity": ("explained", "Explain", "run_map_test", "MapTest"),
         "cnnlab.explanations.exchange": ("fill_values",),
+    },
+    "Reporting": {
+        "cnnlab.reports.subject": ("Subject", "Answer"),
+        "cnnlab.reports.chapter": ("Chapter", "Figure", "Metric", "Conclusion"),
+        "cnnlab.drawings.tables": ("Table",),
     },
     "Datasets": {
         "cnnlab.datasets": ("Dataset", "Split"),

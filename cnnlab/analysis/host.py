@@ -16,10 +16,10 @@ from cnnlab.adversarial import judge
 from cnnlab.analysis.completion import complete
 from cnnlab.analysis.context import Context
 from cnnlab.classifier.device import current_device
-from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.errors import CnnlabError, FailedError, UsageError
 from cnnlab.inspection.gradients import preflight
 from cnnlab.pluginhost import registry
-from cnnlab.pluginhost.declarations import Analysis, resolve
+from cnnlab.pluginhost.declarations import Analysis, Declaration, resolve
 from cnnlab.pluginhost.params import Params
 from cnnlab.pluginhost.requirements import check_requirements
 from cnnlab.progress import Progress
@@ -63,7 +63,7 @@ def run(
     try:
         result = complete(analysis, result, inputs)
     except UsageError as error:
-        raise _blame(analysis, str(error)) from error
+        raise blame(analysis, str(error)) from error
     result, attacked = _verified(analysis, classifier, inputs, context, result)
     record = {
         **_record(analysis, classifier, inputs, params, context, result),
@@ -93,21 +93,21 @@ def _guarded(analysis: Analysis, classifier: Classifier, inputs: Inputs, params:
     except (CnnlabError, KeyboardInterrupt, MemoryError):
         raise
     except (Exception, SystemExit) as error:
-        raise _blame(analysis, f"failed: {type(error).__name__}: {error}") from error
+        raise blame(analysis, f"failed: {type(error).__name__}: {error}") from error
     if not isinstance(result, Result):
-        raise _blame(analysis, f"returned {type(result).__name__} where a cnnlab.plugin.Result was expected")
+        raise blame(analysis, f"returned {type(result).__name__} where a cnnlab.plugin.Result was expected")
     return result
 
 
-def _blame(analysis: Analysis, what: str) -> CnnlabError:
+def blame(declaration: Declaration, what: str) -> FailedError:
     """An error for the plugin's author: what happened, whose it is, and where to say so."""
-    plugin = registry.provider(analysis)
+    plugin = registry.provider(declaration)
     where = _issues_url(plugin.distribution)
     report = (
         f" Please report it at {where}." if where else f" Please report it to the authors of {plugin.distribution}."
     )
-    return CnnlabError(
-        f"the analysis {analysis.name!r} of {plugin.distribution} {plugin.version} {what.rstrip('.')}.{report} "
+    return FailedError(
+        f"the {registry.kind_of(declaration)} {declaration.name!r} of {plugin.distribution} {plugin.version} {what.rstrip('.')}.{report} "
         "CNNLAB_DEBUG=1 shows where it happened."
     )
 
@@ -132,7 +132,7 @@ def _verified(
     result, found, record = judge.verified(classifier, result, inputs)
     if found.failed:
         first = found.failed[0]
-        raise _blame(analysis, f"gave adversarial images that do not verify ({first.claim}): {first.says}")
+        raise blame(analysis, f"gave adversarial images that do not verify ({first.claim}): {first.says}")
     for finding in found.findings:
         if finding.state == "note":
             context.warn(finding.says)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from cnnlab.pluginhost.params import checked
 from cnnlab.progress import Progress, Silent, shown
 
 if TYPE_CHECKING:
+    from cnnlab.analysis.cache import Cache
     from cnnlab.results.result import Result
 
 
@@ -59,12 +61,13 @@ class Request:
         _ = self.model.source
 
 
-def perform(request: Request, progress: Progress | None = None) -> Result:
+def perform(request: Request, progress: Progress | None = None, cache: Cache | None = None) -> Result:
     """Answer a request: open the model, read the images, run the analysis in its guard, and complete its Result.
 
     Args:
         request: What is asked.
         progress: Where to show progress; nowhere by default.
+        cache: Where results are kept: one that lies there is not asked for again. Nothing is kept by default.
 
     Raises:
         UsageError: The words make no sense together, a value is out of bounds, or does not fit the model.
@@ -73,6 +76,7 @@ def perform(request: Request, progress: Progress | None = None) -> Result:
     request.check()
     progress = progress or Silent()
 
+    from cnnlab.analysis.cache import name_of
     from cnnlab.classifier.device import use_device
 
     with use_device(request.device, progress):
@@ -82,7 +86,13 @@ def perform(request: Request, progress: Progress | None = None) -> Result:
             classifier = request.model.open()
         inputs = request.images.read(classifier, wanted=request.analysis.inputs != "none", progress=progress)
         params = request.analysis.params.from_public(dict(request.params))
-        return host.run(request.analysis, classifier, inputs, params, seed=int(request.seed), progress=progress)
+        ask = functools.partial(host.run, request.analysis, classifier, inputs, params, seed=int(request.seed))
+        if cache is None:
+            return ask(progress=progress)
+        return cache.answered(
+            name_of(request.analysis, classifier, inputs, params, request.seed, request.device),
+            lambda: ask(progress=progress),
+        )
 
 
 def analyze(

@@ -98,7 +98,8 @@ class Classifier:
         return f"Classifier({self.path or 'a live model'}, {images}, {self.num_classes:,} classes)"
 
     def _repr_html_(self) -> str:
-        from cnnlab.render.html.notebook import Table, notebook
+        from cnnlab.drawings.tables import Table
+        from cnnlab.render.html.notebook import notebook
 
         rows = [
             (layer.name, layer.kind, "x".join(str(side or "any") for side in layer.output_shape), layer.parameters)

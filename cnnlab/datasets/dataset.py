@@ -276,7 +276,8 @@ class Dataset:
         return f"Dataset({self.name}, {numbers}, {len(self.class_names)} classes)"
 
     def _repr_html_(self) -> str:
-        from cnnlab.render.html.notebook import Table, notebook
+        from cnnlab.drawings.tables import Table
+        from cnnlab.render.html.notebook import notebook
 
         split = self.train if len(self.train) else self.test
         firsts = np.unique(split.labels, return_index=True)[1][:COLUMNS]

@@ -1,4 +1,4 @@
-"""What a plugin declares: an analysis, a dataset, an architecture.
+"""What a plugin declares: an analysis, a dataset, an architecture, a section of the report.
 
 Declarations are cheap: they name their code as ``"module:attribute"`` and import none of it, so that listing every
 plugin and printing ``--help`` costs no TensorFlow. :func:`resolve` imports the code when it is to run.
@@ -167,6 +167,46 @@ class Architecture(Declaration):
     input_shape: tuple[int, int, int] = (28, 28, 1)
     classes: int = 10
     batch_norm: bool = False
+
+
+ProfileName = Literal["assignment", "audit", "quick"]
+"""The kinds of report: see :data:`cnnlab.reports.profiles.PROFILES`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section(Declaration):
+    """A chapter of ``cnnlab report``.
+
+    Attributes:
+        title: Its heading.
+        write: Where it is written, ``"package.module:function"``; called with a :class:`~cnnlab.plugin.Subject` and
+            returning a :class:`~cnnlab.plugin.Chapter`. Where it raises a :class:`~cnnlab.plugin.CnnlabError`, the
+            report says in one line why the section is left out.
+        profiles: The kinds of report that it joins, of ``"assignment"``, ``"audit"`` and ``"quick"``.
+        after: The section behind which it stands there; by default it comes last.
+        requires: What there must be, of ``"run"`` (a folder that ``cnnlab train`` wrote) and ``"dataset"`` (labelled
+            images): else the report says in a line which is missing. What an analysis needs of a model is its own
+            affair, and checked when the section asks it.
+
+    Example:
+        >>> section = Section(
+        ...     name="spectrum",
+        ...     summary="Which frequencies the model rests on.",
+        ...     title="Frequencies",
+        ...     write="cnnlab_fourier.report:write",
+        ...     profiles=("audit",),
+        ...     after="robustness",
+        ...     requires=("dataset",),
+        ... )
+        >>> section.profiles
+        ('audit',)
+    """
+
+    title: str
+    write: str
+    profiles: tuple[ProfileName, ...] = ()
+    after: str | None = None
+    requires: tuple[Literal["run", "dataset"], ...] = ()
 
 
 def resolve(reference: str) -> Any:

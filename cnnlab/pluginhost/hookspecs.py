@@ -1,4 +1,4 @@
-"""The three hooks. Each returns frozen, typed declarations and touches neither parser nor framework."""
+"""The four hooks. Each returns frozen, typed declarations and touches neither parser nor framework."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Iterable
 
 import pluggy
 
-from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource
+from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Section
 
 PROJECT = "cnnlab"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 """Marks a function of a plugin as its answer to the hook of that name.
 
-The hooks are ``cnnlab_analyses``, ``cnnlab_datasets`` and ``cnnlab_architectures``; each takes no arguments and returns
-declarations. The marker is pluggy's (https://pluggy.readthedocs.io) and leaves the function as it is. A marked function
+The hooks are ``cnnlab_analyses``, ``cnnlab_datasets``, ``cnnlab_architectures`` and ``cnnlab_report_sections``; each
+takes no arguments and returns declarations. The marker is pluggy's (https://pluggy.readthedocs.io) and leaves the function as it is. A marked function
 that has the name of no hook makes the plugin a broken one, so that a misspelt name is found.
 
 Example:
@@ -40,3 +40,8 @@ def cnnlab_datasets() -> Iterable[DatasetSource]:  # type: ignore[empty-body]
 @hookspec
 def cnnlab_architectures() -> Iterable[Architecture]:  # type: ignore[empty-body]
     """Return the network architectures that this plugin provides."""
+
+
+@hookspec
+def cnnlab_report_sections() -> Iterable[Section]:  # type: ignore[empty-body]
+    """Return the sections that this plugin adds to ``cnnlab report``."""

@@ -16,13 +16,21 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import pluggy
 
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 from cnnlab.pluginhost import hookspecs
-from cnnlab.pluginhost.declarations import API_VERSION, Analysis, Architecture, DatasetSource, Declaration
+from cnnlab.pluginhost.declarations import (
+    API_VERSION,
+    Analysis,
+    Architecture,
+    DatasetSource,
+    Declaration,
+    ProfileName,
+    Section,
+)
 from cnnlab.pluginhost.params import fields_of
 
 GROUP = "cnnlab"
@@ -44,11 +52,13 @@ _HOOKS: dict[str, type[Declaration]] = {
     "cnnlab_analyses": Analysis,
     "cnnlab_datasets": DatasetSource,
     "cnnlab_architectures": Architecture,
+    "cnnlab_report_sections": Section,
 }
 _KINDS: dict[type[Declaration], str] = {
     Analysis: "analysis",
     DatasetSource: "dataset",
     Architecture: "architecture",
+    Section: "section",
 }
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -95,7 +105,7 @@ class Plugin:
 
 
 def kind_of(declaration: Declaration) -> str:
-    """Return the noun for a declaration: ``analysis``, ``dataset`` or ``architecture``."""
+    """Return the noun for a declaration: ``analysis``, ``dataset``, ``architecture`` or ``section``."""
     return next(noun for kind, noun in _KINDS.items() if isinstance(declaration, kind))
 
 
@@ -211,10 +221,17 @@ def _check_declaration(hook: str, kind: type[Declaration], declaration: object) 
         taken = sorted({f.option[2:] for f in fields_of(declaration.params)} & HOST_OPTIONS)
         if taken:
             raise _ContractError(f"its parameter {taken[0]!r} would redefine the host's option --{taken[0]}.")
+    if isinstance(declaration, Section):
+        unknown = sorted({*declaration.profiles} - {*get_args(ProfileName)})
+        if unknown:
+            raise _ContractError(
+                f"its section {declaration.name!r} joins the profile {unknown[0]!r}. "
+                f"{did_you_mean(unknown[0], get_args(ProfileName))}"
+            )
 
 
 def is_name(name: str) -> bool:
-    """Whether ``name`` can name an analysis, a dataset, an architecture or a plugin."""
+    """Whether ``name`` can name an analysis, a dataset, an architecture, a section or a plugin."""
     return _NAME.fullmatch(name) is not None
 
 
@@ -266,6 +283,11 @@ def datasets() -> dict[str, DatasetSource]:
 def architectures() -> dict[str, Architecture]:
     """Every active plugin's architectures, by name."""
     return _active(Architecture)
+
+
+def sections() -> dict[str, Section]:
+    """Every active plugin's sections of the report, by name."""
+    return _active(Section)
 
 
 def provider(declaration: Declaration) -> Plugin:

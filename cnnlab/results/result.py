@@ -81,7 +81,8 @@ class Result:
         return f"Result({', '.join(words)})"
 
     def _repr_html_(self) -> str:
-        from cnnlab.render.html.notebook import Table, notebook
+        from cnnlab.drawings.tables import Table
+        from cnnlab.render.html.notebook import notebook
 
         return notebook(
             repr(self),
@@ -143,7 +144,9 @@ class Result:
 
         return figure(self.drawing(name))
 
-    def save(self, directory: str | os.PathLike[str], *, format: Format = "png", dpi: int | None = None) -> list[Path]:
+    def save(
+        self, directory: str | os.PathLike[str], *, format: Format | None = "png", dpi: int | None = None
+    ) -> list[Path]:
         """Write ``result.json``, ``arrays.npz``, ``drawings.json``, tables and ``figure*.png``, and return their paths.
 
         The first adversarial images, where there are any, go to ``images/``, rounded to 8 bits. Everything is written
@@ -152,7 +155,7 @@ class Result:
 
         Args:
             directory: The folder.
-            format: What the figures are written as: ``png``, ``svg`` or ``pdf``.
+            format: What the figures are written as: ``png``, ``svg`` or ``pdf``; None for no figures.
             dpi: Dots per inch of the figures, of a PNG and of pictures within other files; 150 by default.
 
         Raises:
@@ -162,7 +165,7 @@ class Result:
         target = Path(directory)
         check_folder(target)
         with write_into(target) as stage:
-            figures = self._save_figures(stage, format, dpi)
+            figures = self._save_figures(stage, format, dpi) if format else []
             written = [ARRAYS, *self._save_drawings(stage), *figures]
             written += [*self._save_tables(stage), *self._save_images(stage)]
             with open(stage / ARRAYS, "wb") as file:

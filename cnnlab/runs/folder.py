@@ -60,7 +60,8 @@ class Run:
         return f"Run({', '.join(filter(None, words))})"
 
     def _repr_html_(self) -> str:
-        from cnnlab.render.html.notebook import Table, notebook
+        from cnnlab.drawings.tables import Table
+        from cnnlab.render.html.notebook import notebook
         from cnnlab.runs.comparison import curves, history_of
 
         history = [] if self.state == "damaged" else history_of(self)

@@ -12,8 +12,9 @@ import cnnlab
 from cnnlab.classifier import Classifier
 from cnnlab.datasets import Dataset, Split
 from cnnlab.drawings import At, Curves, Line, Picture
+from cnnlab.drawings.tables import MOST_ROWS, Table
 from cnnlab.errors import CnnlabError
-from cnnlab.render.html.notebook import MOST_ROWS, Table, notebook
+from cnnlab.render.html.notebook import notebook
 from cnnlab.results.result import Result
 from cnnlab.testing import FakeClassifier
 

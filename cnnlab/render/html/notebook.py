@@ -3,57 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
 from markupsafe import Markup
 
 from cnnlab.drawings import Drawing
+from cnnlab.drawings.tables import Table
 from cnnlab.render import html
-
-MOST_ROWS = 20
-"""Rows of a table that are shown."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table.
-
-    Attributes:
-        heads: What stands above the columns.
-        rows: The cells: texts, numbers, or None where there is no value.
-        shares: The columns, by their heads, and the rows, by their first cells, whose numbers are read in percent.
-    """
-
-    heads: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-    shares: Collection[str] = ()
-
-    @classmethod
-    def of(cls, records: Sequence[Mapping[str, Any]], shares: Collection[str] = ()) -> Table:
-        """Make a table of records, a column for each of their keys."""
-        names = list(dict.fromkeys(key for record in records for key in record))
-        rows = [[row.get(name) for name in names] for row in records]
-        return cls([_spoken(name) for name in names], rows, {_spoken(name) for name in shares})
-
-    def is_share(self, head: str, row: Sequence[Any]) -> bool:
-        """Say whether the number of a row in the column of that head is read in percent."""
-        return head in self.shares or (row[0] in self.shares if isinstance(row[0], str) else False)
-
-    @property
-    def shown(self) -> Sequence[Sequence[Any]]:
-        """The first rows."""
-        return self.rows[:MOST_ROWS]
-
-    @property
-    def more(self) -> str:
-        """How many are not shown; empty where all are."""
-        return f"{len(self.rows) - MOST_ROWS:,} more" if len(self.rows) > MOST_ROWS else ""
-
-
-def _spoken(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def notebook(
