@@ -20,8 +20,21 @@ from cnnlab.plugin import (
     hookimpl,
 )
 
-OF_A_LAYER = ("gradcam", "gradcam++", "scorecam")
+Method = Literal["vanilla", "smoothgrad", "integrated", "gradcam", "gradcam++", "scorecam", "all"]
+
+OF_A_LAYER: tuple[Method, ...] = ("gradcam", "gradcam++", "scorecam")
 """The methods that weigh the feature maps of a layer; the others look at the gradient in the pixels."""
+
+METHODS: tuple[Method, ...] = ("vanilla", "smoothgrad", "integrated", *OF_A_LAYER)
+"""The methods, in the order in which they stand side by side."""
+
+OWN_METRICS = {
+    "logit_rise": "logit of the class less that of the baseline of integrated gradients, mean over the images",
+    "completeness_gap": "distance of the sum of an image's integrated gradients from that rise, in logits, mean over "
+    "the images; 0 were the path followed without gaps",
+    "agreement": "Spearman rank correlation of two methods' maps with method all, mean over pairs and images",
+}
+"""What is told of integrated gradients, and of all methods side by side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +42,12 @@ class MapParams(Params):
     """Which map is drawn."""
 
     method: Annotated[
-        Literal["vanilla", "smoothgrad", "gradcam", "gradcam++", "scorecam"],
+        Method,
         Doc(
-            "Gradient of the class' logit in the pixels (vanilla), its average over noisy copies (smoothgrad), or "
-            "feature maps weighed by their gradient (gradcam, gradcam++) or by what the class scores when only they "
-            "are shown (scorecam)."
+            "Gradient of the class' logit in the pixels (vanilla), its average over noisy copies (smoothgrad), its "
+            "mean on the way from a baseline times how far each pixel is from it (integrated); feature maps weighed by "
+            "their gradient (gradcam, gradcam++) or by what the class scores when only they are shown (scorecam); or "
+            "all that apply to the model, side by side (all)."
         ),
     ] = "vanilla"
     layer: Annotated[
@@ -53,19 +67,37 @@ class MapParams(Params):
     noise: Annotated[
         float, Ge(0), Le(1), Doc("Standard deviation of their noise, as a part of the image's own value range.")
     ] = 0.15
+    path_steps: Annotated[
+        int, Ge(1), Le(1000), Doc("Points between baseline and image at which integrated takes the gradient.")
+    ] = 50
+    baseline: Annotated[
+        Literal["min", "max", "mean"] | float,
+        Doc(
+            "The image that integrated sets out from, in which nothing is to be seen: min or max of the model's value "
+            "range, mean (of each channel of the image), or a value in the range."
+        ),
+    ] = "min"
 
     def check(self) -> None:
         """Refuse a layer for a method that looks at no layer."""
-        if self.layer is not None and self.method not in OF_A_LAYER:
+        if self.layer is not None and self.method not in (*OF_A_LAYER, "all"):
             raise UsageError(
-                f"layer is for the methods {', '.join(OF_A_LAYER)}; {self.method} looks at the pixels themselves. "
-                f"Leave the layer {self.layer} out, or name one of those methods."
+                f"layer is for the methods {', '.join(OF_A_LAYER)} and all; {self.method} looks at the pixels "
+                f"themselves. Leave the layer {self.layer} out, or name one of those methods."
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SaliencyParams(MapTestParams, MapParams):  # a dataclass lists the fields of its last base first
     """Which map is drawn, and how it is put to the test."""
+
+    def check(self) -> None:
+        """Refuse a layer for a method that looks at no layer, and a test of all methods at once."""
+        super().check()
+        if self.sanity and self.method == "all":
+            raise UsageError(
+                f"sanity tests the maps of one method; received method all. Name one: {', '.join(METHODS)}."
+            )
 
 
 @hookimpl
@@ -81,10 +113,23 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "map": Array(
                     "importance of each pixel for the target class; at least 0 unless signed", axes=("N", "H", "W")
                 ),
+                "map/<method>": Array("the same by each method, with method all", axes=("N", "H", "W")),
                 "target": Array("the class that is explained", axes=("N",)),
+                "methods": Array("the methods that stand side by side, with method all", axes=("M",)),
+                "rank_correlation": Array(
+                    "Spearman rank correlation of any two of their maps; NaN where one is flat", axes=("M", "M", "N")
+                ),
                 **MAP_TEST_ARRAYS,
             },
-            metrics=MAP_TEST_METRICS,
-            sometimes=(*MAP_TEST_ARRAYS, *MAP_TEST_METRICS),
+            metrics={**OWN_METRICS, **MAP_TEST_METRICS},
+            sometimes=(
+                "map",
+                "map/<method>",
+                "methods",
+                "rank_correlation",
+                *OWN_METRICS,
+                *MAP_TEST_ARRAYS,
+                *MAP_TEST_METRICS,
+            ),
         )
     ]

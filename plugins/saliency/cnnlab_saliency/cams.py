@@ -135,6 +135,7 @@ def feature_layer(classifier: Classifier, name: str | None) -> str:
     spatial = ALayer(spatial=True).among(classifier)
     if not spatial:
         raise UsageError(
-            "no layer of this model gives a map [h, w, channels]; the methods vanilla and smoothgrad need none."
+            "no layer of this model gives a map [h, w, channels]; the methods vanilla, smoothgrad and "
+            "integrated need none."
         )
     return ([layer for layer in spatial if layer.convolutional] or spatial)[-1].name

@@ -12,6 +12,9 @@ from tf_keras_vis.utils.scores import CategoricalScore
 
 from cnnlab.plugin import Classifier, CnnlabError
 
+NO_GRADIENT = "nothing differentiable leads to the logits of this model; the method scorecam needs none."
+"""What is said of a model that methods which follow gradients cannot explain."""
+
 
 def gradient(
     classifier: Classifier,
@@ -62,7 +65,7 @@ def there_is(gradient: Any) -> Any:
         CnnlabError: There is none, which TensorFlow says with None.
     """
     if gradient is None:
-        raise CnnlabError("nothing differentiable leads to the logits of this model; the method scorecam needs none.")
+        raise CnnlabError(NO_GRADIENT)
     return gradient
 
 

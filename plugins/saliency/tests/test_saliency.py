@@ -15,16 +15,22 @@ import cnnlab
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.explanations.exchange import counts
 from cnnlab.testing import AnalysisContract
-from cnnlab_saliency import OF_A_LAYER, SaliencyParams
+from cnnlab_saliency import METHODS, SaliencyParams
 
-METHODS = ("vanilla", "smoothgrad", *OF_A_LAYER)
 analyze = functools.partial(cnnlab.analyze, "saliency")
 
 
 class TestContract(AnalysisContract):
     analysis = "saliency"
     params: ClassVar = {"sanity": True, "steps": 5, "method": "gradcam"}
-    undelivered = ()
+    undelivered = (
+        "map/<method>",
+        "methods",
+        "rank_correlation",
+        "agreement",
+        "logit_rise",
+        "completeness_gap",
+    )
 
 
 class TestContractOfGradients(AnalysisContract):
@@ -229,7 +235,7 @@ def test_layers_that_will_not_do_are_refused(classifier, tiny_models):
         ask(method="scorecam", layer="secnd")
     with pytest.raises(UsageError, match="vanilla looks at the pixels"):
         ask(layer="second")
-    with pytest.raises(UsageError, match="no layer of this model gives a map"):
+    with pytest.raises(UsageError, match=r"no layer of this model gives a map.* integrated need none"):
         analyze(tiny_models.linear((8, 8, 1)), *tiny_models.images((8, 8, 1), 1), method="gradcam")
 
 
@@ -270,7 +276,7 @@ def test_without_gradients_only_scorecam_answers(tmp_path):
     module = Rounded()
     tf.saved_model.save(module, str(tmp_path), signatures=module.__call__)
     images = np.random.default_rng(4).random((2, 6, 6, 1), dtype=np.float32)
-    for method in ("vanilla", "smoothgrad", "gradcam", "gradcam++"):
+    for method in ("vanilla", "smoothgrad", "integrated", "gradcam", "gradcam++"):
         with pytest.raises(CnnlabError, match="nothing differentiable"):
             analyze(tmp_path, images, method=method)
     assert analyze(tmp_path, images, method="scorecam").arrays["map"].shape == (2, 6, 6)
