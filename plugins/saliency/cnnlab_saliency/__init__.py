@@ -31,7 +31,7 @@ METHODS: tuple[Method, ...] = ("vanilla", "smoothgrad", "integrated", *OF_A_LAYE
 OWN_METRICS = {
     "logit_rise": "logit of the class less that of the baseline of integrated gradients, mean over the images",
     "completeness_gap": "distance of the sum of an image's integrated gradients from that rise, in logits, mean over "
-    "the images; 0 were the path followed without gaps",
+    "the images; the more path_steps, the smaller",
     "agreement": "Spearman rank correlation of two methods' maps with method all, mean over pairs and images",
 }
 """What is told of integrated gradients, and of all methods side by side."""
