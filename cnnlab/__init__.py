@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cnnlab.inspection.comparison import compare
     from cnnlab.inspection.evaluation import evaluate
     from cnnlab.inspection.inspect import inspect
+    from cnnlab.reports.report import report
     from cnnlab.results.result import Result
     from cnnlab.runs import Run
     from cnnlab.training import train
@@ -49,6 +50,7 @@ _HOMES = {
     "inspect": "cnnlab.inspection.inspect",
     "load": "cnnlab.classifier",
     "predict": "cnnlab.analysis.prediction",
+    "report": "cnnlab.reports.report",
     "train": "cnnlab.training",
     "verify": "cnnlab.adversarial.verify",
 }
@@ -66,6 +68,7 @@ __all__ = [
     "inspect",
     "load",
     "predict",
+    "report",
     "train",
     "verify",
 ]

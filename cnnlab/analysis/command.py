@@ -35,12 +35,12 @@ def command_of(request: Request) -> str:
             *(["--seed", str(request.seed)] if request.seed else []),
             *(["--device", request.device] if request.device != "auto" else []),
         ]
-    except NoWords:
+    except UnspokenError:
         return ""
     return shlex.join(words)
 
 
-class NoWords(Exception):  # noqa: N818: nothing is wrong
+class UnspokenError(Exception):
     """A value that no command line can hold."""
 
 
@@ -48,7 +48,7 @@ def options_of(choice: ModelChoice | ImageChoice) -> Iterator[str]:
     """Give the options of a model's or the images' choice that are not as they are by themselves.
 
     Raises:
-        NoWords: A command line cannot say it.
+        UnspokenError: A command line cannot say it.
     """
     for field in fields(choice):
         value = getattr(choice, field.name)
@@ -80,11 +80,11 @@ def _word(value: Any) -> str:
     """Write a value: a path, a name, a number; a model or a dataset as where it came from.
 
     Raises:
-        NoWords: It came from nowhere.
+        UnspokenError: It came from nowhere.
     """
     if isinstance(value, str | Path | int | float):
         return str(value)
     for where in ("path", "source"):
         if getattr(value, where, None):
             return str(getattr(value, where))
-    raise NoWords
+    raise UnspokenError

@@ -107,7 +107,8 @@ def blame(declaration: Declaration, what: str) -> FailedError:
         f" Please report it at {where}." if where else f" Please report it to the authors of {plugin.distribution}."
     )
     return FailedError(
-        f"the {registry.kind_of(declaration)} {declaration.name!r} of {plugin.distribution} {plugin.version} {what.rstrip('.')}.{report} "
+        f"the {registry.kind_of(declaration)} {declaration.name!r} of {plugin.distribution} {plugin.version} "
+        f"{what.rstrip('.')}.{report} "
         "CNNLAB_DEBUG=1 shows where it happened."
     )
 

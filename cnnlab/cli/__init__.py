@@ -28,6 +28,7 @@ COMMANDS = {
     "runs": "cnnlab.cli.commands.runs:runs",
     "compare": "cnnlab.cli.commands.runs:compare",
     "analyze": "cnnlab.cli.commands.analyze:analyze",
+    "report": "cnnlab.cli.commands.report:report",
     "verify": "cnnlab.cli.commands.verify:verify",
     "datasets": "cnnlab.cli.commands.datasets:datasets",
     "plugins": "cnnlab.cli.commands.plugins:plugins",

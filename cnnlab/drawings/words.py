@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -99,3 +99,14 @@ def few(items: Iterable[object], most: int = 5) -> str:
     """
     words = [str(item) for item in items]
     return ", ".join(words[:most]) + (", ..." if len(words) > most else "")
+
+
+def size(shape: Sequence[int | None]) -> str:
+    """Format a shape.
+
+    >>> size((28, 28, 1))
+    '28×28×1'
+    >>> size((None, None, 3))
+    '?×?×3'
+    """
+    return "×".join("?" if side is None else str(side) for side in shape)

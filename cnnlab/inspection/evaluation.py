@@ -157,12 +157,8 @@ class EvaluatedModel:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names that were said of the model; else the dataset's, or the model's own where there are not as many."""
-        if self.classifier.about.class_names:
-            return self.classifier.about.class_names
-        if len(self.dataset.class_names) == self.classifier.num_classes:
-            return self.dataset.class_names
-        return self.classifier.class_names
+        """The names of the classes; see :func:`names_of`."""
+        return names_of(self.classifier, self.dataset)
 
     @property
     def metrics(self) -> dict[str, float | None]:
@@ -257,6 +253,13 @@ def evaluate(
     return EvaluatedModel(
         classifier=classifier, dataset=data, split=name, limit=limit, device=used, inputs=inputs, counts=counts
     )
+
+
+def names_of(classifier: Classifier, dataset: Dataset) -> tuple[str, ...]:
+    """Return the class names that were said of a model; else the dataset's, or its own where these are not as many."""
+    if classifier.about.class_names:
+        return classifier.about.class_names
+    return dataset.class_names if len(dataset.class_names) == classifier.num_classes else classifier.class_names
 
 
 def part_of(classifier: Classifier, source: Any, split: str) -> tuple[Dataset, str, Split]:

@@ -14,8 +14,9 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 """Marks a function of a plugin as its answer to the hook of that name.
 
 The hooks are ``cnnlab_analyses``, ``cnnlab_datasets``, ``cnnlab_architectures`` and ``cnnlab_report_sections``; each
-takes no arguments and returns declarations. The marker is pluggy's (https://pluggy.readthedocs.io) and leaves the function as it is. A marked function
-that has the name of no hook makes the plugin a broken one, so that a misspelt name is found.
+takes no arguments and returns declarations. The marker is pluggy's (https://pluggy.readthedocs.io) and leaves the
+function as it is. A marked function that has the name of no hook makes the plugin a broken one, so that a misspelt name
+is found.
 
 Example:
     >>> from cnnlab.plugin import Analysis

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from cnnlab.analysis.cache import Cache
 from cnnlab.analysis.host import blame
@@ -26,9 +26,9 @@ from cnnlab.versions import versions
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
     from cnnlab.datasets import Dataset
+    from cnnlab.reports.places import Format
     from cnnlab.reports.profiles import Profile
 
-Format = Literal["html", "md", "json"]
 SCHEMA = 1
 
 

@@ -144,6 +144,13 @@ class Subject:
         """What the model is called: the name of its folder or file."""
         return self.classifier.path.resolve().name if self.classifier.path else "a live model"
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the logits."""
+        from cnnlab.inspection.evaluation import names_of
+
+        return names_of(self.classifier, self.dataset) if self.dataset else self.classifier.class_names
+
     def ask(self, analysis: str, indices: Sequence[int] = (), **params: Any) -> Answer:
         """Ask one question of the model, as ``cnnlab analyze`` does.
 
@@ -233,7 +240,7 @@ class Subject:
 
     def some_classes(self, most: int = 10) -> list[str]:
         """Return the names of classes, spread over all where these are more."""
-        return [str(name) for name in _spread(self.classifier.class_names, most)]
+        return [str(name) for name in _spread(self.class_names, most)]
 
     def _evaluated(self, name: str) -> np.ndarray:
         return self.evaluation.result.arrays[name]

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from cnnlab.cli.views import summary
 from cnnlab.cli.views.result import warn
-from cnnlab.cli.views.summary import size
 from cnnlab.cli.views.tables import Column, fitted, print_all
+from cnnlab.drawings.words import size
 from cnnlab.inspection.inspect import LOGITS
 
 if TYPE_CHECKING:

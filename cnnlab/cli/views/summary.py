@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cnnlab.cli.views.tables import Column, fitted, print_all
+from cnnlab.drawings.words import size
 
 if TYPE_CHECKING:
     from cnnlab.inspection.summary import Summary
@@ -63,17 +64,6 @@ def _text(value: Any) -> str:
 def _number(value: int | None) -> str:
     """Format a count; nothing for none, so that the rows with kernels stand out."""
     return f"{value:,}" if value else ""
-
-
-def size(shape: Sequence[int | None]) -> str:
-    """Format a shape.
-
-    >>> size((28, 28, 1))
-    '28×28×1'
-    >>> size((None, None, 3))
-    '?×?×3'
-    """
-    return "×".join("?" if side is None else str(side) for side in shape)
 
 
 def _totals(found: Summary) -> Table:

@@ -1,0 +1,124 @@
+"""``cnnlab report``: the whole of it with one command."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cnnlab.analysis.model_choice import ModelChoice
+from cnnlab.cli.commands.completion import dataset_names, model_paths
+from cnnlab.cli.commands.options import IMAGES, OUTPUT, about_options_only, device_option, with_options
+from cnnlab.cli.help import Command, Option
+
+if TYPE_CHECKING:
+    from cnnlab.reports.places import Format
+
+
+@click.command(cls=Command)
+@click.argument("model", required=False, type=click.Path(path_type=Path), shell_complete=model_paths)
+@click.option(
+    "--profile",
+    cls=Option,
+    type=click.Choice(["assignment", "audit", "quick"]),
+    help="Which sections. [default: assignment for a run, audit for other models]",
+)
+@click.option(
+    "--compare",
+    cls=Option,
+    type=click.Path(path_type=Path),
+    help="The run to hold this one against, with batch normalisation or without. [default: found among the runs]",
+)
+@about_options_only
+@click.option(
+    "--dataset",
+    cls=Option,
+    heading=IMAGES,
+    shell_complete=dataset_names,
+    help="Labelled images: a name, or a path. See `cnnlab datasets`. [default: those that the run was trained on]",
+)
+@click.option(
+    "--split",
+    cls=Option,
+    heading=IMAGES,
+    type=click.Choice(["train", "test"]),
+    default="test",
+    show_default=True,
+    help="Their part.",
+)
+@click.option(
+    "--limit",
+    cls=Option,
+    heading=IMAGES,
+    type=click.IntRange(min=1),
+    help="Evaluate the model on the first so many of them. [default: all]",
+)
+@click.option(
+    "--out",
+    cls=Option,
+    heading=OUTPUT,
+    type=click.Path(path_type=Path),
+    help="The file. [default: report.html in the run; for other models below results/]",
+)
+@click.option(
+    "--format",
+    cls=Option,
+    heading=OUTPUT,
+    type=click.Choice(["html", "md", "json"]),
+    help="One page, Markdown with a folder of pictures, or data. [default: by the file's ending, else html]",
+)
+@click.option(
+    "--seed", cls=Option, type=click.IntRange(min=0), default=0, show_default=True, help="Seeds all analyses."
+)
+@with_options(device_option())
+def report(
+    choice: ModelChoice,
+    model: Path | None,
+    profile: str | None,
+    compare: Path | None,
+    dataset: str | None,
+    split: str,
+    limit: int | None,
+    out: Path | None,
+    format: Format | None,
+    seed: int,
+    device: str,
+) -> None:
+    """Write a report on a model: figures, numbers with intervals, and conclusions that follow from them.
+
+    MODEL is a run folder, a SavedModel folder, or a .keras or .h5 file; the newest run without it. Nothing is trained.
+    What the analyses find is kept beside the run: the same report takes seconds the next time, and an interrupted one
+    goes on. The profiles: assignment (training, architecture, filters, occlusion, and four ways to fool it), audit
+    (health, calibration, robustness, saliency and its tests), quick (a first look).
+    """
+    choice = replace(choice, model=model)
+    source = choice.source
+
+    from cnnlab.cli.views import report as view
+    from cnnlab.progress import RichProgress
+    from cnnlab.reports.places import check_file, default_file, format_of, is_run
+
+    wanted = profile or ("assignment" if is_run(source) else "audit")
+    format = format or format_of(out)
+    path = out or default_file(source, format)
+    check_file(path, format)
+
+    from cnnlab.reports.report import report as write_report
+
+    found = write_report(
+        choice,
+        profile=wanted,
+        dataset=dataset,
+        split=split,
+        limit=limit,
+        compare=compare,
+        seed=seed,
+        device=device,
+        progress=(progress := RichProgress()),
+        told=view.told,
+    )
+    with progress.stage("Writing the report"):
+        files = found.save(path, format)
+    view.show(found, files)

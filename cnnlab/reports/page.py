@@ -1,0 +1,124 @@
+"""A report as one self-contained page: no script, font or image from elsewhere, readable without its script."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import functools
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader
+from markupsafe import Markup
+
+from cnnlab.drawings import to_json
+from cnnlab.render import html
+from cnnlab.reports import telling
+from cnnlab.reports.chapter import Figure
+from cnnlab.reports.report import Report
+
+
+@dataclass(frozen=True)
+class Link:
+    """A file that the page holds: its name, and its content as a ``data:`` address."""
+
+    name: str
+    href: str
+
+    @classmethod
+    def of(cls, name: str, kind: str, text: str) -> Link:
+        """Make one of a text."""
+        return cls(name, f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}")
+
+
+def page(report: Report) -> str:
+    """Return the page of a report."""
+    script = html.script()
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            title=report.title,
+            told=telling.told(report),
+            sections=list(_sections(report)),
+            about=telling.about(report),
+            seconds=telling.seconds(report),
+            generator=telling.generator(),
+            style=html.style(),
+            own_style=Markup(resources.files(__package__).joinpath("templates", "report.css").read_text("utf-8")),
+            script=script,
+            policy=html.policy(),
+        )
+    )
+
+
+def _sections(report: Report) -> Iterator[dict[str, Any]]:
+    """What the template shows of each section."""
+    numbers = iter(telling.figure_numbers(report))
+    for written in report.sections:
+        chapter = written.chapter
+        yield {
+            "name": written.name,
+            "title": written.title,
+            "reason": written.reason,
+            "paragraphs": chapter.paragraphs if chapter else (),
+            "tables": chapter.tables if chapter else (),
+            "metrics": [telling.Row.of(metric) for metric in chapter.metrics] if chapter else [],
+            "conclusions": chapter.conclusions if chapter else (),
+            "figures": [_figure(each, next(numbers)) for each in chapter.figures] if chapter else [],
+        }
+
+
+def _figure(figure: Figure, number: int) -> dict[str, Any]:
+    return {
+        "number": number,
+        "drawn": html.render(figure.drawing, figure.images),
+        "caption": figure.caption,
+        "command": figure.command,
+        "params": figure.params,
+        "seed": figure.seed,
+        "links": list(_links(figure, number)),
+    }
+
+
+def _links(figure: Figure, number: int) -> Iterator[Link]:
+    yield Link.of(f"figure-{number}.json", "application/json", json.dumps(data_of(figure), ensure_ascii=False))
+    if figure.rows:
+        yield Link.of(f"figure-{number}.csv", "text/csv", _csv(figure.rows))
+
+
+def data_of(figure: Figure) -> dict[str, Any]:
+    """Return what is behind a figure: plain lists, numbers and texts."""
+    return {
+        "caption": figure.caption,
+        "command": figure.command,
+        "params": dict(figure.params),
+        "seed": figure.seed,
+        "images": list(figure.images),
+        "rows": [dict(row) for row in figure.rows],
+        "drawing": json.loads(to_json({"": figure.drawing}))[""],
+    }
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
+
+
+@functools.cache
+def _environment() -> Environment:
+    """The environment of drawings, with the templates of reports before its own."""
+    drawings = html.environment()
+    assert drawings.loader is not None
+    made = drawings.overlay(loader=ChoiceLoader([PackageLoader(__package__, "templates"), drawings.loader]))
+    made.filters = {**drawings.filters, "said": telling.said}
+    made.globals = {**drawings.globals, "verdict_of": telling.verdict}
+    return made
