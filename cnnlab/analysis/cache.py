@@ -39,16 +39,18 @@ class Cache:
     def answered(self, name: str, ask: Callable[[], Result]) -> Result:
         """Return the result that was kept under a name; where there is none, or it is damaged, ask and keep.
 
-        It is kept without its figures, which can be drawn again.
+        It is kept without its figures, which can be drawn again. What is damaged is left as it is, for nothing proves
+        it to be cnnlab's own, and asked for each time.
 
         Raises:
-            CnnlabError: It cannot be written, or something else lies there; and whatever ``ask`` raises.
+            CnnlabError: It cannot be written; and whatever ``ask`` raises.
         """
         try:
             return Result.load(self.folder / name)
         except CnnlabError:
             found = ask()
-        found.save(self.folder / name, format=None)
+        if not (self.folder / name).exists():
+            found.save(self.folder / name, format=None)
         return found
 
 

@@ -52,7 +52,7 @@ def options_of(choice: ModelChoice | ImageChoice) -> Iterator[str]:
     """
     for field in fields(choice):
         value = getattr(choice, field.name)
-        if value != field.default:
+        if type(value) is not type(field.default) or value != field.default:
             yield from _option(OPTIONS.get(field.name, f"--{field.name.replace('_', '-')}"), value)
 
 

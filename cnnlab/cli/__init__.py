@@ -15,8 +15,8 @@ import click
 
 from cnnlab import __version__
 from cnnlab.cli import help as helping
-from cnnlab.cli.spelling import as_options
 from cnnlab.errors import CnnlabError, did_you_mean
+from cnnlab.spelling import as_options
 
 # In the order that --help shows them: a command, the module and attribute that hold it.
 COMMANDS = {

@@ -31,7 +31,7 @@ def _lines(report: Report, pictures: Iterator[str]) -> Iterator[str]:
     for written in report.sections:
         yield from (f"## {escaped(written.title)}", "")
         if written.chapter is None:
-            yield from (f"Left out: {escaped(written.reason)}", "")
+            yield from (f"Left out: {escaped(telling.reason(written))}", "")
         else:
             yield from _chapter(written.chapter, pictures)
     yield from ("## About this report", "")

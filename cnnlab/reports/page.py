@@ -65,7 +65,7 @@ def _sections(report: Report) -> Iterator[dict[str, Any]]:
         yield {
             "name": written.name,
             "title": written.title,
-            "reason": written.reason,
+            "reason": telling.reason(written),
             "paragraphs": chapter.paragraphs if chapter else (),
             "tables": chapter.tables if chapter else (),
             "metrics": [telling.Row.of(metric) for metric in chapter.metrics] if chapter else [],

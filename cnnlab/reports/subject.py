@@ -202,7 +202,7 @@ class Subject:
         name = keyed("evaluate", model=model, data=data, device=self.device)
         found = self.cache.answered(name, ask) if self.cache else ask()
         words = ["cnnlab", "evaluate", *options_of(self._model), "--dataset", dataset.source or dataset.name]
-        words += ["--split", self.split, *(["--limit", str(self.limit)] if self.limit else [])]
+        words += ["--split", self.split, *(["--limit", str(self.limit)] if self.limit else []), "--out", "evaluation"]
         return Answer(found, shlex.join(words) if self.classifier.path and dataset.source else "")
 
     @property

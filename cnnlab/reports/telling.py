@@ -9,7 +9,8 @@ from typing import Any
 from cnnlab.drawings.tables import Table
 from cnnlab.drawings.words import is_share, number
 from cnnlab.reports.chapter import Conclusion, Metric
-from cnnlab.reports.report import Report
+from cnnlab.reports.report import Report, Written
+from cnnlab.spelling import as_options
 from cnnlab.versions import versions
 
 
@@ -54,6 +55,11 @@ def verdict(conclusion: Conclusion) -> tuple[str, str]:
         None: ("undecided", "–"),
     }
     return words[conclusion.holds]
+
+
+def reason(section: Written) -> str:
+    """Say why a section is left out, to somebody who made the report by a command."""
+    return as_options(section.reason)
 
 
 def said(value: Any) -> str:

@@ -6,47 +6,46 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
-from cnnlab.cli.spelling import as_options
 from cnnlab.cli.views.result import paths, warn
-from cnnlab.cli.views.tables import Column, fitted, print_all
 from cnnlab.progress import console
 from cnnlab.reports import telling
 from cnnlab.reports.report import Report, Written
 
-STYLES = {"holds": "green", "does not hold": "red", "left out": "dim"}
+STYLES = {"holds": "green", "does not hold": "bold red", "undecided": "dim"}
 
 
 def told(section: Written, number: int, total: int) -> None:
     """Say that a section is written, on stderr, and how long it took."""
-    left_out = f"  left out: {as_options(section.reason)}" if section.chapter is None else ""
-    words = Text(f"{number:>2}/{total} {section.title}  {section.seconds:.1f} s{left_out}", style="dim")
-    console().print(words, highlight=False, soft_wrap=True)
+    words = f"{number:>2}/{total}  {section.title}  {section.seconds:.1f} s{'  left out' if section.reason else ''}"
+    console().print(Text(words, style="dim"), highlight=False, soft_wrap=True)
 
 
 def show(report: Report, files: Sequence[Path]) -> None:
     """Print what follows from the numbers, section by section, and where the files are."""
     stdout = Console()
     stdout.print(Text(report.title, style="bold"))
-    rows = [row for section in report.sections for row in _rows(section)]
-    titles, verdicts, says, seconds = zip(*rows, strict=True)
-    columns = [
-        Column("section", titles),
-        Column("verdict", verdicts, styles=STYLES),
-        Column("what follows from the numbers", says),
-        Column("seconds", seconds, number=True, style="dim", footer=f"{report.record['seconds']:.1f}"),
-    ]
-    print_all(stdout, fitted(columns, stdout.width))
+    stdout.print(Text(f"{telling.told(report)} It took {report.record['seconds']:.1f} s.", style="dim"))
+    for section in report.sections:
+        stdout.print()
+        stdout.print(Text.assemble((section.title, "bold"), (f"  {section.seconds:.1f} s", "dim")))
+        stdout.print(Padding(_lines(section), (0, 0, 0, 2)))
+    stdout.print()
     warn(report.warnings)
     paths(stdout, files)
 
 
-def _rows(section: Written) -> list[tuple[str, str, str, str]]:
-    """A row for each conclusion of a section; the first has its title and its seconds."""
+def _lines(section: Written) -> Table:
+    """What follows in a section, line by line, each behind its sign."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column()
     if section.chapter is None:
-        told = [("left out", as_options(section.reason))]
-    else:
-        told = [(telling.verdict(each)[0], each.says) for each in section.chapter.conclusions] or [("", "")]
-    heads = [(section.title, f"{section.seconds:.1f}"), *[("", "")] * (len(told) - 1)]
-    return [(title, word, says, seconds) for (title, seconds), (word, says) in zip(heads, told, strict=True)]
+        table.add_row("", Text(f"left out: {telling.reason(section)}", style="dim"))
+    for conclusion in section.chapter.conclusions if section.chapter else ():
+        word, sign = telling.verdict(conclusion)
+        table.add_row(Text(sign, style=STYLES[word]), Text(conclusion.says))
+    return table

@@ -10,9 +10,9 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.text import Text
 
-from cnnlab.cli.spelling import as_options
 from cnnlab.cli.views.numbers import numbers
 from cnnlab.cli.views.tables import print_all
+from cnnlab.spelling import as_options
 
 if TYPE_CHECKING:
     from cnnlab.results.result import Result

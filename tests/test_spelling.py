@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cnnlab.analysis.image_choice import ImageChoice
-from cnnlab.cli.spelling import as_options
 from cnnlab.errors import UsageError
+from cnnlab.spelling import as_options
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES = [*ROOT.glob("cnnlab/**/*.py"), *ROOT.glob("plugins/*/cnnlab_*/*.py")]
