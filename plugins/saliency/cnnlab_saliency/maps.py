@@ -53,10 +53,10 @@ def mapped(
     missed, whole = float(gap.mean()), float(np.abs(rise).mean())
     if missed > INCOMPLETE * whole:
         of_it = f", {percent(missed / whole)} of it" if whole else ""
+        where = "" if len(inputs) == 1 else ", mean over the images"
         context.warn(
-            f"the integrated gradients miss what they should add up to, the rise of the logit from the baseline to the "
-            f"image, by {missed:.3g}{of_it}, mean over the images; more `path_steps=` than {params.path_steps} bring "
-            "them nearer."
+            "the integrated gradients miss what they should add up to, the rise of the logit from the baseline to the "
+            f"image, by {missed:.3g}{of_it}{where}; more `path_steps=` than {params.path_steps} bring them nearer."
         )
     return maps if params.signed else np.abs(maps), {"logit_rise": rise, "completeness_gap": gap}
 
