@@ -16,13 +16,13 @@ from cnnlab.analysis.image_choice import ImageChoice
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.analysis.request import Request, perform
 from cnnlab.drawings import Drawing
-from cnnlab.drawings.words import is_share
+from cnnlab.drawings.words import is_share, percent
 from cnnlab.errors import CnnlabError
 from cnnlab.inputs import from_split
 from cnnlab.numerics import wilson_interval
 from cnnlab.pluginhost import registry
 from cnnlab.progress import Progress, Silent
-from cnnlab.reports.chapter import Figure, Metric
+from cnnlab.reports.chapter import Conclusion, Figure, Metric
 from cnnlab.results.meanings import meaning_of
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class Subject:
         """
         images = ImageChoice()
         if len(indices):
-            images = ImageChoice(dataset=self._dataset, split=self.split, indices=tuple(str(int(i)) for i in indices))
+            images = ImageChoice(dataset=self._dataset, split=self.split, indices=_ranges(indices))
         request = Request(
             analysis=registry.find_analysis(analysis),
             params=params,
@@ -201,9 +201,12 @@ class Subject:
         data = [dataset.digest, self.split, self.limit]
         name = keyed("evaluate", model=model, data=data, device=self.device)
         found = self.cache.answered(name, ask) if self.cache else ask()
+        return Answer(found, self._evaluate_command(dataset) if self.classifier.path and dataset.source else "")
+
+    def _evaluate_command(self, dataset: Dataset) -> str:
         words = ["cnnlab", "evaluate", *options_of(self._model), "--dataset", dataset.source or dataset.name]
         words += ["--split", self.split, *(["--limit", str(self.limit)] if self.limit else []), "--out", "evaluation"]
-        return Answer(found, shlex.join(words) if self.classifier.path and dataset.source else "")
+        return shlex.join(words)
 
     @property
     def _dataset(self) -> Dataset:
@@ -225,6 +228,10 @@ class Subject:
         first = np.unique(labels, return_index=True)[1]
         return [int(self._evaluated("index")[place]) for place in _spread(first, most)]
 
+    def first(self, most: int) -> list[int]:
+        """Return the indices of the first so many images, or of all where there are fewer."""
+        return [int(index) for index in self._evaluated("index")[:most]]
+
     def most_certain(self, count: int) -> list[int]:
         """Return the indices of the images that the model is surest of, right or not."""
         return self._by(-self._evaluated("confidence"), count)
@@ -241,6 +248,35 @@ class Subject:
     def some_classes(self, most: int = 10) -> list[str]:
         """Return the names of classes, spread over all where these are more."""
         return [str(name) for name in _spread(self.class_names, most)]
+
+    @staticmethod
+    def most(holds: Sequence[bool] | np.ndarray, what: str, claim: str, *, hoped: bool = True) -> Conclusion:
+        """Conclude whether most images are something, by the 95% interval of their share.
+
+        Args:
+            holds: Whether each image is; independent of each other, so that several answers of one image are one here.
+            what: What they are, in words that go on after "Most images are".
+            claim: What is claimed, or hoped, of them: the beginning of the rule.
+            hoped: Whether it is hoped that they are; else that they are not.
+
+        Example:
+            >>> Subject.most([True] * 10, "read as 8", "The images are to be read as 8.").says
+            'Most images are read as 8: 10 of 10 (72.2% to 100%).'
+            >>> Subject.most([True, False], "read as 8", "The images are to be read as 8.").holds is None
+            True
+        """
+        rule = f"{claim} Decided by the 95% interval of the share of such images: most are where all of it is above "
+        rule += "50%, fewer than half where all of it is below, and in between it stays open."
+        count, total = int(np.sum(holds)), len(holds)
+        if not total:
+            return Conclusion(says=f"There is no image that could be {what}.", holds=None, rule=rule)
+        low, high = map(float, wilson_interval(count / total, total))
+        told = f"{what}: {count:,} of {total:,} ({percent(low)} to {percent(high)})."
+        if low > 0.5:
+            return Conclusion(says=f"Most images are {told}", holds=hoped, rule=rule)
+        if high < 0.5:
+            return Conclusion(says=f"Fewer than half of the images are {told}", holds=not hoped, rule=rule)
+        return Conclusion(says=f"It stays open whether most images are {told}", holds=None, rule=rule)
 
     def _evaluated(self, name: str) -> np.ndarray:
         return self.evaluation.result.arrays[name]
@@ -260,6 +296,17 @@ class Subject:
             else {"name": data.name, "source": data.source or None, "split": self.split, "digest": data.digest},
             "seed": self.seed,
         }
+
+
+def _ranges(indices: Sequence[int]) -> tuple[str, ...]:
+    """Write indices as the command line does, in their order: ``0:100`` where so many follow one another.
+
+    >>> _ranges([7, 0, 1, 2, 9])
+    ('7', '0:3', '9')
+    """
+    places = np.asarray(indices, np.int64)
+    parts = np.split(places, np.flatnonzero(np.diff(places) != 1) + 1)
+    return tuple(str(part[0]) if len(part) == 1 else f"{part[0]}:{part[-1] + 1}" for part in parts)
 
 
 def _spread(items: Any, most: int) -> list[Any]:
