@@ -117,7 +117,7 @@ def inspect(model: Any, images: np.ndarray | None = None, sample: str = "given i
     classifier = load(model)
     if images is None or not len(images):
         images, sample = _sample(classifier)
-    health = _health(classifier, images, sample)
+    health = health_of(classifier, images, sample)
     return Inspection(
         origin=find_origin(classifier.path, classifier.kind),
         classifier=classifier,
@@ -137,7 +137,14 @@ def _sample(classifier: Classifier) -> tuple[np.ndarray, str]:
     return dataset.test.batch(range(min(SAMPLES, len(dataset.test)))), f"{dataset.name}/test"
 
 
-def _health(classifier: Classifier, images: np.ndarray, sample: str) -> Health:
+def health_of(classifier: Classifier, images: np.ndarray, sample: str) -> Health:
+    """Tell how a model answers to sample images.
+
+    Args:
+        classifier: The model.
+        images: [N, H, W, C] in its value range; one at least.
+        sample: What they are.
+    """
     logits = classifier.logits(images)
     best = np.sort(logits, axis=1)
     margins = best[:, -1] - best[:, -2]
