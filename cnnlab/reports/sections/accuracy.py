@@ -159,7 +159,8 @@ def no_class_behind(confusion: np.ndarray, names: Sequence[str]) -> Iterator[Con
         f"correctly, and {percent(others[shown], 2)} of the others, which is {so} more (p = {chance[shown]:.2g}).",
         holds=False if behind.any() else True if near else None,
         rule=f"Far behind is a class whose accuracy lies more than {100 * FAR:g} points below that of the other "
-        f"images, by Fisher's exact test with p below {SIGNIFICANT:g} (times {len(known)} classes). None is where the 95% "
+        f"images, by Fisher's exact test with p below {SIGNIFICANT:g} (times {len(known)} classes). None is where the "
+        "95% "
         f"interval of every class begins less than {100 * FAR:g} points below the others. Else there are too few "
         "images to tell.",
     )

@@ -29,7 +29,8 @@ def write(subject: Subject) -> Chapter:
             "A model is calibrated when of the images that it reads with a probability of 80%, 80% are read correctly. "
             "The images are put into 15 bins by the probability of the predicted class; the line shows the accuracy in "
             "each bin, which should lie on the diagonal: below it, the model is overconfident. The expected "
-            "calibration error is the distance from it, in the mean over the images (Guo et al., On Calibration of Modern Neural "
+            "calibration error is the distance from it, in the mean over the images (Guo et al., On Calibration of "
+            "Modern Neural "
             "Networks, 2017). It is never 0: a perfectly calibrated model shows the error by chance on so many images.",
             "Calibration is not accuracy: a model that guesses and says so is calibrated. Whether confidence is of use "
             "is told by the area under the ROC curve, the probability that an image read correctly has a higher "
@@ -128,10 +129,12 @@ def _calibrated(found: Mapping[str, float]) -> Conclusion:
     words = "more than" if off else "no more than"
     return Conclusion(
         says=f"The expected calibration error is {percent(error, 2)} ({percent(low, 2)} to {percent(high, 2)}), "
-        f"{words} a perfectly calibrated model shows on as many images ({percent(chance, 2)} at most in 95% of samples).",
+        f"{words} a perfectly calibrated model shows on as many images ({percent(chance, 2)} at most in 95% of "
+        "samples).",
         holds=True if high < TOLERABLE else False if off and low > TOLERABLE else None,
         rule="Confidences can be taken at their word where the error's 95% interval ends below "
-        f"{percent(TOLERABLE, 0)}, about what calibrated networks reach; not where it begins above, and chance does not explain it.",
+        f"{percent(TOLERABLE, 0)}, about what calibrated networks reach; not where it begins above, and chance does "
+        "not explain it.",
     )
 
 
