@@ -269,7 +269,7 @@ class Subject:
         rule += "50%, fewer than half where all of it is below, and in between it stays open."
         count, total = int(np.sum(holds)), len(holds)
         if not total:
-            return Conclusion(says=f"There is no image that could be {what}.", holds=None, rule=rule)
+            return Conclusion(says=f"No image was there to tell whether most are {what}.", holds=None, rule=rule)
         low, high = map(float, wilson_interval(count / total, total))
         told = f"{what}: {count:,} of {total:,} ({percent(low)} to {percent(high)})."
         if low > 0.5:

@@ -14,6 +14,7 @@ from cnnlab.plugin import (
     Array,
     AttackParams,
     Doc,
+    Section,
     UsageError,
     hookimpl,
 )
@@ -125,5 +126,19 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             },
             metrics=METRICS,
             sometimes=("accuracy@<strength>",),
+        )
+    ]
+
+
+@hookimpl
+def cnnlab_report_sections() -> Iterable[Section]:
+    """Tell cnnlab what this package adds to reports."""
+    return [
+        Section(
+            name="targeted",
+            summary="Images of each class, changed until they are read as others.",
+            title="Targeted attacks",
+            write="cnnlab_targeted.report:write",
+            requires=("dataset",),
         )
     ]
