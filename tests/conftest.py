@@ -99,6 +99,20 @@ def open_html(browser, tmp_path):
 
 
 @pytest.fixture
+def axe():
+    """What a page violates, as sentences."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    judge = Axe()
+
+    def violations(page) -> list[str]:
+        found = judge.run(page).response["violations"]
+        return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
+
+    return violations
+
+
+@pytest.fixture
 def cnnlab_command() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run ``cnnlab`` in a process of its own: ``cnnlab_command("plugins", "list", env={...}, cwd=...)``."""
 

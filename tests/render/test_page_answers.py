@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from cnnlab.drawings import Bars, Curves, Line, Matrix, Picture, Scrub, Series, Sheet, Tiles
 from cnnlab.render import html
@@ -12,18 +11,6 @@ from cnnlab.render.html.grids import grid_of
 
 WIDTHS = (360, 768, 1400)
 IMAGE = np.arange(64, dtype=np.float32).reshape(8, 8) / 63
-
-
-@pytest.fixture
-def axe():
-    """What a page violates, as sentences."""
-    judge = Axe()
-
-    def violations(page) -> list[str]:
-        found = judge.run(page).response["violations"]
-        return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
-
-    return violations
 
 
 def shown(drawings, images=()) -> str:

@@ -1,0 +1,87 @@
+"""Files of a report: each format whole, over nothing but an earlier report, names written as they are."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from cnnlab.errors import CnnlabError
+from cnnlab.reports.markdown import escaped
+from cnnlab.reports.places import default_file, format_of
+
+FORMATS = ("html", "md", "json")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_earlier_report_is_replaced_and_nothing_else(made, tmp_path, format):
+    path = tmp_path / "deep" / f"report.{format}"
+    assert path in made().save(path, format)
+    first = path.read_text(encoding="utf-8")
+    made("eight").save(path, format)
+    assert "eight" in path.read_text(encoding="utf-8") != first
+    path.write_text("my thesis")
+    with pytest.raises(CnnlabError, match=f"no report of cnnlab's in the format {format}, so it was not replaced"):
+        made().save(path, format)
+    assert path.read_text() == "my thesis"
+    assert not [each for each in path.parent.iterdir() if each.name.startswith(".partial")]
+
+
+def test_a_folder_or_an_image_is_not_replaced(made, tmp_path):
+    (tmp_path / "folder.html").mkdir()
+    (tmp_path / "image.html").write_bytes(b"\x89PNG\xff")
+    for name in ("folder.html", "image.html"):
+        with pytest.raises(CnnlabError, match="was not replaced"):
+            made().save(tmp_path / name, "html")
+
+
+def test_json_holds_everything_that_is_said(made, tmp_path):
+    made().save(tmp_path / "report.json", "json")
+    said = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert said["schema"] == 1
+    assert (said["model"]["path"], said["profile"], said["title"]) == ("runs/a", "audit", "About seven")
+    first, _, third = said["sections"]
+    assert first["metrics"][0]["interval"][0] == pytest.approx(0.596, abs=1e-3)
+    assert [each["holds"] for each in first["conclusions"]] == [True, False, None]
+    assert first["figures"][0]["command"].startswith("cnnlab analyze occlusion")
+    assert first["figures"][0]["drawing"]["kind"] == "tiles"
+    assert first["tables"][0]["rows"] == [["seven", 288], ["fc1", None]]
+    assert (third["left_out"], first["left_out"]) == ("it needs seven: name a dataset with `dataset=`.", None)
+
+
+def test_markdown_shows_its_pictures_and_says_the_same(made, tmp_path):
+    _, folder = made().save(tmp_path / "my report.md", "md")
+    text = (tmp_path / "my report.md").read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[[^\]]*\]\(<([^>]*)>\)", text)
+    assert len(pictures) == 4
+    assert all((tmp_path / picture).read_bytes().startswith(b"\x89PNG") for picture in pictures)
+    assert sorted(each.name for each in folder.iterdir()) == [f"figure-{number}.png" for number in (1, 2, 3, 4)]
+    for words in ("# About seven", "## First of seven", "- ✗ **does not hold** It is not robust.", "90.0%", "59.6% to"):
+        assert words in text
+    assert "Left out: it needs seven: name a dataset with --dataset." in text
+
+
+@pytest.mark.parametrize(
+    "word", ["<script>alert(1)</script>", "a|b", "[a](http://b)", "`x`", "![x](y)", "# a\n# b", "*a*"]
+)
+def test_markdown_escapes_names(made, tmp_path, word):
+    made(word).save(tmp_path / "report.md", "md")
+    text = re.sub(r"```sh.*?```", "", (tmp_path / "report.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert word not in text
+    assert escaped(word) in text
+    rows = [re.sub(r"\\\|", "", line) for line in text.splitlines() if line.startswith("| fooled")]
+    assert {row.count("|") for row in rows} == {7}
+
+
+@pytest.mark.parametrize(
+    ("name", "format"), [(None, "html"), ("a.md", "md"), ("a.JSON", "json"), ("a.htm", "html"), ("a", "html")]
+)
+def test_a_files_ending_names_its_format(tmp_path, name, format):
+    assert format_of(name and tmp_path / name) == format
+
+
+def test_a_report_lies_in_its_run_or_below_results(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    assert default_file(tmp_path, "md") == tmp_path / "report.md"
+    assert str(default_file(tmp_path / "model.keras", "html")) == "results/model-report.html"
