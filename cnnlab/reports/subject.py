@@ -250,7 +250,9 @@ class Subject:
         return [str(name) for name in _spread(self.class_names, most)]
 
     @staticmethod
-    def most(holds: Sequence[bool] | np.ndarray, what: str, claim: str, *, hoped: bool = True) -> Conclusion:
+    def most(
+        holds: Sequence[bool] | np.ndarray, what: str, claim: str, *, hoped: bool = True, nouns: str = "images"
+    ) -> Conclusion:
         """Conclude whether most images are something, by the 95% interval of their share.
 
         Args:
@@ -258,6 +260,7 @@ class Subject:
             what: What they are, in words that go on after "Most images are".
             claim: What is claimed, or hoped, of them: the beginning of the rule.
             hoped: Whether it is hoped that they are; else that they are not.
+            nouns: What they are called.
 
         Example:
             >>> Subject.most([True] * 10, "read as 8", "The images are to be read as 8.").says
@@ -265,18 +268,18 @@ class Subject:
             >>> Subject.most([True, False], "read as 8", "The images are to be read as 8.").holds is None
             True
         """
-        rule = f"{claim} Decided by the 95% interval of the share of such images: most are where all of it is above "
+        rule = f"{claim} Decided by the 95% interval of the share of such {nouns}: most are where all of it is above "
         rule += "50%, fewer than half where all of it is below, and in between it stays open."
         count, total = int(np.sum(holds)), len(holds)
         if not total:
-            return Conclusion(says=f"No image was there to tell whether most are {what}.", holds=None, rule=rule)
+            return Conclusion(says=f"There are no {nouns} to tell by whether most are {what}.", holds=None, rule=rule)
         low, high = map(float, wilson_interval(count / total, total))
         told = f"{what}: {count:,} of {total:,} ({percent(low)} to {percent(high)})."
         if low > 0.5:
-            return Conclusion(says=f"Most images are {told}", holds=hoped, rule=rule)
+            return Conclusion(says=f"Most {nouns} are {told}", holds=hoped, rule=rule)
         if high < 0.5:
-            return Conclusion(says=f"Fewer than half of the images are {told}", holds=not hoped, rule=rule)
-        return Conclusion(says=f"It stays open whether most images are {told}", holds=None, rule=rule)
+            return Conclusion(says=f"Fewer than half of the {nouns} are {told}", holds=not hoped, rule=rule)
+        return Conclusion(says=f"It stays open whether most {nouns} are {told}", holds=None, rule=rule)
 
     def _evaluated(self, name: str) -> np.ndarray:
         return self.evaluation.result.arrays[name]
