@@ -317,6 +317,11 @@ def find_architecture(name: str) -> Architecture:
     return _find(name, architectures, "architecture")
 
 
+def find_section(name: str) -> Section:
+    """Return the section of that name, or raise :class:`UsageError` with the nearest."""
+    return _find(name, sections, "section")
+
+
 def _find(name: str, known: Callable[[], dict[str, D]], noun: str) -> D:
     declarations = known()
     if name in declarations:

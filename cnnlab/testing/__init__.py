@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cnnlab.testing.bounds import invalid_values
     from cnnlab.testing.dataset import DatasetContract
     from cnnlab.testing.fakes import FakeClassifier
+    from cnnlab.testing.section import SectionContract
 
 # Looked up when first used: pytest imports this package in every session, also in those that test no plugin.
 _HOMES = {
@@ -29,10 +30,18 @@ _HOMES = {
     "ArchitectureContract": "architecture",
     "DatasetContract": "dataset",
     "FakeClassifier": "fakes",
+    "SectionContract": "section",
     "invalid_values": "bounds",
 }
 
-__all__ = ["AnalysisContract", "ArchitectureContract", "DatasetContract", "FakeClassifier", "invalid_values"]
+__all__ = [
+    "AnalysisContract",
+    "ArchitectureContract",
+    "DatasetContract",
+    "FakeClassifier",
+    "SectionContract",
+    "invalid_values",
+]
 
 
 def __getattr__(name: str) -> Any:

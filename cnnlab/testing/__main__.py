@@ -13,7 +13,7 @@ import pytest
 
 from cnnlab.errors import did_you_mean
 from cnnlab.pluginhost import registry
-from cnnlab.pluginhost.declarations import Analysis, DatasetSource, Declaration
+from cnnlab.pluginhost.declarations import Declaration
 
 TEMPLATE = """
 from cnnlab.testing import {contract}
@@ -45,16 +45,13 @@ class Lines:
 
 def test_source(declaration: Declaration) -> str:
     """Return the test module that holds ``declaration`` to its contract."""
-    contract, noun = "ArchitectureContract", "architecture"
-    if isinstance(declaration, Analysis):
-        contract, noun = "AnalysisContract", "analysis"
-    elif isinstance(declaration, DatasetSource):
-        contract, noun = "DatasetContract", "dataset"
+    noun = registry.kind_of(declaration)
+    contract = f"{noun.capitalize()}Contract"
     return TEMPLATE.format(contract=contract, noun=noun, name=declaration.name)
 
 
 def main(name: str) -> int:
-    """Check the plugin, analysis, dataset or architecture called ``name``."""
+    """Check the plugin, analysis, dataset, architecture or section called ``name``."""
     found = [
         declaration
         for plugin in registry.plugins()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +14,7 @@ from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis
 from cnnlab.pluginhost.params import fields_of
 from cnnlab.testing.bounds import absent_from, invalid_values
-from cnnlab.testing.contract import Contract, assert_same, frameworks_imported_by, run_python
+from cnnlab.testing.contract import Contract, assert_drawn_everywhere, assert_same, frameworks_imported_by, run_python
 
 if TYPE_CHECKING:
     from cnnlab.results.result import Result
@@ -180,20 +179,11 @@ class AnalysisContract(Contract):
         """On paper, in terminals wide and narrow and in a browser; no setting of matplotlib's changes, none is open."""
         import matplotlib
         from matplotlib import pyplot
-        from rich.console import Console
-
-        from cnnlab.render import figure, html, terminal
 
         settings, open_before = dict(matplotlib.rcParams), pyplot.get_fignums()
         result = self.run(tiny_models.convolutional((8, 8, 1)), *tiny_models.images((8, 8, 1), 2))
         for name in result.drawings:
-            drawing = result.drawing(name)
-            figure(drawing).draw_without_rendering()
-            assert "<figure" in html.render(drawing), name
-            for width in (40, 100):
-                printed = io.StringIO()
-                Console(file=printed, width=width, color_system=None).print(terminal.render(drawing, width))
-                assert max(map(len, printed.getvalue().splitlines())) <= width, name
+            assert_drawn_everywhere(result.drawing(name), name)
         assert dict(matplotlib.rcParams) == settings
         assert pyplot.get_fignums() == open_before
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+
+if TYPE_CHECKING:
+    from cnnlab.drawings import Drawing
 
 FRAMEWORKS = ("tensorflow", "keras", "torch", "jax", "matplotlib", "scipy")
 
@@ -54,3 +58,17 @@ def assert_same(first: Any, second: Any, what: str) -> None:
 
     assert first.dtype == second.dtype, f"{what}: {first.dtype} and {second.dtype}"
     np.testing.assert_array_equal(first, second, err_msg=what)
+
+
+def assert_drawn_everywhere(drawing: Drawing, what: str) -> None:
+    """Check that a drawing is drawn on paper, on a page, and in terminals of 40 and of 100 columns."""
+    from rich.console import Console
+
+    from cnnlab.render import figure, html, terminal
+
+    figure(drawing).draw_without_rendering()
+    assert "<figure" in html.render(drawing), what
+    for width in (40, 100):
+        printed = io.StringIO()
+        Console(file=printed, width=width, color_system=None).print(terminal.render(drawing, width))
+        assert max(map(len, printed.getvalue().splitlines())) <= width, what

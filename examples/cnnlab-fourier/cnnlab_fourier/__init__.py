@@ -6,7 +6,7 @@ from typing import Annotated
 
 from annotated_types import Gt
 
-from cnnlab.plugin import Analysis, Array, Doc, Params, hookimpl
+from cnnlab.plugin import Analysis, Array, Doc, Params, Section, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,27 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             },
             metrics={
                 "clean_error": "share of the images misread without noise",
-                "mean_error": "mean of the map",
-                "worst_error": "largest value of the map",
-                "low_frequency_error": "mean of the map below half the highest frequency of the shorter side",
-                "high_frequency_error": "mean of the map from there on",
+                "mean_error": "share of the images misread, mean over all frequencies",
+                "worst_error": "share of the images misread at the worst frequency",
+                "low_frequency_error": "share of the images misread, mean over the frequencies below half the highest "
+                "one of the shorter side",
+                "high_frequency_error": "share of the images misread, mean over the frequencies from there on",
             },
+        )
+    ]
+
+
+@hookimpl
+def cnnlab_report_sections() -> Iterable[Section]:
+    """Tell cnnlab what this package adds to a report."""
+    return [
+        Section(
+            name="spectrum",
+            summary="Whether coarse or fine noise misleads the model.",
+            title="Frequencies: does it go by shape or by texture?",
+            write="cnnlab_fourier.report:write",
+            profiles=("audit",),
+            after="robustness",
+            requires=("dataset",),
         )
     ]

@@ -14,12 +14,13 @@ def run(classifier: Classifier, inputs: Inputs, params: FourierParams, context: 
     height, width, channels = inputs.images.shape[1:]
     signs = context.rng.choice(np.float32([-1, 1]), (len(inputs), 1, 1, channels))
     low, high = classifier.bounds
-    errors = np.zeros((height, width))
+    wrong = np.zeros((len(inputs), height, width), bool)
     for i, j in context.track(half_plane(height, width), "frequencies"):
         noise = params.norm * (high - low) * basis(i, j, height, width)
         noisy = np.clip(inputs.images + signs * noise[..., np.newaxis], low, high).astype(np.float32)
         # A frequency and its opposite are the same real noise.
-        errors[i, j] = errors[-i % height, -j % width] = np.mean(classifier.predict(noisy) != labels)
+        wrong[:, i, j] = wrong[:, -i % height, -j % width] = classifier.predict(noisy) != labels
+    errors = wrong.mean(axis=0)
     error_rate = np.fft.fftshift(errors)
     picture = Picture(
         values=At("error_rate"),
@@ -37,8 +38,9 @@ def run(classifier: Classifier, inputs: Inputs, params: FourierParams, context: 
             "clean_error": clean,
             "mean_error": float(errors.mean()),
             "worst_error": float(errors.max()),
-            **by_frequency(errors),
+            **{name: float(share) for name, share in by_frequency(errors).items()},
         },
+        columns=by_frequency(wrong),
         drawings={"": picture},
     )
 
@@ -67,12 +69,12 @@ def half_plane(height: int, width: int) -> list[tuple[int, int]]:
     return [(i, j) for i in range(height) for j in range(width) if (i, j) <= (-i % height, -j % width)]
 
 
-def by_frequency(errors: np.ndarray) -> dict[str, float]:
-    """Mean error below and from half the highest frequency of the shorter side."""
-    height, width = errors.shape
+def by_frequency(errors: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean error below and from half the highest frequency of the shorter side: of [..., H, W], one for each [...]."""
+    height, width = errors.shape[-2:]
     distance = np.hypot(np.fft.fftfreq(height)[:, np.newaxis], np.fft.fftfreq(width))
     is_low = distance < 0.25
     return {
-        "low_frequency_error": float(errors[is_low].mean()),
-        "high_frequency_error": float(errors[~is_low].mean()),
+        "low_frequency_error": errors[..., is_low].mean(axis=-1),
+        "high_frequency_error": errors[..., ~is_low].mean(axis=-1),
     }

@@ -3,13 +3,19 @@
 import numpy as np
 import pytest
 
-from cnnlab.testing import AnalysisContract
+from cnnlab.plugin import CnnlabError
+from cnnlab.testing import AnalysisContract, SectionContract
+from cnnlab_fourier.report import affordable, conclusions
 from cnnlab_fourier.run import basis, by_frequency, half_plane
 
 
 class TestContract(AnalysisContract):
     analysis = "fourier"
     expected_failures = {"test_images_without_labels": "an error rate needs the true labels"}  # noqa: RUF012
+
+
+class TestSection(SectionContract):
+    section = "spectrum"
 
 
 SHAPES = [(8, 8), (7, 9), (6, 5)]
@@ -56,6 +62,8 @@ def test_the_one_frequency_that_a_model_reads_is_the_one_that_errs():
     np.testing.assert_array_equal(result.arrays["error_rate"], np.fft.fftshift(expected))
     assert result.metrics["clean_error"] == 0
     assert result.metrics["worst_error"] == 1
+    np.testing.assert_array_equal(result.columns["low_frequency_error"], np.zeros(5))
+    np.testing.assert_allclose(result.columns["high_frequency_error"], 1 / (64 - 9))
 
 
 def test_low_and_high_frequencies_are_told_apart():
@@ -64,3 +72,30 @@ def test_low_and_high_frequencies_are_told_apart():
     found = by_frequency(errors)
     assert found["high_frequency_error"] == 0
     assert found["low_frequency_error"] > 0
+
+
+def rows(count, low, high):
+    return [{"low_frequency_error": low, "high_frequency_error": high}] * count
+
+
+@pytest.mark.parametrize(
+    ("found", "holds", "says"),
+    [
+        (rows(20, 0.2, 0.0), [True, True, True], "Coarse noise is borne: 0 of 20 images (0% to 16.1%)"),
+        (rows(20, 0.9, 0.2), [False, True, True], "Coarse noise is not borne: 20 of 20 images (83.9% to 100%)"),
+        (rows(20, 0.2, 0.9), [True, False, False], "Fewer than half of the images that the two mislead unequally"),
+        (rows(10, 0.9, 0.2) + rows(10, 0.2, 0.9), [None, None, None], "Coarse noise may be borne or not: 10 of 20"),
+        (rows(20, 1.0, 1.0), [False, False, None], "There are no images that the two mislead unequally"),  # it guesses
+    ],
+)
+def test_conclusions_follow_from_the_numbers(found, holds, says):
+    concluded = list(conclusions(found))
+    assert [each.holds for each in concluded] == holds
+    assert any(each.says.startswith(says) for each in concluded)
+
+
+def test_large_images_have_too_many_frequencies():
+    assert affordable(28, 28) == 100
+    assert affordable(96, 96) == 21
+    with pytest.raises(CnnlabError, match="images of 224x224 have 25,090 frequencies"):
+        affordable(224, 224)

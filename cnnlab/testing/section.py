@@ -1,0 +1,140 @@
+"""The contract of a section of the report."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from cnnlab.errors import CnnlabError, FailedError
+from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.declarations import Section, resolve
+from cnnlab.testing.contract import Contract, assert_drawn_everywhere, frameworks_imported_by
+
+if TYPE_CHECKING:
+    from cnnlab.classifier import Classifier
+    from cnnlab.reports.chapter import Chapter
+    from cnnlab.reports.subject import Subject
+    from cnnlab.testing.models import TinyModels
+
+COUNT = 16
+
+
+class SectionContract(Contract):
+    """Derive from it, name the section, and pytest holds it to what a report and its readers rely on.
+
+    A section that is about a run is skipped: :meth:`subject` may be overridden to give it one.
+
+    Attributes:
+        section: The name of the section.
+    """
+
+    section: ClassVar[str]
+
+    @cached_property
+    def declaration(self) -> Section:
+        """The section, as its plugin declares it."""
+        return registry.find_section(self.section)
+
+    def subject(self, classifier: Classifier, wrong: int = 4) -> Subject:
+        """Return a model with 16 images to write about.
+
+        Args:
+            classifier: The model.
+            wrong: How many of the images are labelled as another class than the one that the model reads.
+        """
+        import numpy as np
+
+        from cnnlab.datasets import Dataset, Split
+        from cnnlab.reports.subject import Subject
+
+        if "run" in self.declaration.requires:
+            pytest.skip("the section is about a run, and these models are none")
+        shape = tuple(side or 8 for side in classifier.input_shape)
+        pixels = np.random.default_rng(0).integers(0, 256, (COUNT, *shape), np.uint8)
+        low, high = classifier.bounds
+        read = classifier.predict((low + (high - low) * pixels / 255).astype(np.float32))
+        labels = (read + (np.arange(COUNT) < wrong)) % classifier.num_classes
+        split = Split(pixels, labels)
+        dataset = Dataset(name="own", train=split, test=split, class_names=classifier.class_names)
+        return Subject(classifier=classifier, profile="audit", dataset=dataset)
+
+    def write(self, classifier: Classifier, wrong: int = 4) -> Chapter:
+        """Write the section as a report does."""
+        from cnnlab.reports.chapter import Chapter
+
+        written = resolve(self.declaration.write)(self.subject(classifier, wrong))
+        assert isinstance(written, Chapter), f"a Chapter was expected; received {type(written).__name__}"
+        return written
+
+    def test_the_plugin_imports_without_a_framework(self) -> None:
+        """Importing the plugin's declaration costs no TensorFlow, so that --help stays quick."""
+        assert frameworks_imported_by(f"import {registry.provider(self.declaration).module}") == []
+
+    def test_it_says_what_is_shown_and_prints_nothing(
+        self, tiny_models: TinyModels, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """There is a paragraph for readers at least, and what it says reaches the report alone."""
+        written = self.write(tiny_models.convolutional((8, 8, 1)))
+        assert written.paragraphs
+        assert all(words.strip() for words in written.paragraphs)
+        assert capsys.readouterr().out == ""
+
+    def test_every_conclusion_has_a_rule(self, tiny_models: TinyModels) -> None:
+        """Each is a sentence, says by which thresholds it was decided, and holds, does not, or is undecided."""
+        for found in self.write(tiny_models.convolutional((8, 8, 1))).conclusions:
+            assert found.says.rstrip().endswith("."), found.says
+            assert found.rule.strip(), f"by which rule? {found.says}"
+            assert found.holds in (True, False, None), found.says
+
+    def test_every_share_has_its_sample(self, tiny_models: TinyModels) -> None:
+        """A share says of how many images it is one and lies from 0 to 1, within its interval."""
+        from cnnlab.drawings.words import is_share
+
+        for metric in self.write(tiny_models.convolutional((8, 8, 1))).metrics:
+            if metric.value is not None and is_share(metric.meaning):
+                assert metric.of, f"{metric.name}: a share of how many images?"
+                assert 0 <= metric.value <= 1, f"{metric.name} is no share: {metric.value}"
+            if metric.value is not None and metric.interval is not None:
+                low, high = metric.interval
+                assert low <= metric.value <= high, f"{metric.name} lies outside its interval"
+
+    def test_every_figure_is_drawn_everywhere(self, tiny_models: TinyModels) -> None:
+        """As a matplotlib figure, in terminals wide and narrow and on a page; each has a caption."""
+        for figure in self.write(tiny_models.convolutional((8, 8, 1))).figures:
+            assert figure.caption.strip(), "a figure says what is seen"
+            assert_drawn_everywhere(figure.drawing, figure.caption)
+
+    def test_writing_twice_says_the_same(self, tiny_models: TinyModels) -> None:
+        """A report that is made again says what it said: what is random is seeded with the subject's seed."""
+        first, second = (_told(self.write(tiny_models.convolutional((8, 8, 1)))) for _ in range(2))
+        assert first == second
+
+    @pytest.mark.parametrize("wrong", [0, COUNT])
+    def test_whatever_is_misread(self, tiny_models: TinyModels, wrong: int) -> None:
+        """No image or every one: there is a chapter, or a sentence on why there is none."""
+        self._write_or_refuse(tiny_models.convolutional((8, 8, 1)), wrong)
+
+    def test_images_of_any_shape(self, tiny_models: TinyModels) -> None:
+        """Odd, not square, and in colour."""
+        self._write_or_refuse(tiny_models.convolutional((9, 6, 3)))
+
+    def test_a_model_that_ignores_its_input(self, tiny_models: TinyModels) -> None:
+        """One class for every image: there is a chapter, or a sentence on why there is none."""
+        self._write_or_refuse(tiny_models.constant((8, 8, 1)))
+
+    def _write_or_refuse(self, classifier: Classifier, wrong: int = 4) -> None:
+        try:
+            self.write(classifier, wrong)
+        except FailedError:
+            raise
+        except CnnlabError:
+            pass
+
+
+def _told(chapter: Chapter) -> Any:
+    facts = [*(each.to_json() for each in chapter.metrics), *(each.to_json() for each in chapter.conclusions)]
+    tables = [[list(table.heads), [list(row) for row in table.rows]] for table in chapter.tables]
+    return json.loads(json.dumps([chapter.paragraphs, facts, tables], default=str))

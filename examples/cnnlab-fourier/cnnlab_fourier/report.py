@@ -1,0 +1,104 @@
+"""What a report says of frequencies: the map, its means, and whether coarse or fine noise misleads the model more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cnnlab.plugin import Chapter, CnnlabError, Conclusion, Metric, Subject, out_of, percent, wilson_interval
+
+IMAGES = 100
+"""How many images noise is added to."""
+
+MOST_PASSES = 100_000
+"""Images that the model reads for this section: seconds of a small one, minutes of a large one."""
+
+VISIBLE = 1 / 7
+"""Root mean square of the noise, as a part of the value range: what the default is on images of 28x28."""
+
+MISLED = 0.5
+"""The share of images that no frequency may mislead: with most images misread, one cannot work."""
+
+
+def write(subject: Subject) -> Chapter:
+    """Map the error rate under noise of each frequency, for as many images as can be afforded."""
+    height, width = subject.inputs(subject.first(1)).images.shape[1:3]
+    images = subject.first(affordable(height, width))
+    norm = round(VISIBLE * float(np.sqrt(height * width)), 2)
+    answer = subject.ask("fourier", images, norm=norm)
+    count = len(images)
+    return Chapter(
+        says=f"Noise of a single spatial frequency is added to each of {count} images, at every frequency the same "
+        f"amount of it: a root mean square of {percent(VISIBLE)} of the value range. The map shows the share of images "
+        "that are then misread, frequency zero at the centre. A model that errs in the middle goes by coarse shapes, "
+        "one that errs at the rim by fine texture (Yin et al., A Fourier Perspective on Model Robustness in Computer "
+        "Vision, 2019).",
+        figures=[answer.figure(caption="Error rate by frequency: how many cycles down and across the image.")],
+        metrics=[
+            answer.metric("clean_error", "misread without noise", of=count),
+            answer.metric("low_frequency_error", "misread under coarse noise", of=count),
+            answer.metric("high_frequency_error", "misread under fine noise", of=count),
+            # The worst of many frequencies was looked for: an interval would be one of another number.
+            Metric(
+                name="misread at the worst frequency",
+                value=answer.result.metrics["worst_error"],
+                meaning="share of the images misread at the frequency where most are",
+                of=count,
+            ),
+        ],
+        conclusions=list(conclusions(answer.result.rows)),
+    )
+
+
+def affordable(height: int, width: int) -> int:
+    """Return how many images can be tried at all frequencies of their size.
+
+    Raises:
+        CnnlabError: Not even ten.
+    """
+    # A frequency and its opposite are one noise.
+    frequencies = height * width // 2 + 2
+    count = min(IMAGES, MOST_PASSES // frequencies)
+    if count < 10:
+        raise CnnlabError(
+            f"images of {height}x{width} have {frequencies:,} frequencies, too many for a report: "
+            "ask `cnnlab analyze fourier`."
+        )
+    return count
+
+
+def conclusions(rows: Sequence[Mapping[str, Any]]) -> Iterator[Conclusion]:
+    """Say whether noise is borne, and which misleads more images: coarse or fine.
+
+    Args:
+        rows: Of each image, at which share of low and of high frequencies it is misread.
+    """
+    low = np.array([row["low_frequency_error"] for row in rows])
+    high = np.array([row["high_frequency_error"] for row in rows])
+    yield _borne(low, "coarse")
+    yield _borne(high, "fine")
+    told_apart = low != high
+    yield Subject.most(
+        low[told_apart] > high[told_apart],
+        "misread at more of the low frequencies than of the high ones",
+        "A model that goes by shape is misled by coarse noise; fine noise people hardly see, and misleads one that "
+        "goes by texture. Images that the two mislead alike have no part in it.",
+        nouns="images that the two mislead unequally",
+    )
+
+
+def _borne(errors: np.ndarray, kind: str) -> Conclusion:
+    """Conclude whether fewer than half of the images are misread at most frequencies of a kind."""
+    count, total = int((errors > 0.5).sum()), len(errors)
+    low, high = (float(end) for end in wilson_interval(count / total, total))
+    holds = True if high < MISLED else False if low > MISLED else None
+    words = {True: "is borne", False: "is not borne", None: "may be borne or not"}[holds]
+    return Conclusion(
+        says=f"{kind.capitalize()} noise {words}: {out_of(count, total)} ({percent(low)} to {percent(high)}) are "
+        "misread at most of its frequencies.",
+        holds=holds,
+        rule=f"It is borne where the 95% interval of that share lies below {percent(MISLED, 0)}, and not where it lies "
+        "above; in between the sample does not tell.",
+    )
