@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
+INTERRUPTED = "Interrupted. What was found is kept, and the same command goes on with it."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
@@ -151,7 +153,10 @@ def report(
             cache=Cache(_kept_in(classifier)),
             progress=where,
         )
-        return write(subject, wanted, told)
+        try:
+            return write(subject, wanted, told)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(INTERRUPTED) from None
 
 
 def _dataset(classifier: Classifier, named: Any) -> Dataset | None:

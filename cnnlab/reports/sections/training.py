@@ -93,6 +93,11 @@ def metrics(found: Mapping[str, float], images: int, settings: Mapping[str, Any]
     )
 
 
+def lucky(classes: int) -> float:
+    """Return the accuracy up to which a network may know nothing."""
+    return min(2 / classes, (1 + 1 / classes) / 2)
+
+
 def conclusions(
     history: Sequence[Mapping[str, Any]], found: Mapping[str, float], images: int, classes: int
 ) -> list[Conclusion]:
@@ -104,20 +109,22 @@ def conclusions(
         images: How many validation images there are.
         classes: How many classes.
     """
-    accuracy, chance = found["val_accuracy"], 1 / classes
+    accuracy, chance, luck = found["val_accuracy"], 1 / classes, lucky(classes)
     low, high = (float(end) for end in wilson_interval(accuracy, images))
     gap = found["train_accuracy"] - accuracy
     losses = [row["val_loss"] for row in history]
     best = min(range(len(losses)), key=losses.__getitem__)
     ratio = losses[-1] / losses[best]
-    learned = low > chance
+    learned = low > luck
     return [
         Conclusion(
             says=f"It {'learned' if learned else 'did not learn'}: {percent(accuracy, 2)} of the validation images are "
-            f"read correctly ({percent(low, 2)} to {percent(high, 2)}), where guessing reads {percent(chance)}.",
+            f"read correctly ({percent(low, 2)} to {percent(high, 2)}), where guessing reads {percent(chance)} and "
+            f"luck up to {percent(luck)}.",
             holds=learned,
-            rule="A network learned where the 95% interval of its validation accuracy lies above that of guessing, "
-            "1 / classes.",
+            rule="A network learned where the 95% interval of its validation accuracy lies above twice that of "
+            "guessing (with two classes, halfway to 100%): one that knows nothing may still treat the images of a "
+            "class alike, and by luck be well above guessing.",
         ),
         Conclusion(
             says=f"{'It overfits' if gap > GAP else 'It does as well on images that it never saw'}: training accuracy "

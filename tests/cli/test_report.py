@@ -1,0 +1,129 @@
+"""``cnnlab report``: what it prints and writes, what it keeps, what it refuses, and with which status."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CHEAP = {"CNNLAB_PLUGINS": "report,mnist,filters"}
+
+
+@pytest.fixture
+def run_folder(trained_run, tmp_path):
+    """The small run, in a folder that may be written to."""
+    return shutil.copytree(trained_run.path, tmp_path / "runs" / "small")
+
+
+@pytest.fixture
+def report(cnnlab_command, tmp_path):
+    """Run the command, in an empty folder, with few plugins."""
+    return lambda *words, **env: cnnlab_command("report", *words, env=CHEAP | env, cwd=tmp_path)
+
+
+def test_it_writes_into_the_run_and_says_what_follows(report, run_folder):
+    done = report(run_folder, "--profile", "quick")
+    assert done.returncode == 0, done.stderr
+    page = run_folder / "report.html"
+    assert done.stdout.rstrip().endswith(str(page))
+    assert page.stat().st_size > 100_000
+    for words in ("Training", "✓ It learned: 9", "Architecture", "82.5 times as many as the convolutions"):
+        assert words in done.stdout
+    assert "left out: no plugin that is active provides the section 'occlusion'." in done.stdout
+    assert "1/5  Training" in done.stderr  # time per section, while it is written
+    kept = sorted((run_folder / "analyses" / "report").iterdir())
+    assert [each.name.partition("-")[0] for each in kept] == ["evaluate"]
+    before = [each.stat().st_mtime_ns for each in kept]
+    again = report(run_folder, "--profile", "quick", "--format", "json")
+    assert again.returncode == 0, again.stderr
+    assert [each.stat().st_mtime_ns for each in sorted((run_folder / "analyses" / "report").iterdir())] == before
+    said = json.loads((run_folder / "report.json").read_text(encoding="utf-8"))
+    assert {each["name"]: each["left_out"] is None for each in said["sections"]}["predictions"]
+    assert said["dataset"]["digest"]
+    assert said["versions"]["cnnlab"]
+
+
+def test_what_is_no_report_is_not_replaced_and_nothing_is_run(report, run_folder, tmp_path):
+    (tmp_path / "thesis.html").write_text("mine")
+    done = report(run_folder, "--out", "thesis.html")
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        "Error: thesis.html is no report of cnnlab's in the format html, so it was not replaced. Name a new file."
+    )
+    assert (tmp_path / "thesis.html").read_text() == "mine"
+    assert not (run_folder / "analyses" / "report").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("nowhere",), 1, "there is no model at nowhere"),
+        (("--profile", "audits"), 2, "audits"),
+        (("--limit", "0"), 2, "0"),
+    ],
+)
+def test_bad_words_get_one_sentence(report, words, status, said):
+    done = report(*words)
+    assert done.returncode == status
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_foreign_model_without_images_gets_what_applies(report, run_folder, tmp_path):
+    shutil.copytree(run_folder / "model", tmp_path / "inherited")
+    done = report("inherited", "--out", "audit.md")
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "audit.md").read_text(encoding="utf-8")
+    assert "# An audit of inherited" in text
+    assert "Left out: it needs labelled images: name a dataset with --dataset." in text
+    assert "## The model" in text
+    assert (tmp_path / "audit-images").is_dir()
+    assert not (tmp_path / "inherited" / "analyses").exists()
+
+
+def test_an_interrupted_report_goes_on(run_folder, tmp_path):
+    """Ctrl-C after the evaluation: nothing half-written, the evaluation is kept, and the next report has it."""
+    words = [sys.executable, "-m", "cnnlab", "report", str(run_folder), "--profile", "quick"]
+    process = subprocess.Popen(
+        words, cwd=tmp_path, env={**os.environ, **CHEAP}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    kept = run_folder / "analyses" / "report"
+    deadline = time.monotonic() + 120
+    while not list(kept.glob("evaluate-*/result.json")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    if process.returncode == 0:  # it had come to its end before the signal
+        pytest.skip("the report was written before it could be interrupted")
+    assert process.returncode == 130, err
+    assert err.rstrip().endswith("Interrupted. What was found is kept, and the same command goes on with it.")
+    assert "Traceback" not in err
+    assert not (run_folder / "report.html").exists()
+    (evaluation,) = kept.glob("evaluate-*")
+    before = evaluation.stat().st_mtime_ns
+    assert subprocess.run(words, cwd=tmp_path, env={**os.environ, **CHEAP}, capture_output=True).returncode == 0
+    assert evaluation.stat().st_mtime_ns == before
+    assert (run_folder / "report.html").exists()
+
+
+def test_the_library_gives_what_the_command_writes(run_folder, monkeypatch, tmp_path):
+    import cnnlab
+
+    monkeypatch.chdir(tmp_path)
+    found = cnnlab.report(run_folder, profile="quick", limit=500, progress=False)
+    assert found.title == "small at a glance"
+    accuracy = {metric.name: metric for each in found.sections if each.chapter for metric in each.chapter.metrics}
+    assert accuracy["accuracy"].of == 500
+    assert np.isclose(accuracy["accuracy"].value, cnnlab.evaluate(run_folder, limit=500).metrics["accuracy"])
+    assert found.save("own.html") == [Path("own.html")]

@@ -1,0 +1,87 @@
+"""Conclusions turn: a good network, a bad one and one that learned nothing but noise get different reports."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import cnnlab
+from cnnlab.datasets import Split
+from cnnlab.reports.profiles import PROFILES
+from cnnlab.reports.report import Report
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return cnnlab.datasets.load("mnist")
+
+
+@pytest.fixture(scope="module")
+def bad_run(mnist, tmp_path_factory):
+    """A network that was given 64 digits once: a deliberately bad one."""
+    return cnnlab.train("mnist", epochs=1, limit=64, learning_rate=1e-5, out=tmp_path_factory.mktemp("bad") / "bad")
+
+
+@pytest.fixture(scope="module")
+def shuffled_run(mnist, tmp_path_factory):
+    """A network that learned 1,000 digits by heart whose labels were shuffled."""
+    labels = np.random.default_rng(0).permutation(mnist.train.labels[:1000])
+    train = Split(mnist.train.batch(range(1000)), labels)
+    dataset = dataclasses.replace(mnist, name="shuffled", train=train, source="")
+    return cnnlab.train(dataset, epochs=20, out=tmp_path_factory.mktemp("shuffled") / "shuffled")
+
+
+def verdicts(report: Report) -> dict[str, list[bool | None]]:
+    return {
+        each.name: [conclusion.holds for conclusion in each.chapter.conclusions]
+        for each in report.sections
+        if each.chapter
+    }
+
+
+def says(report: Report, section: str) -> str:
+    (found,) = [each for each in report.sections if each.name == section]
+    assert found.chapter, found.reason
+    return " ".join(conclusion.says for conclusion in found.chapter.conclusions)
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Report on a run with a few sections: ``told(run, dataset) -> Report``."""
+
+    def tell(run, dataset=None, sections=("training", "predictions", "accuracy")) -> Report:
+        profile = dataclasses.replace(PROFILES["assignment"], sections=sections)
+        monkeypatch.setitem(PROFILES, "assignment", profile)
+        return cnnlab.report(run, profile="assignment", dataset=dataset, limit=2000, progress=False)
+
+    return tell
+
+
+def test_a_good_network_learned_and_can_be_relied_on(told, trained_run):
+    found = told(trained_run)
+    assert verdicts(found)["training"][0] is True
+    assert says(found, "training").startswith("It learned: 9")
+    assert verdicts(found)["predictions"] == [True]
+    assert verdicts(found)["accuracy"][0] is True
+
+
+def test_a_bad_network_did_not_learn(told, bad_run):
+    found = told(bad_run)
+    assert verdicts(found)["training"][0] is False
+    assert says(found, "training").startswith("It did not learn: 1")
+    assert verdicts(found)["accuracy"][0] is not True
+    assert "sure of no image" in says(found, "predictions")
+
+
+def test_a_network_that_learned_shuffled_labels_by_heart_is_found_out(told, shuffled_run, mnist):
+    found = told(shuffled_run, "mnist")
+    learned, overfits, in_time = verdicts(found)["training"]
+    assert learned is False
+    assert overfits is False
+    assert in_time is False
+    assert "It overfits" in says(found, "training")
+    assert verdicts(found)["predictions"] == [False]
+    assert "Sure predictions cannot be relied on" in says(found, "predictions")
+    assert verdicts(found)["accuracy"][0] is not True
