@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
 
-from cnnlab.plugin import Analysis, Array, BallParams, Doc, hookimpl
+from cnnlab.plugin import Analysis, Array, BallParams, Doc, Section, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,4 +90,25 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             },
             sometimes=("smallest", "smallest_epsilon", "smallest_found"),
         )
+    ]
+
+
+@hookimpl
+def cnnlab_report_sections() -> Iterable[Section]:
+    """Tell cnnlab what a report may say of it."""
+    return [
+        Section(
+            name="robustness",
+            summary="Accuracy against the size of a change, made by an attack and made at random.",
+            title="Robustness",
+            write="cnnlab_robustness.report:write",
+            requires=("dataset",),
+        ),
+        Section(
+            name="smallest-attacks",
+            summary="How near to each image one lies that is misread.",
+            title="The smallest attacks",
+            write="cnnlab_robustness.report_smallest:write",
+            requires=("dataset",),
+        ),
     ]
