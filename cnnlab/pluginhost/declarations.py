@@ -172,6 +172,9 @@ class Architecture(Declaration):
 ProfileName = Literal["assignment", "audit", "quick"]
 """The kinds of report: see :data:`cnnlab.reports.profiles.PROFILES`."""
 
+RequiredName = Literal["run", "dataset"]
+"""What a section may need."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Section(Declaration):
@@ -206,7 +209,7 @@ class Section(Declaration):
     write: str
     profiles: tuple[ProfileName, ...] = ()
     after: str | None = None
-    requires: tuple[Literal["run", "dataset"], ...] = ()
+    requires: tuple[RequiredName, ...] = ()
 
 
 def resolve(reference: str) -> Any:

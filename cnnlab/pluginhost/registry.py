@@ -29,6 +29,7 @@ from cnnlab.pluginhost.declarations import (
     DatasetSource,
     Declaration,
     ProfileName,
+    RequiredName,
     Section,
 )
 from cnnlab.pluginhost.params import fields_of
@@ -222,11 +223,19 @@ def _check_declaration(hook: str, kind: type[Declaration], declaration: object) 
         if taken:
             raise _ContractError(f"its parameter {taken[0]!r} would redefine the host's option --{taken[0]}.")
     if isinstance(declaration, Section):
-        unknown = sorted({*declaration.profiles} - {*get_args(ProfileName)})
-        if unknown:
+        _check_words(declaration, "profiles", declaration.profiles, get_args(ProfileName))
+        _check_words(declaration, "requires", declaration.requires, get_args(RequiredName))
+
+
+def _check_words(section: Section, field: str, words: object, known: tuple[str, ...]) -> None:
+    if not isinstance(words, tuple | list):
+        raise _ContractError(
+            f"`{field}` of its section {section.name!r} must be a tuple of names, not {type(words).__name__} {words!r}."
+        )
+    for word in words:
+        if word not in known:
             raise _ContractError(
-                f"its section {declaration.name!r} joins the profile {unknown[0]!r}. "
-                f"{did_you_mean(unknown[0], get_args(ProfileName))}"
+                f"`{field}` of its section {section.name!r} holds {word!r}. {did_you_mean(str(word), known)}"
             )
 
 

@@ -18,6 +18,7 @@ def offered(*words: object) -> list[str]:
 def test_commands_and_analyses():
     assert set(offered("")) == set(COMMANDS)
     assert offered("analyze", "occ") == ["occlusion"]
+    assert offered("plugins", "show", "calib") == ["calibration"]  # a section
 
 
 @pytest.mark.parametrize("option", ["--model={}", "--model {}"])

@@ -19,6 +19,14 @@ def cnnlab_analyses():
     return [Analysis(name="NAME", summary="Say something.", params=P, run="nowhere:run")]
 """
 
+SECTION = """
+from cnnlab.plugin import Section, hookimpl
+
+@hookimpl
+def cnnlab_report_sections():
+    return [Section(name="NAME", summary="Say something.", title="Something", write="nowhere:write")]
+"""
+
 MISTAKES = {
     "raises at import": ("raise RuntimeError('no such luck')", "broken", "RuntimeError: no such luck"),
     "leaves the process": ("import sys; sys.exit('bye')", "broken", "SystemExit: bye"),
@@ -65,6 +73,31 @@ MISTAKES = {
         GOOD.replace("NAME", "occlusion"),
         "clashing",
         "'occlusion' is taken by plugin 'occlusion' (cnnlab ",
+    ),
+    "gives another thing for a section": (
+        SECTION.replace("return [Section(", "return [dict("),
+        "broken",
+        "cnnlab_report_sections() must give Section objects, not dict",
+    ),
+    "joins a report that is none": (
+        SECTION.replace("write=", "profiles=('audits',), write="),
+        "broken",
+        "`profiles` of its section 'odd' holds 'audits'. Did you mean 'audit'?",
+    ),
+    "forgets the comma of a tuple": (
+        SECTION.replace("write=", "profiles=('audit'), write="),
+        "broken",
+        "`profiles` of its section 'odd' must be a tuple of names, not str 'audit'",
+    ),
+    "needs what no report has": (
+        SECTION.replace("write=", "requires=('datasets',), write="),
+        "broken",
+        "`requires` of its section 'odd' holds 'datasets'. Did you mean 'dataset'?",
+    ),
+    "takes a built-in section's name": (
+        SECTION.replace("NAME", "training"),
+        "clashing",
+        "the section name 'training' is taken by plugin 'report' (cnnlab ",
     ),
 }
 
@@ -114,6 +147,32 @@ def test_a_clash_between_two_distributions_names_both(cnnlab_command, install_pl
     assert found["beta"]["state"] == "clashing"
     assert "cnnlab-alpha 1.0" in found["beta"]["error"]
     assert "cnnlab-beta 1.0" in found["beta"]["error"]
+
+
+def test_a_section_may_be_called_as_an_analysis_and_a_section_of_a_stranger_may_not(cnnlab_command, install_plugin):
+    both = GOOD + SECTION.replace("from cnnlab.plugin import Section, hookimpl", "from cnnlab.plugin import Section")
+    install_plugin("cnnlab-alpha", both.replace("NAME", "same"))
+    env = install_plugin("cnnlab-beta", SECTION.replace("NAME", "same"))
+    found = rows(cnnlab_command, env)
+    assert found["alpha"]["provides"] == ["analysis same", "section same"]
+    assert found["beta"]["state"] == "clashing"
+    assert "the section name 'same' is taken by plugin 'alpha' (cnnlab-alpha 1.0)." in found["beta"]["error"]
+
+
+def test_a_section_says_which_reports_it_joins(cnnlab_command, install_plugin):
+    joins = SECTION.replace("NAME", "own").replace("write=", "profiles=('audit',), after='sanity', write=")
+    env = install_plugin("cnnlab-own", joins)
+    (shown,) = json.loads(cnnlab_command("plugins", "show", "own", "--json", env=env).stdout)
+    assert (shown["kind"], shown["title"], shown["profiles"], shown["after"]) == (
+        *("section", "Something", ["audit"]),
+        "sanity",
+    )
+    assert (shown["distribution"], shown["version"], shown["module"]) == ("cnnlab-own", "1.0", "cnnlab_own")
+    printed = cnnlab_command("plugins", "show", "own", env=env).stdout
+    for words in ("section own  Say something.", "title", "Something", "audit", "sanity", "cnnlab-own"):
+        assert words in printed
+    (built_in,) = json.loads(cnnlab_command("plugins", "show", "predictions", "--json", env=env).stdout)
+    assert built_in["profiles"] == ["assignment", "quick"]  # where profiles name it
 
 
 def test_two_distributions_with_one_entry_point_name(cnnlab_command, install_plugin):
@@ -181,11 +240,12 @@ def test_every_field_added_to_a_declaration_must_have_a_default():
     """How declarations grow: what the first version of the interface asked for is all that may be required."""
     import dataclasses
 
-    from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource
+    from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Section
 
     required = {
         Analysis: {"name", "summary", "params", "run"},
         Architecture: {"name", "summary", "build"},
+        Section: {"name", "summary", "title", "write"},
         DatasetSource: {
             *("name", "summary", "load", "shape", "class_names"),
             *("train_size", "test_size", "provenance", "licence"),
@@ -233,7 +293,7 @@ def test_a_deprecation_reaches_the_author_in_tests_and_no_user(cnnlab_command, i
     hookspec = pluggy.HookspecMarker(hookspecs.PROJECT)
     going = DeprecationWarning("cnnlab_datasets will be removed in cnnlab 2.0")
     specs = types.ModuleType("specs")
-    for name in ("cnnlab_analyses", "cnnlab_architectures"):
+    for name in ("cnnlab_analyses", "cnnlab_architectures", "cnnlab_report_sections"):
         setattr(specs, name, getattr(hookspecs, name))
     specs.PROJECT = hookspecs.PROJECT
     specs.cnnlab_datasets = hookspec(warn_on_impl=going)(lambda: None)

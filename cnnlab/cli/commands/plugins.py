@@ -100,9 +100,10 @@ def _declarations(name: str) -> list[tuple[Plugin, Declaration]]:
 def _described(plugin: Plugin, declaration: Declaration) -> dict[str, Any]:
     import dataclasses
 
-    from cnnlab.pluginhost.declarations import Analysis
+    from cnnlab.pluginhost.declarations import Analysis, Section
     from cnnlab.pluginhost.params import fields_of
     from cnnlab.pluginhost.registry import kind_of
+    from cnnlab.reports.profiles import PROFILES, outline
     from cnnlab.results.meanings import settled
 
     facts = {field.name: getattr(declaration, field.name) for field in dataclasses.fields(declaration)}
@@ -124,6 +125,10 @@ def _described(plugin: Plugin, declaration: Declaration) -> dict[str, Any]:
             for name, array in declaration.arrays.items()
         }
         facts["metrics"] = {name: settled(meaning) for name, meaning in declaration.metrics.items()}
+    if isinstance(declaration, Section):
+        # Those that join a profile by themselves, and those that it names.
+        joined = [each.name for each in PROFILES.values() if declaration.name in outline(each, [declaration])]
+        facts["profiles"] = tuple(joined)
     source = {"plugin": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
     return {"kind": kind_of(declaration), **facts, **source, "module": plugin.module}
 
