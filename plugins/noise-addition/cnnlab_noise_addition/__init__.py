@@ -15,6 +15,7 @@ from cnnlab.plugin import (
     Array,
     Doc,
     Params,
+    Section,
     UsageError,
     hookimpl,
 )
@@ -133,5 +134,19 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             },
             metrics=METRICS,
             sometimes=("image_noise", "accuracy@<strength>"),
+        )
+    ]
+
+
+@hookimpl
+def cnnlab_report_sections() -> Iterable[Section]:
+    """Tell cnnlab what this package adds to reports."""
+    return [
+        Section(
+            name="noise-addition",
+            summary="One noise for a class, on its own and on images that it was not learned on.",
+            title="Noise addition",
+            write="cnnlab_noise_addition.report:write",
+            requires=("dataset",),
         )
     ]
