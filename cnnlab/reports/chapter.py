@@ -68,7 +68,8 @@ class Conclusion:
 
     Attributes:
         says: One sentence worked out from the numbers, with the ones that it rests on.
-        holds: Whether what one hopes of a model is so; None where the numbers do not tell.
+        holds: Whether what one hopes of a model, or what was claimed of it, is so; None where the numbers do not tell.
+            The sentence is true either way: it says what was found.
         rule: By which thresholds it was decided, and what would have been said otherwise: a sentence for readers.
 
     Example:

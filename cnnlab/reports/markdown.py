@@ -33,17 +33,17 @@ def _lines(report: Report, pictures: Iterator[str]) -> Iterator[str]:
         if written.chapter is None:
             yield from (f"Left out: {escaped(telling.reason(written))}", "")
         else:
-            yield from _chapter(written.chapter, pictures)
+            yield from _chapter(written.chapter, report, pictures)
     yield from ("## About this report", "")
     yield from _table(Table(("", ""), telling.about(report), most=100))
     yield from _table(telling.seconds(report))
 
 
-def _chapter(chapter: Chapter, pictures: Iterator[str]) -> Iterator[str]:
+def _chapter(chapter: Chapter, report: Report, pictures: Iterator[str]) -> Iterator[str]:
     for paragraph in chapter.paragraphs:
         yield from (escaped(paragraph), "")
     for figure in chapter.figures:
-        yield from _figure(figure, next(pictures))
+        yield from _figure(figure, telling.command(figure, report), next(pictures))
     for table in chapter.tables:
         yield from _table(table)
     if chapter.metrics:
@@ -54,10 +54,10 @@ def _chapter(chapter: Chapter, pictures: Iterator[str]) -> Iterator[str]:
     yield ""
 
 
-def _figure(figure: Figure, picture: str) -> Iterator[str]:
+def _figure(figure: Figure, command: str, picture: str) -> Iterator[str]:
     yield from (f"![{escaped(figure.caption)}](<{picture}>)", "", escaped(figure.caption), "")
-    if figure.command:
-        yield from ("```sh", figure.command, "```", "")
+    if command:
+        yield from ("```sh", command, "```", "")
 
 
 def _metrics(chapter: Chapter) -> Table:

@@ -70,16 +70,16 @@ def _sections(report: Report) -> Iterator[dict[str, Any]]:
             "tables": chapter.tables if chapter else (),
             "metrics": [telling.Row.of(metric) for metric in chapter.metrics] if chapter else [],
             "conclusions": chapter.conclusions if chapter else (),
-            "figures": [_figure(each, next(numbers)) for each in chapter.figures] if chapter else [],
+            "figures": [_figure(each, next(numbers), report) for each in chapter.figures] if chapter else [],
         }
 
 
-def _figure(figure: Figure, number: int) -> dict[str, Any]:
+def _figure(figure: Figure, number: int, report: Report) -> dict[str, Any]:
     return {
         "number": number,
         "drawn": html.render(figure.drawing, figure.images),
         "caption": figure.caption,
-        "command": figure.command,
+        "command": telling.command(figure, report),
         "params": figure.params,
         "seed": figure.seed,
         "links": list(_links(figure, number)),

@@ -289,6 +289,21 @@ class Subject:
         chosen = places if among is None else among[places]
         return [int(index) for index in self._evaluated("index")[chosen]]
 
+    @property
+    def command(self) -> str:
+        """The command that writes such a report; empty where none can."""
+        data = self.dataset
+        if not self.classifier.path or (data is not None and not data.source):
+            return ""
+        _, model, *about = options_of(self._model)
+        words = ["cnnlab", "report", model, *about, "--profile", self.profile]
+        if data is not None and data.source != self.classifier.dataset_name:
+            words += ["--dataset", data.source]
+        given: dict[str, Any] = {"split": self.split != "test" and self.split, "limit": self.limit, "seed": self.seed}
+        given |= {"compare": self.compare and self.compare.path}
+        words += [word for name, value in given.items() if value for word in (f"--{name}", str(value))]
+        return shlex.join(words)
+
     def record(self) -> Mapping[str, Any]:
         """Return what a report says of its model and its data."""
         data = self.dataset
@@ -298,6 +313,7 @@ class Subject:
             if data is None
             else {"name": data.name, "source": data.source or None, "split": self.split, "digest": data.digest},
             "seed": self.seed,
+            "command": self.command,
         }
 
 

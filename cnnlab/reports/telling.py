@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnlab.drawings.tables import Table
 from cnnlab.drawings.words import is_share, number
-from cnnlab.reports.chapter import Conclusion, Metric
+from cnnlab.reports.chapter import Conclusion, Figure, Metric
 from cnnlab.reports.report import Report, Written
 from cnnlab.spelling import as_options
 from cnnlab.versions import versions
@@ -50,8 +50,8 @@ class Row:
 def verdict(conclusion: Conclusion) -> tuple[str, str]:
     """Return a conclusion's verdict, as a word and as a sign."""
     words: dict[bool | None, tuple[str, str]] = {
-        True: ("holds", "✓"),
-        False: ("does not hold", "✗"),
+        True: ("as expected", "✓"),
+        False: ("not as expected", "✗"),
         None: ("undecided", "–"),
     }
     return words[conclusion.holds]
@@ -98,6 +98,7 @@ def about(report: Report) -> list[tuple[str, str]]:
         "seed": record["seed"],
         "device": record["device"],
         "seconds": record["seconds"],
+        "command": record["command"] or None,
         "versions": ", ".join(f"{name} {version}" for name, version in record["versions"].items()),
     }
     return [(name, str(value)) for name, value in facts.items() if value is not None]
@@ -107,6 +108,11 @@ def seconds(report: Report) -> Table:
     """Return how long each section took: what was kept from before takes none."""
     rows = [(each.title, round(each.seconds, 1)) for each in report.sections]
     return Table(("section", "seconds"), rows, title="Seconds by section", most=len(rows))
+
+
+def command(figure: Figure, report: Report) -> str:
+    """Return the command that makes a figure again: its own, or the report's where the report itself drew it."""
+    return figure.command or str(report.record["command"])
 
 
 def figure_numbers(report: Report) -> Iterable[int]:

@@ -60,6 +60,7 @@ def report_of(*sections: Written, title: str = "A report") -> Report:
             "model": {"path": "runs/a", "kind": "run", "digest": "d" * 64, "about": {}},
             "dataset": {"name": "mnist", "source": "mnist", "split": "test", "digest": "e" * 64},
             "seed": 0,
+            "command": "cnnlab report runs/a",
             "profile": "audit",
             "created": "2026-01-02T03:04:05+00:00",
             "versions": {"cnnlab": "0.1.0"},

@@ -104,7 +104,7 @@ def test_it_can_be_read_without_its_script(made, browser, tmp_path):
     text = shown.locator("main").inner_text()
     for words in (
         "seven is fooled.",
-        "does not hold",
+        "not as expected",
         "Rule: More than half.",
         "Figure 1.",
         "--image 'seven'",

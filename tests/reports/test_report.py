@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shlex
+
 import numpy as np
 import pytest
 
@@ -166,3 +169,12 @@ def test_a_share_of_nothing_has_no_value():
 def test_a_table_says_how_many_rows_are_not_shown():
     table = Table(("a",), [(1,)] * 30)
     assert (len(table.shown), table.more) == (20, "10 more")
+
+
+def test_the_command_of_a_report_says_what_is_not_by_default(subject, tmp_path):
+    assert subject.command == ""  # neither model nor images were ever on the disk
+    subject.classifier.path = tmp_path / "a model"
+    subject.dataset = dataclasses.replace(subject.dataset, source="spots.npz")
+    subject.limit, subject.seed = 100, 3
+    words = ["--profile", "audit", "--dataset", "spots.npz", "--limit", "100", "--seed", "3"]
+    assert shlex.split(subject.command) == ["cnnlab", "report", str(tmp_path / "a model"), *words]

@@ -57,7 +57,13 @@ def test_markdown_shows_its_pictures_and_says_the_same(made, tmp_path):
     assert len(pictures) == 4
     assert all((tmp_path / picture).read_bytes().startswith(b"\x89PNG") for picture in pictures)
     assert sorted(each.name for each in folder.iterdir()) == [f"figure-{number}.png" for number in (1, 2, 3, 4)]
-    for words in ("# About seven", "## First of seven", "- ✗ **does not hold** It is not robust.", "90.0%", "59.6% to"):
+    for words in (
+        "# About seven",
+        "## First of seven",
+        "- ✗ **not as expected** It is not robust.",
+        "90.0%",
+        "59.6% to",
+    ):
         assert words in text
     assert "Left out: it needs seven: name a dataset with --dataset." in text
 

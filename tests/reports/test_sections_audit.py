@@ -278,14 +278,15 @@ def test_the_area_under_the_curve_is_the_share_of_ordered_pairs():
     assert calibration.roc_area(confidence, np.zeros(40, bool)) is None
 
 
-def test_the_interval_of_the_area_holds_the_truth_19_times_in_20():
+def test_the_interval_of_the_area_holds_the_truth_at_least_19_times_in_20():
     rng = np.random.default_rng(1)
     held = 0
     for _ in range(300):
         right = np.arange(120) < 80
         low, high = calibration.roc_area(rng.normal(np.where(right, 1.0, 0.0)), right)[1:]
         held += low <= 0.7602 <= high  # Phi(1 / sqrt(2))
-    assert 0.90 <= held / 300 <= 0.99
+    assert held / 300 >= 0.93
+    assert calibration.roc_area(np.array([0.9] * 99 + [0.1]), np.arange(100) < 99)[1] < 0.5, "one mistake tells little"
 
 
 def sharpened(classifier, factor):

@@ -15,7 +15,7 @@ from cnnlab.progress import console
 from cnnlab.reports import telling
 from cnnlab.reports.report import Report, Written
 
-STYLES = {"holds": "green", "does not hold": "bold red", "undecided": "dim"}
+STYLES = {"as expected": "green", "not as expected": "bold red", "undecided": "dim"}
 
 
 def told(section: Written, number: int, total: int) -> None:
