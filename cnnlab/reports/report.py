@@ -54,6 +54,15 @@ class Written:
     failed: bool = False
     seconds: float = 0.0
 
+    def __repr__(self) -> str:
+        words = self.title if self.chapter else f"{self.title}, left out"
+        return f"Written({words})"
+
+    def _repr_html_(self) -> str:
+        from cnnlab.reports.notebook import of_section
+
+        return of_section(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
@@ -70,6 +79,15 @@ class Report:
     title: str
     sections: tuple[Written, ...]
     record: dict[str, Any]
+
+    def __repr__(self) -> str:
+        about = self.record["model"]["path"] or "a live model"
+        return f"Report({self.profile.name} of {about}, {len(self.sections)} sections)"
+
+    def _repr_html_(self) -> str:
+        from cnnlab.reports.notebook import of_report
+
+        return of_report(self)
 
     @property
     def warnings(self) -> list[str]:
