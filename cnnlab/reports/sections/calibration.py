@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from cnnlab.drawings.words import percent
-from cnnlab.numerics import mean_interval
+from cnnlab.numerics import mean_interval, wilson_interval
 from cnnlab.reports.chapter import Chapter, Conclusion, Metric
 from cnnlab.reports.subject import Subject
 
@@ -47,7 +47,8 @@ def write(subject: Subject) -> Chapter:
 def roc_area(confidence: np.ndarray, right: np.ndarray) -> tuple[float, float, float] | None:
     """Return the area under the ROC curve of confidence for right against wrong, and its 95% interval.
 
-    The interval is that of Hanley and McNeil (1982), cut to 0 and 1.
+    The interval is Wilson's of as many images as the smaller group has: the variance of the area is at most that of
+    such a share, whatever the confidences (Birnbaum and Klose, 1957).
 
     Args:
         confidence: [N].
@@ -62,10 +63,8 @@ def roc_area(confidence: np.ndarray, right: np.ndarray) -> tuple[float, float, f
     if not good or not bad:
         return None
     area = float((rankdata(confidence)[right].sum() - good * (good + 1) / 2) / (good * bad))
-    above, below = area / (2 - area), 2 * area**2 / (1 + area)
-    variance = area * (1 - area) + (good - 1) * (above - area**2) + (bad - 1) * (below - area**2)
-    half = 1.959964 * float(np.sqrt(variance / (good * bad)))
-    return area, max(0.0, area - half), min(1.0, area + half)
+    low, high = wilson_interval(area, min(good, bad))
+    return area, float(low), float(high)
 
 
 def metrics(
