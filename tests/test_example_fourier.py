@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "cnnlab-fourier"
+IGNORED = shutil.ignore_patterns("__pycache__", ".*")
 
 
-def test_it_installs_tests_and_runs_beside_the_wheel(environment, tmp_path, trained_run):
+@pytest.fixture
+def run_folder(trained_run, tmp_path) -> Path:
+    """The small run, in a folder that may be written to."""
+    return shutil.copytree(trained_run.path, tmp_path / "runs" / "small")
+
+
+def test_it_installs_tests_and_runs_beside_the_wheel(environment, tmp_path, run_folder, monkeypatch):
     folder = tmp_path / "cnnlab-fourier"
-    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    shutil.copytree(EXAMPLE, folder, ignore=IGNORED)
     environment.install(folder)
     rows = {row["name"]: row for row in json.loads(environment.cnnlab("plugins", "list", "--json"))}
     assert rows["fourier"]["state"] == "active"
     assert rows["fourier"]["distribution"] == "cnnlab-fourier"
+    assert rows["fourier"]["provides"] == ["analysis fourier", "section spectrum"]
     assert not rows["fourier"]["built_in"]
     assert rows["occlusion"]["built_in"]
 
     assert " passed" in environment.run("-m", "pytest", "-q", cwd=folder)
 
-    words = ["analyze", "fourier", "--model", trained_run.path, "--dataset", "mnist", "--limit", "20", "--out", "out"]
+    words = ["analyze", "fourier", "--model", run_folder, "--dataset", "mnist", "--limit", "20", "--out", "out"]
     environment.cnnlab(*words)
     record = json.loads((tmp_path / "out" / "result.json").read_text())
     assert record["plugin"] == {"distribution": "cnnlab-fourier", "version": "0.1.0"}
@@ -29,3 +40,71 @@ def test_it_installs_tests_and_runs_beside_the_wheel(environment, tmp_path, trai
     metrics = record["metrics"]
     assert 0 <= metrics["clean_error"] <= metrics["worst_error"] <= 1
     assert 0 < metrics["mean_error"] <= metrics["worst_error"]
+
+    monkeypatch.setenv("CNNLAB_PLUGINS", "mnist,fourier")  # its own section alone
+    words = ["report", run_folder, "--profile", "audit", "--limit", "20"]
+    environment.cnnlab(*words, "--out", "report.json")
+    sections = json.loads((tmp_path / "report.json").read_text())["sections"]
+    names = [each["name"] for each in sections]
+    assert names[names.index("robustness") + 1] == "spectrum"
+    section = sections[names.index("spectrum")]
+    assert section["left_out"] is None
+    assert [each["of"] for each in section["metrics"]] == [20] * 4
+    low, high = section["metrics"][1]["interval"]
+    assert 0 <= low < section["metrics"][1]["value"] < high <= 1
+    assert all(each["says"] and each["rule"] for each in section["conclusions"])
+    (figure,) = section["figures"]
+    assert figure["command"].startswith("cnnlab analyze fourier --model ")
+    environment.cnnlab(*words, "--out", "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert section["title"] in page
+    assert section["conclusions"][0]["says"] in page
+
+
+@pytest.fixture
+def changed(install_plugin, tmp_path) -> Callable[..., dict[str, str]]:
+    """Install the example with one of its files changed: ``changed("report.py", old, new)`` gives the environment."""
+
+    def install(file: str, old: str, new: str) -> dict[str, str]:
+        env = install_plugin("cnnlab-fourier", "", version="0.1.0")
+        (site,) = (path.parent for path in tmp_path.rglob("cnnlab_fourier.py"))
+        (site / "cnnlab_fourier.py").unlink()
+        shutil.copytree(EXAMPLE / "cnnlab_fourier", site / "cnnlab_fourier", ignore=IGNORED)
+        source = (site / "cnnlab_fourier" / file).read_text(encoding="utf-8")
+        assert old in source
+        (site / "cnnlab_fourier" / file).write_text(source.replace(old, new), encoding="utf-8")
+        return env | {"CNNLAB_PLUGINS": "report,mnist,fourier"}
+
+    return install
+
+
+def test_a_section_that_fails_is_named_and_the_others_go_on(changed, cnnlab_command, run_folder, tmp_path):
+    env = changed("report.py", "    images = subject.first(", "    images = 1 // 0 * subject.first(")
+    words = ("report", run_folder, "--profile", "audit", "--limit", "200", "--out", "report.json")
+    done = cnnlab_command(*words, env=env, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    failed = "the section 'spectrum' of cnnlab-fourier 0.1.0 failed: ZeroDivisionError"
+    assert failed in done.stderr
+    assert "Traceback" not in done.stderr
+    sections = {each["name"]: each for each in json.loads((tmp_path / "report.json").read_text())["sections"]}
+    assert failed in sections["spectrum"]["left_out"]
+    assert "conclusions" not in sections["spectrum"]
+    for name in ("model", "health", "accuracy", "calibration"):
+        assert sections[name]["left_out"] is None
+        assert sections[name]["conclusions"] or sections[name]["tables"]
+
+
+def test_a_section_that_is_misdeclared_breaks_its_plugin_alone(changed, cnnlab_command, run_folder, tmp_path):
+    env = changed("__init__.py", 'profiles=("audit",)', 'profiles=("audits",)')
+    rows = {row["name"]: row for row in json.loads(cnnlab_command("plugins", "list", "--json", env=env).stdout)}
+    assert rows["fourier"]["state"] == "broken"
+    assert rows["fourier"]["error"] == (
+        "plugin 'fourier' (cnnlab-fourier 0.1.0) could not be loaded: `profiles` of its section 'spectrum' holds "
+        "'audits'. Did you mean 'audit'?"
+    )
+    words = ("report", run_folder, "--profile", "audit", "--limit", "200", "--out", "report.json")
+    done = cnnlab_command(*words, env=env, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    sections = {each["name"]: each for each in json.loads((tmp_path / "report.json").read_text())["sections"]}
+    assert "spectrum" not in sections
+    assert sections["accuracy"]["left_out"] is None
