@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval
 
-from cnnlab.plugin import ADVERSARIAL_ARRAYS, AClass, Analysis, Array, Doc, Params, hookimpl
+from cnnlab.plugin import ADVERSARIAL_ARRAYS, AClass, Analysis, Array, Doc, Params, Section, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,5 +99,18 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "real_mean_distance": "for scale: the same of real images, to the mean image of their class",
                 "real_mean_correlation": "for scale: the same of real images, with the mean image of their class",
             },
+        )
+    ]
+
+
+@hookimpl
+def cnnlab_report_sections() -> Iterable[Section]:
+    """Tell cnnlab what this package adds to reports."""
+    return [
+        Section(
+            name="fooling",
+            summary="Noise that the model is sure of, and how little it looks like anything.",
+            title="Fooling images",
+            write="cnnlab_fooling.report:write",
         )
     ]
