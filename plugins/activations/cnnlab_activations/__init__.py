@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from cnnlab.plugin import ALayer, Analysis, Array, Doc, Params, hookimpl
+from cnnlab.plugin import ALayer, Analysis, Array, Doc, Params, Section, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,5 +62,19 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "correlation/<layer>": "largest |correlation| of a map with the image, mean over the images",
                 "typical_correlation/<layer>": "|correlation| of a map with the image, mean over maps and images",
             },
+        )
+    ]
+
+
+@hookimpl
+def cnnlab_report_sections() -> Iterable[Section]:
+    """Tell cnnlab what this package adds to reports."""
+    return [
+        Section(
+            name="activations",
+            summary="The maps of the first and the last convolution, and how much of the image is seen in them.",
+            title="Activations",
+            write="cnnlab_activations.report:write",
+            requires=("dataset",),
         )
     ]
