@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from cnnlab.plugin import ALayer, Analysis, Array, Doc, Params, hookimpl
+from cnnlab.plugin import ALayer, Analysis, Array, Doc, Params, Section, hookimpl
 
 CONVOLUTION = ALayer(convolutional=True)
 
@@ -83,5 +83,18 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "it began",
             },
             sometimes=("maximizing/<layer>", "excitation/<layer>", "excited/<layer>"),
+        )
+    ]
+
+
+@hookimpl
+def cnnlab_report_sections() -> Iterable[Section]:
+    """Tell cnnlab what this package adds to reports."""
+    return [
+        Section(
+            name="filters",
+            summary="The kernels of the first and the last convolution, and what random ones would look like.",
+            title="Filters",
+            write="cnnlab_filters.report:write",
         )
     ]

@@ -1,0 +1,96 @@
+"""The section on filters: its numbers against plain loops, random kernels, and what makes its conclusions turn."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from cnnlab.errors import CnnlabError
+from cnnlab.plugin import Subject
+from cnnlab_filters import energy, report
+
+SHAPE = (8, 8, 1)
+
+
+def random_kernel(seed: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def edge_kernels(filters: int) -> np.ndarray:
+    """Ramps in all directions, with a little noise."""
+    rows, cols = np.mgrid[-1:2, -1:2]
+    angles = np.linspace(0, np.pi, filters)
+    ramps = np.stack([np.cos(angle) * rows + np.sin(angle) * cols for angle in angles], axis=-1)[:, :, None]
+    return ramps + random_kernel(0, 3, 3, 1, filters) / 10
+
+
+def test_the_section_tells_what_the_analysis_found(tiny_models):
+    subject = Subject(classifier=tiny_models.convolutional(SHAPE), profile="assignment")
+    written = report.write(subject)
+    layers = report.ends(subject.classifier)
+    assert [figure.params["layer"] for figure in written.figures] == [list(layers)] * len(layers)
+    numbers = {metric.name: metric.value for metric in written.metrics}
+    found = subject.ask("filters", layer=layers, most=report.MOST).result.metrics
+    assert numbers[f"edge-like part of {layers[0]}"] == pytest.approx(found[f"edge/{layers[0]}"])
+
+
+def test_a_model_without_convolutions_is_told_so(tiny_models):
+    with pytest.raises(CnnlabError, match="no convolution with kernels larger than 1×1"):
+        report.write(Subject(classifier=tiny_models.linear(SHAPE), profile="assignment"))
+
+
+def test_alikeness_is_that_of_plain_loops():
+    kernel = random_kernel(1, 3, 3, 2, 4)
+    kernel[..., 3] = 0
+    for out, found in enumerate(report.slices_alike(kernel)[:3]):
+        values = []
+        for other, channel in itertools.product(range(3), range(2)):
+            if other != out:
+                one, two = kernel[:, :, channel, out].ravel(), kernel[:, :, channel, other].ravel()
+                values.append(abs(one @ two) / np.linalg.norm(one) / np.linalg.norm(two))
+        assert found == pytest.approx(np.mean(values))
+    assert np.isnan(report.slices_alike(kernel)[3])
+    assert np.nanmean(report.slices_alike(kernel)) == pytest.approx(energy.slice_alikeness(kernel))
+
+
+def test_the_standard_error_is_that_of_repeated_draws():
+    kernels = [random_kernel(seed, 3, 3, 1, 40) for seed in range(200)]
+    means, errors = zip(*(report.mean_and_error(report.slices_alike(each)) for each in kernels), strict=True)
+    assert np.mean(errors) == pytest.approx(np.std(means), rel=0.5)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "holds", "said"),
+    [
+        (edge_kernels(32), True, "are edge-like: 9"),
+        (np.ones((3, 3, 1, 32)) + random_kernel(0, 3, 3, 1, 32) / 20, False, "less edge-like than random ones"),
+        (random_kernel(0, 3, 3, 1, 32), None, "cannot be told from random ones"),
+        (np.zeros((3, 3, 1, 4)), None, "too few filters"),
+    ],
+)
+def test_the_conclusion_on_edges_turns(kernel, holds, said):
+    found = report.edges("conv1", kernel)
+    assert found.holds is holds
+    assert said in found.says
+
+
+@pytest.mark.parametrize(
+    ("last", "holds", "said"),
+    [
+        (
+            np.repeat(random_kernel(2, 3, 3, 4, 1), 32, axis=3) + random_kernel(3, 3, 3, 4, 32) / 3,
+            True,
+            "are more alike",
+        ),
+        (random_kernel(4, 3, 3, 4, 32), None, "are as alike as those of conv1"),
+        (random_kernel(5, 7, 7, 4, 32), False, "are less alike"),
+        (np.zeros((3, 3, 4, 32)), None, "too few filters"),
+    ],
+)
+def test_the_conclusion_on_alikeness_turns(last, holds, said):
+    first = report.slices_alike(random_kernel(1, 3, 3, 1, 32))
+    found = report.alike("conv1", first, "conv2", report.slices_alike(last))
+    assert found.holds is holds
+    assert said in found.says
