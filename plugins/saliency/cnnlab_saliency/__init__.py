@@ -16,6 +16,7 @@ from cnnlab.plugin import (
     Doc,
     MapTestParams,
     Params,
+    Section,
     UsageError,
     hookimpl,
 )
@@ -132,4 +133,25 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 *MAP_TEST_METRICS,
             ),
         )
+    ]
+
+
+@hookimpl
+def cnnlab_report_sections() -> Iterable[Section]:
+    """Tell cnnlab what this package adds to reports."""
+    return [
+        Section(
+            name="saliency-extremes",
+            summary="What speaks for and against a class where the model is surest, least sure, and wrong.",
+            title="What speaks for and against a class",
+            write="cnnlab_saliency.report:write",
+            requires=("dataset",),
+        ),
+        Section(
+            name="sanity",
+            summary="Whether maps depend on what was learned, and name the pixels that count.",
+            title="Are the maps to be believed?",
+            write="cnnlab_saliency.report_sanity:write",
+            requires=("dataset",),
+        ),
     ]
