@@ -15,6 +15,7 @@ from cnnlab.plugin import (
     Doc,
     MapTestParams,
     Params,
+    Section,
     UsageError,
     hookimpl,
 )
@@ -87,4 +88,25 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             },
             sometimes=(*MAP_TEST_ARRAYS, *MAP_TEST_METRICS),
         )
+    ]
+
+
+@hookimpl
+def cnnlab_report_sections() -> Iterable[Section]:
+    """Tell cnnlab what this package adds to reports."""
+    return [
+        Section(
+            name="occlusion",
+            summary="What the model loses where the object is covered, and where the ground is.",
+            title="Occlusion: what the model looks at",
+            write="cnnlab_occlusion.report:write",
+            requires=("dataset",),
+        ),
+        Section(
+            name="occlusion-extremes",
+            summary="Occlusion of the most certain images, the least certain ones, and the surest mistakes.",
+            title="Occlusion of extremes",
+            write="cnnlab_occlusion.report_extremes:write",
+            requires=("dataset",),
+        ),
     ]
