@@ -36,9 +36,9 @@ def write(subject: Subject) -> Chapter:
         found.append(alike(first, slices_alike(kernels[first]), last[0], slices_alike(kernels[last[0]])))
     return Chapter(
         says=f"The kernels of {' and of '.join(names)}: red weights are positive, blue ones negative, white is zero. "
-        "The energy of a kernel, the sum of its squares, splits into a constant, a linear ramp as in an edge detector, and "
-        "what is finer: lines, spots and corners. Beside each number stands what kernels of independent normal weights "
-        "give on average: before training, kernels are such.",
+        "The energy of a kernel, the sum of its squares, splits into a constant, a linear ramp as in an edge detector, "
+        "and what is finer: lines, spots and corners. Beside each number stands what kernels of independent normal "
+        "weights give on average: before training, kernels are such.",
         figures=[answer.figure(name, f"Kernels of {name}, in parts: {shown(kernels[name])}.") for name in names],
         metrics=[metric for name in names for metric in metrics(answer, name, kernels[name])],
         conclusions=found,
@@ -134,8 +134,8 @@ def alike(first: str, of_first: np.ndarray, last: str, of_last: np.ndarray) -> C
     rule = (
         "The claim is the course report's: the values in a kernel of a deeper layer are very similar, in contrast to "
         "the first. Kernels that read one input channel are compared by |cosine|; the interval of the difference takes "
-        "each filter for one observation in pairs with all others (Hoeffding, 1948). It holds where the interval lies above "
-        "0, and not where it lies below."
+        "each filter for one observation in pairs with all others (Hoeffding, 1948). It holds where the interval lies "
+        "above 0, and not where it lies below."
     )
     if not math.isfinite(gap + error):
         return Conclusion(says="There are too few filters to tell how alike they are.", holds=None, rule=rule)
