@@ -198,6 +198,7 @@ DECLARED = {
     "cnnlab_analyses": declarations.Analysis,
     "cnnlab_datasets": declarations.DatasetSource,
     "cnnlab_architectures": declarations.Architecture,
+    "cnnlab_report_sections": declarations.Section,
 }
 
 
@@ -217,6 +218,27 @@ def test_every_field_of_a_declaration_is_documented(hook):
     assert sorted(documented) == sorted(field.name for field in dataclasses.fields(DECLARED[hook]))
 
 
+SECTION = "## 5. Add a section to the report"
+
+
+def test_the_section_of_the_first_plugin_keeps_its_promises(tmp_path, install_plugin):
+    """The two blocks of the page, added to what ``cnnlab plugins new`` writes, in a distribution of its own."""
+    page = (ROOT / "docs" / "plugins" / "first-plugin.md").read_text(encoding="utf-8")
+    declared, written = re.findall(r"```python\n(.*?)```", page.partition(SECTION)[2], re.DOTALL)
+    env = install_plugin("cnnlab-sharpness", "")
+    (module,) = tmp_path.rglob("cnnlab_sharpness.py")
+    module.unlink()
+    package = shutil.copytree(create("sharpness", "analysis", tmp_path) / "cnnlab_sharpness", module.with_suffix(""))
+    with (package / "__init__.py").open("a", encoding="utf-8") as file:
+        file.write(declared)
+    (package / "report.py").write_text(written, encoding="utf-8")
+    words = [sys.executable, "-m", "cnnlab.testing", "sharpest-pixel"]
+    done = subprocess.run(words, capture_output=True, text=True, env=os.environ | env, check=False)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith("section sharpest-pixel\n")
+    assert "kept    every conclusion has a rule" in done.stdout
+
+
 def test_the_first_plugin_is_the_one_that_is_generated(tmp_path):
     """Every piece of code on the page, and every file in its table, is in what ``cnnlab plugins new`` writes."""
     text = (ROOT / "docs" / "plugins" / "first-plugin.md").read_text(encoding="utf-8")
@@ -225,15 +247,17 @@ def test_the_first_plugin_is_the_one_that_is_generated(tmp_path):
     documented = re.findall(r"^\| `([\w./]+)` \|", text, re.MULTILINE)
     assert sorted(documented) == sorted(path.relative_to(folder).as_posix() for path in files)
     written = ["".join(path.read_text(encoding="utf-8").split()) for path in files]
-    shown = [part for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) for part in block.split("\n\n")]
+    before = text.partition(SECTION)[0]
+    shown = [part for block in re.findall(r"```python\n(.*?)```", before, re.DOTALL) for part in block.split("\n\n")]
     code = ["".join(part.removesuffix(" ...\n").split()) for part in shown]
     assert not [part for part in code if not any(part in file for file in written)]
 
 
-def test_every_promise_of_the_contract_is_documented():
-    from cnnlab.testing import AnalysisContract
+@pytest.mark.parametrize("noun", ["analysis", "section"])
+def test_every_promise_of_the_contract_is_documented(noun):
+    import cnnlab.testing
 
     text = (ROOT / "docs" / "plugins" / "contract.md").read_text()
-    promises = text.partition("## The promises of an analysis")[2].partition("\n## ")[0]
-    tests = [name for name in vars(AnalysisContract) if name.startswith("test_")]
+    promises = re.split(rf"## The promises of an? {noun}\n", text)[1].partition("\n## ")[0]
+    tests = [name for name in vars(getattr(cnnlab.testing, f"{noun.capitalize()}Contract")) if name.startswith("test_")]
     assert promises.count("\n- **") == len(tests)
