@@ -7,6 +7,7 @@ import csv
 import functools
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -113,12 +114,22 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
+def coded(text: str) -> Markup:
+    """Return a text for a page, its words in backticks as code; a backtick without another stays one.
+
+    >>> coded("`cnnlab train` makes <one>")
+    Markup('<code>cnnlab train</code> makes &lt;one&gt;')
+    """
+    pieces = re.split(r"`([^`]+)`", text.translate(html.UNSEEN))
+    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(pieces))
+
+
 @functools.cache
 def _environment() -> Environment:
     """The environment of drawings, with the templates of reports before its own."""
     drawings = html.environment()
     assert drawings.loader is not None
     made = drawings.overlay(loader=ChoiceLoader([PackageLoader(__package__, "templates"), drawings.loader]))
-    made.filters = {**drawings.filters, "said": telling.said}
+    made.filters = {**drawings.filters, "said": telling.said, "coded": coded}
     made.globals = {**drawings.globals, "verdict_of": telling.verdict}
     return made

@@ -78,7 +78,7 @@ def conclusions(output: str, bounds: tuple[float, float], reason: str, missing: 
             says=f"Its images are taken to range from {low:g} to {high:g}: {reason}.",
             holds=None if assumed else True,
             rule="The range is known where the run, the model's own layers or the user say it. Where none does it is a "
-            "guess, and with a wrong one accuracy, attacks and maps are all wrong: say it (`--input-range`).",
+            "guess, and with a wrong one accuracy, attacks and maps are all wrong: say it (--input-range).",
         ),
         Conclusion(
             says=f"{len(missing)} installed analyses cannot run on it: {why}."

@@ -10,7 +10,7 @@ from cnnlab.plugin import Answer, Chapter, Classifier, CnnlabError, Conclusion, 
 from cnnlab_filters import CONVOLUTION, energy
 from cnnlab_filters.run import by_filter
 
-MOST = 16
+MOST = 32
 """Filters, and input channels, of a layer that are drawn."""
 
 NORMAL = 1.96
