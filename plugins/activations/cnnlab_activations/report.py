@@ -9,11 +9,11 @@ import numpy as np
 
 from cnnlab.plugin import Answer, Chapter, Classifier, CnnlabError, Conclusion, Metric, Subject, percent
 
-IMAGES = 10
-"""Images that are looked at, of as many classes."""
+COUNTED = 100
+"""Images that are counted over: that a map is zero in a few says little."""
 
 SHOWN = 3
-"""Images whose maps are drawn."""
+"""Images whose maps are drawn, of different classes."""
 
 MOST = 32
 """Maps of a layer that are drawn."""
@@ -26,17 +26,17 @@ DEAD = 0.1
 
 
 def write(subject: Subject) -> Chapter:
-    """Show the maps of the first and of the last convolution, for the first image of each class."""
+    """Show the maps of the first and of the last convolution for a few images, and measure them over more."""
     layers = ends(subject.classifier)
-    indices = subject.one_per_class(IMAGES)
-    answer = subject.ask("activations", indices, layer=layers, keep=SHOWN, most=MOST)
+    shown = subject.ask("activations", subject.one_per_class(SHOWN), layer=layers, most=MOST)
+    indices = subject.first(COUNTED)
+    answer = subject.ask("activations", indices, layer=layers, keep=1, most=MOST)
     strongest = {name: strongest_map(answer.result.arrays, name) for name in layers}
     return Chapter(
-        says=f"The output of {' and of '.join(layers)}, {len(layers)} of the model's layers, for the first image of "
-        f"{len(indices)} classes: a map for each filter, bright where it answers. Whether the image can be seen "
-        "in a map is told by their correlation over the places of the map; a map that is zero everywhere in all images "
-        "is dead.",
-        figures=[answer.figure(name, f"Maps of {name} for {min(SHOWN, len(indices))} images.") for name in layers],
+        says=f"The output of {' and of '.join(layers)}, {len(layers)} of the model's layers: a map for each filter, "
+        "bright where it answers. Whether the image can be seen in a map is told by their correlation over the places "
+        f"of the map; a map that is zero everywhere in all of {len(indices)} images is dead.",
+        figures=[shown.figure(name, f"Maps of {name} for images of different classes.") for name in layers],
         metrics=[metric for name in layers for metric in metrics(answer, name, len(indices))],
         conclusions=list(conclusions(strongest, {name: dead_maps(answer, name) for name in layers})),
     )
@@ -74,7 +74,7 @@ def metrics(answer: Answer, layer: str, images: int) -> Iterator[Metric]:
 
 
 def conclusions(strongest: Mapping[str, np.ndarray], dead: Mapping[str, tuple[int, int]]) -> Iterator[Conclusion]:
-    """Say whether the image is seen in the first layer, less of it in the last, and whether maps are dead.
+    """Say whether the image is seen in the first layer, no more in the last, and whether maps are dead.
 
     Args:
         strongest: Of each layer, the first and the last, what :func:`strongest_map` says.
@@ -89,9 +89,10 @@ def conclusions(strongest: Mapping[str, np.ndarray], dead: Mapping[str, tuple[in
     )
     for name in last:
         yield Subject.most(
-            strongest[first] > strongest[name],
-            f"seen better in the best map of {first} than in that of {name}",
-            "The claim is the course report's: deeper layers show less of the image itself, and more than edges.",
+            strongest[name] <= VISIBLE,
+            f"no longer visible in any map of {name}",
+            "The claim is the course report's: deeper layers show more than the image and its edges. Then no map of "
+            "the last is like the image, where random weights, as before training, still let it be seen.",
         )
     yield conclusion_on_dead(dead)
 
