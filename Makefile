@@ -1,5 +1,5 @@
 # The commands a newcomer types. Each brings the virtual environment up to date first.
-#   make demo       train the classic network and analyse one image
+#   make demo       train the classic network, analyse one image, write a short report
 #   make test       the tests, in about a quarter of an hour on two cores
 #   make test-full  the slow, full-size checks too
 #   make check      format, lint, types, layers, docs
@@ -39,9 +39,10 @@ demo: $(VENV)/.installed
 	@echo "Training takes two to three minutes on a laptop; Ctrl-C keeps what is done, and make demo goes on with it."
 	$(BIN)/cnnlab train --out runs/classic --resume
 	$(BIN)/cnnlab analyze occlusion --model runs/classic --image examples/7.png --out runs/classic/analyses/demo
+	$(BIN)/cnnlab report runs/classic --profile quick
 	@echo
 	@echo "Look at:"
-	@ls -1 runs/classic/*.png runs/classic/analyses/demo/*.png | sed 's/^/  /'
+	@ls -1 runs/classic/report.html runs/classic/*.png runs/classic/analyses/demo/*.png | sed 's/^/  /'
 	@echo
 	@echo "Go on with the README's first session, in the environment that cnnlab is installed in:"
 	@echo "  source $(BIN)/activate"
@@ -65,7 +66,7 @@ format: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/generate.py
 
-docs-figures: $(VENV)/.installed
+docs-figures: $(VENV)/.installed-dev
 	$(BIN)/python docs/figures.py
 
 # Resolved afresh, whatever is installed; names and versions only, so that any package index serves them.

@@ -1,17 +1,23 @@
 """Draw every picture of the docs anew, each by its command: ``make docs-figures``.
 
 ``python docs/figures.py [NAME ...]`` draws those whose names begin so. The runs are trained first, in ``build/docs``,
-and kept there: about ten minutes on two cores the first time, and five from then on.
+and kept there: about ten minutes on two cores the first time, and five from then on. What the tutorial says of the
+report is written anew too, and two pages are looked at in Chromium (Debian's package ``chromium``).
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -43,8 +49,14 @@ COMMANDS: dict[str, dict[str, str]] = {
     "analyze saliency --image examples/7.png --method gradcam++ --layer conv2 --sanity": {
         "saliency-sanity": "figure-sanity-maps"
     },
-    "analyze fooling": {"fooling": "figure-likeness", "fooling-confidence": "figure-confidence"},
+    "analyze saliency --dataset mnist --index 0 --index 4 --index 18 --method all": {"saliency": "figure"},
+    "analyze fooling": {
+        "fooling-noise": "figure",
+        "fooling": "figure-likeness",
+        "fooling-confidence": "figure-confidence",
+    },
     "analyze fgsm-untargeted --dataset mnist --limit 3": {"fgsm-untargeted": "figure"},
+    "analyze targeted --image examples/7.png --target 3 --closest": {"targeted-seven": "figure"},
     "analyze targeted --dataset mnist --index 18 --index 4 --index 0 --target 9 --closest": {"targeted": "figure"},
     "analyze targeted --dataset mnist --limit 100 --closest": {"targeted-matrix": "figure-matrix"},
     "analyze targeted --dataset mnist --limit 100 --target 9 "
@@ -70,6 +82,32 @@ COLOURFUL = {
 }
 """The same of the model that ``examples/bring_your_own.py`` makes."""
 
+REPORT = "report runs/classic --profile assignment"
+
+OF_REPORT: dict[str, tuple[str, int]] = {
+    "report-training": ("training", 0),
+    "report-predictions": ("predictions", 0),
+    "report-batch-normalisation": ("batch-normalisation", 0),
+    "report-filters": ("filters", 0),
+    "report-activations": ("activations", 0),
+    "report-occlusion": ("occlusion", 0),
+    "report-fooling": ("fooling", 0),
+    "report-targeted": ("targeted", 0),
+    "report-targeted-matrix": ("targeted", 1),
+    "report-noise-addition": ("noise-addition", 0),
+    "report-noise-addition-noise": ("noise-addition", 1),
+}
+"""Pictures of the report that the tutorial walks through: the section that shows them, and which of its figures."""
+
+PAGES: dict[str, dict[str, Any]] = {
+    "page": {"viewport": {"width": 1400, "height": 1500}, "color_scheme": "light"},
+    "page-phone": {"viewport": {"width": 360, "height": 1500}, "color_scheme": "dark"},
+}
+"""Pictures of the report's page, by how it is looked at."""
+
+SAID = re.compile(r"(<!-- report: ([\w-]+) -->\n)(.*?)(<!-- report ends -->)", re.DOTALL)
+"""Where the tutorial says what the report concludes in a section."""
+
 
 def main(wanted: list[str]) -> None:
     """Draw the pictures whose names begin with one of ``wanted``; all by default."""
@@ -85,8 +123,14 @@ def main(wanted: list[str]) -> None:
         for command, pictures in commands.items():
             if any(is_wanted(name, wanted) for name in pictures):
                 draw(command, pictures)
-    if is_wanted("saliency", wanted):
-        draw_methods()
+    if any(is_wanted(name, wanted) for name in (*OF_REPORT, *PAGES)):
+        draw_report()
+
+
+def names() -> set[str]:
+    """Return the names of all pictures."""
+    drawn = [name for commands in (COMMANDS, COLOURFUL) for pictures in commands.values() for name in pictures]
+    return {*OF_RUNS, *drawn, *OF_REPORT, *PAGES}
 
 
 def is_wanted(name: str, wanted: list[str]) -> bool:
@@ -117,23 +161,64 @@ def draw(command: str, pictures: dict[str, str]) -> None:
         shutil.copy(file, PICTURES / f"{name}.png")
 
 
-def draw_methods() -> None:
-    """Draw what the five methods of saliency make of three digits, side by side."""
-    import cnnlab as lab
-    from cnnlab.plugin import Tiles
-    from cnnlab.render import save
+def draw_report() -> None:
+    """Make the report in its three formats: its pictures, what it concludes, and how its page looks."""
+    for ending in ("md", "json", "html"):
+        cnnlab(f"{REPORT} --out report.{ending}")
+    sections = json.loads((WORK / "report.json").read_text(encoding="utf-8"))["sections"]
+    drawn = dict(zip(places(sections), figures_in(WORK / "report-images"), strict=True))
+    for name, place in OF_REPORT.items():
+        shutil.copy(drawn[place], PICTURES / f"{name}.png")
+    tutorial = DOCS / "tutorial.md"
+    tutorial.write_text(told(tutorial.read_text(encoding="utf-8"), sections), encoding="utf-8")
+    look_at(WORK / "report.html")
 
-    split = lab.datasets.load("mnist").test
-    classifier, chosen = lab.load(WORK / "runs" / "classic"), [0, 4, 18]
-    methods = ("vanilla", "smoothgrad", "gradcam", "gradcam++", "scorecam")
-    columns = []
-    for method in methods:
-        found = lab.analyze("saliency", classifier, split.batch(chosen), split.labels[chosen], method=method).drawing()
-        assert isinstance(found, Tiles)
-        columns.append([tile for tile in found.tiles if tile is not None])
-    tiles = [tile for row in range(3) for tile in (columns[0][2 * row], *(own[2 * row + 1] for own in columns))]
-    drawing = Tiles(tiles=tuple(tiles), columns=6, heads=("image", *methods))
-    save(drawing, PICTURES / "saliency.png")
+
+def places(sections: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:
+    """Say of the report's figures, in their order, in which section they are, and which of its figures."""
+    for section in sections:
+        yield from ((section["name"], number) for number in range(len(section.get("figures", ()))))
+
+
+def figures_in(folder: Path) -> list[Path]:
+    """Return the pictures that a report in Markdown has beside it, in their order."""
+    return sorted(folder.glob("figure-*.png"), key=lambda path: int(path.stem.removeprefix("figure-")))
+
+
+def told(tutorial: str, sections: list[dict[str, Any]]) -> str:
+    """Return the tutorial with what the report concludes, section by section."""
+    known = {section["name"]: section for section in sections}
+    return SAID.sub(lambda found: f"{found[1]}{conclusions_of(known[found[2]])}{found[4]}", tutorial)
+
+
+def conclusions_of(section: Mapping[str, Any]) -> str:
+    """Return what a section of a report concludes, as a quotation in Markdown."""
+    from cnnlab.reports.chapter import Conclusion
+    from cnnlab.reports.markdown import escaped
+    from cnnlab.reports.telling import verdict
+
+    if section["left_out"]:
+        raise SystemExit(f"The report has no section {section['name']}: {section['left_out']}")
+    lines = []
+    for record in section["conclusions"]:
+        word, sign = verdict(conclusion := Conclusion(**record))
+        text = f"{sign} *{word}* {escaped(conclusion.says)}"
+        lines += textwrap.wrap(text, 120, initial_indent="> - ", subsequent_indent=">   ", break_on_hyphens=False)
+    return "\n".join(lines) + "\n"
+
+
+def look_at(page: Path) -> None:
+    """Take pictures of the beginning of a page, as Chromium shows it."""
+    from playwright.sync_api import sync_playwright
+
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        for name, options in PAGES.items():
+            opened = browser.new_page(**options)
+            opened.goto(page.as_uri())
+            opened.screenshot(path=PICTURES / f"{name}.png")
+        browser.close()
 
 
 if __name__ == "__main__":

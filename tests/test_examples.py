@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from cnnlab.reports.profiles import PROFILES
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -18,3 +24,62 @@ def test_the_quickstart(tmp_path):
     accuracy = float(re.search(r"([\d.]+)% validation accuracy", done.stdout)[1])
     assert accuracy > 90
     assert list(tmp_path.glob("runs/*/analyses/quickstart/figure.png"))
+    assert list(tmp_path.glob("runs/*/report.html"))
+    assert "\nTraining\n  It learned: " in done.stdout
+
+
+def test_the_quickstart_is_twenty_lines():
+    assert len((ROOT / "examples" / "quickstart.py").read_text(encoding="utf-8").splitlines()) == 20
+
+
+NOTEBOOK = ROOT / "examples" / "assignment.ipynb"
+SECTIONS = PROFILES["assignment"].sections
+
+
+def test_the_notebook_is_stored_without_outputs_and_walks_through_every_section():
+    cells = [cell for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    assert [
+        cell for cell in cells if cell["outputs"] or cell["execution_count"] or cell["metadata"].get("execution")
+    ] == []
+    asked = [re.fullmatch(r'sections\["(.+)"\]', "".join(cell["source"])) for cell in cells]
+    assert tuple(found[1] for found in asked if found) == SECTIONS
+
+
+@pytest.fixture(scope="module")
+def executed(trained_run, tmp_path_factory):
+    """The notebook's code cells, run by a real kernel on the small run."""
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    folder = tmp_path_factory.mktemp("notebook")
+    shutil.copytree(trained_run.path, folder / "small")
+    book = nbformat.read(NOTEBOOK, as_version=4)
+    (parameters,) = [cell for cell in book.cells if "parameters" in cell.metadata.get("tags", ())]
+    parameters.source = 'RUN = "small"'
+    where = {"metadata": {"path": str(folder)}}
+    nbclient.NotebookClient(book, timeout=300, kernel_name="python3", resources=where).execute()
+    return folder, [cell for cell in book.cells if cell.cell_type == "code"]
+
+
+def shown_by(cells, source: str) -> str:
+    """What the one cell with that source shows, as HTML."""
+    (cell,) = [cell for cell in cells if cell.source == source]
+    (output,) = [output for output in cell.outputs if output.output_type == "execute_result"]
+    return output.data["text/html"]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_notebook_shows_what_a_section_says(executed, section):
+    page = shown_by(executed[1], f'sections["{section}"]')
+    if section == "batch-normalisation":
+        assert "cnnlab train --batch-norm" in page, "which other run it lacks"
+    else:
+        assert "Left out" not in page
+        assert "conclusion</th>" in page
+        assert "<img" in page or "<svg" in page or section == "architecture"
+
+
+def test_the_notebook_ends_with_the_page(executed):
+    folder, cells = executed
+    assert (folder / "small" / "report.html").stat().st_size > 100_000
+    printed = "".join(output.text for cell in cells for output in cell.outputs if output.output_type == "stream")
+    assert "Architecture: parameters 799078, reported 799078\n" in printed
+    assert [output for cell in cells for output in cell.outputs if output.get("name") == "stderr"] == []

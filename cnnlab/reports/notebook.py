@@ -42,7 +42,7 @@ def _rows(written: Written) -> Iterable[tuple[str, str, str]]:
 
 def _verdict(conclusion: Conclusion) -> str:
     word, sign = telling.verdict(conclusion)
-    return f"{sign} {word}"
+    return f"{sign} {word}".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _captions(chapter: Chapter) -> Table:

@@ -14,7 +14,7 @@ EVIL = "<script>alert('x')</script>"
 
 def verdict(holds: bool | None) -> str:
     word, sign = telling.verdict(Conclusion(says="", holds=holds, rule=""))
-    return f"{sign} {word}"
+    return f"{sign} {word}".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def cells_of(page: str) -> list[str]:
