@@ -33,7 +33,7 @@ def write(subject: Subject) -> Chapter:
     kernels = {name: by_filter(subject.classifier.layer(name)) for name in names}
     found = [edges(first, kernels[first])]
     if last:
-        found.append(alike(first, slices_alike(kernels[first]), last[0], slices_alike(kernels[last[0]])))
+        found.append(alike(first, beyond_chance(kernels[first]), last[0], beyond_chance(kernels[last[0]])))
     return Chapter(
         says=f"The kernels of {' and of '.join(names)}: red weights are positive, blue ones negative, white is zero. "
         "The energy of a kernel, the sum of its squares, splits into a constant, a linear ramp as in an edge detector, "
@@ -120,12 +120,17 @@ def slices_alike(kernel: np.ndarray) -> np.ndarray:
     return np.divide(total, counted, out=np.full(filters, np.nan), where=counted > 0)
 
 
+def beyond_chance(kernel: np.ndarray) -> np.ndarray:
+    """Return :func:`slices_alike` less what random kernels of that size have: small ones are more alike by chance."""
+    return slices_alike(kernel) - energy.chance(kernel.shape)["slice_similarity"]
+
+
 def alike(first: str, of_first: np.ndarray, last: str, of_last: np.ndarray) -> Conclusion:
     """Say whether the filters of the last layer are more alike than those of the first.
 
     Args:
         first: The first layer.
-        of_first: How alike each of its filters is to the others.
+        of_first: How alike each of its filters is to the others, beyond chance.
         last: The last layer.
         of_last: The same.
     """
@@ -133,14 +138,14 @@ def alike(first: str, of_first: np.ndarray, last: str, of_last: np.ndarray) -> C
     gap, error = mean_last - mean_first, NORMAL * math.hypot(error_first, error_last)
     rule = (
         "The claim is the course report's: the values in a kernel of a deeper layer are very similar, in contrast to "
-        "the first. Kernels that read one input channel are compared by |cosine|; the interval of the difference takes "
-        "each filter for one observation in pairs with all others (Hoeffding, 1948). It holds where the interval lies "
-        "above 0, and not where it lies below."
+        "the first. Kernels that read one input channel are compared by |cosine|, less what random ones of their size "
+        "have; the interval of the difference takes each filter for one observation in pairs with all others "
+        "(Hoeffding, 1948). It holds where the interval lies above 0, and not where it lies below."
     )
     if not math.isfinite(gap + error):
         return Conclusion(says="There are too few filters to tell how alike they are.", holds=None, rule=rule)
     ends = f"{gap - error:+.2f} to {gap + error:+.2f}"
-    told = f"mean |cosine| {mean_last:.2f}, in {first} {mean_first:.2f}, a difference of {gap:+.2f} ({ends})"
+    told = f"|cosine| {mean_last:+.2f} beyond chance, in {first} {mean_first:+.2f}, a difference of {gap:+.2f} ({ends})"
     if gap - error > 0:
         return Conclusion(says=f"The kernels of {last} are more alike: {told}.", holds=True, rule=rule)
     if gap + error < 0:

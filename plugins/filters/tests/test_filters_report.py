@@ -90,7 +90,13 @@ def test_the_conclusion_on_edges_turns(kernel, holds, said):
     ],
 )
 def test_the_conclusion_on_alikeness_turns(last, holds, said):
-    first = report.slices_alike(random_kernel(1, 3, 3, 1, 32))
-    found = report.alike("conv1", first, "conv2", report.slices_alike(last))
+    first = report.beyond_chance(random_kernel(1, 3, 3, 1, 32))
+    found = report.alike("conv1", first, "conv2", report.beyond_chance(last))
     assert found.holds is holds
     assert said in found.says
+
+
+def test_random_kernels_of_two_sizes_are_no_more_alike_than_each_other():
+    large, small = (random_kernel(2, side, side, 4, 32) for side in (7, 3))
+    assert report.slices_alike(small).mean() > report.slices_alike(large).mean() + 0.1
+    assert report.alike("conv1", report.beyond_chance(large), "conv2", report.beyond_chance(small)).holds is None

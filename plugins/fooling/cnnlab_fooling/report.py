@@ -9,8 +9,8 @@ import numpy as np
 
 from cnnlab.plugin import Answer, Chapter, Conclusion, Metric, Subject, percent
 
-CLASSES, SEEDS = 10, 2
-"""Classes that images are made of, at most, and images of each."""
+CLASSES, IMAGES = 10, 20
+"""Classes that images are made of, at most, and images of all of them, at least."""
 
 COMPARED, VALUES = 1000, 20_000_000
 """Images of a dataset that the model does not name, to compare with, and their values, both at most."""
@@ -25,8 +25,9 @@ UNLIKE = "The claim is the course report's: the noise images do not resemble dig
 
 def write(subject: Subject) -> Chapter:
     """Make images of noise, and compare them with real ones."""
-    classes = {} if subject.classifier.num_classes <= CLASSES else {"classes": spread(subject.classifier.num_classes)}
-    answer = subject.ask("fooling", compared(subject), seeds=SEEDS, **classes)
+    count = subject.classifier.num_classes
+    classes = {} if count <= CLASSES else {"classes": spread(count)}
+    answer = subject.ask("fooling", compared(subject), seeds=-(-IMAGES // min(count, CLASSES)), **classes)
     metrics = answer.result.metrics
     confidence = answer.result.record["params"]["confidence"]
     wanted, reached = percent(confidence, 0), answer.result.arrays["class_confidence"] >= confidence

@@ -85,7 +85,7 @@ def by_group(answer: Answer, inputs: Inputs, places: np.ndarray) -> dict[str, np
 
 def titles(subject: Subject, indices: Sequence[int]) -> list[str]:
     """Say of each image what it is read as, and what it is where that is another class."""
-    arrays, names = subject.evaluation.result.arrays, subject.classifier.class_names
+    arrays, names = subject.evaluation.result.arrays, subject.class_names
     place_of = {int(index): place for place, index in enumerate(arrays["index"])}
 
     def title(place: int) -> str:
@@ -154,7 +154,7 @@ def conclusions(found: Mapping[str, Mapping[str, np.ndarray]]) -> list[Conclusio
             "What a model is surest of is not to hang on any one spot.",
             nouns="images that it is surest of",
         ),
-        Subject.most(surest["object"], on_object, rule, nouns="images that it is surest of"),
+        Subject.most(surest["object"], on_object, rule, nouns="images with a plain ground that it is surest of"),
         Subject.most(
             mistakes["cured"],
             "read right with some spot covered",
@@ -166,6 +166,6 @@ def conclusions(found: Mapping[str, Mapping[str, np.ndarray]]) -> list[Conclusio
             mistakes["object"],
             on_object,
             f"Mistakes, too, are to rest on the object. {rule}",
-            nouns="mistakes looked at",
+            nouns="mistakes with a plain ground",
         ),
     ]

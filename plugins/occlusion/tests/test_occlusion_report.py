@@ -140,7 +140,7 @@ def test_what_makes_the_conclusions_turn(part, expected):
 def test_the_extremes_of_a_model_that_looks_at_the_object():
     written = report_extremes.write(subject_of(looks_at_squares, "audit"))
     assert verdicts(written) == [True, True, None, None]  # it makes no mistakes
-    assert "There are no mistakes" in written.conclusions[2].says
+    assert "There are no mistakes looked at" in written.conclusions[2].says
     assert written.figures[0].drawing.rows == ("surest", "least sure")
     assert [metric.of for metric in written.metrics] == [24, 24, 0, 0, 24, 24, 0]
 
@@ -151,7 +151,7 @@ def test_the_extremes_of_a_model_that_looks_elsewhere():
     drawing = written.figures[0].drawing
     assert drawing.rows == ("surest", "least sure", "surest mistakes")
     assert len(drawing.tiles) == 3 * drawing.columns
-    assert drawing.tiles[-2].title.endswith("labelled 0")
+    assert drawing.tiles[-2].title.endswith("labelled left")
     assert verdicts(written)[1:] == [False, True, False]  # a patch in the corner makes "left" of what is left
 
 

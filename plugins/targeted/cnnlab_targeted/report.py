@@ -12,7 +12,7 @@ from cnnlab.plugin import Answer, Chapter, Conclusion, Inputs, Metric, Subject, 
 from cnnlab_targeted.matrix import MOST_CLASSES
 
 IMAGES = 10
-"""Images that are attacked, of as many classes."""
+"""Images that are attacked, of as many classes as there are."""
 
 SHOWN = 3
 """Images whose change is drawn."""
@@ -24,7 +24,7 @@ COMPARED, VALUES = 1000, 20_000_000
 def write(subject: Subject) -> Chapter:
     """Send images to every other class; of many classes, to one."""
     names = subject.classifier.class_names
-    indices = subject.one_per_class(IMAGES)
+    indices = list(dict.fromkeys([*subject.one_per_class(IMAGES), *subject.first(IMAGES)]))[:IMAGES]
     labels = subject.inputs(indices).labels
     target = len(names) - 1 if (labels != len(names) - 1).any() else 0
     others = [index for index, label in zip(indices, labels, strict=True) if label != target]
@@ -39,7 +39,7 @@ def write(subject: Subject) -> Chapter:
         figures.append(answer.figure("matrix", "How large a change takes an image of each class to each other class."))
     wanted = "every other class" if every else names[target]
     return Chapter(
-        says=f"{len(found['turned'])} images of different classes are changed until the model reads them as {wanted} "
+        says=f"{len(found['turned'])} images are changed until the model reads them as {wanted} "
         "with a probability of 99%. The logit of the target is climbed, less a penalty on the change (Szegedy et al., "
         "2014), and of the images on the way that one is kept which is nearest to the original. In the difference, red "
         f"is lighter than before and blue darker. What comes out is compared with {len(compared):,} images of the "
