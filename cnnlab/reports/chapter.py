@@ -104,6 +104,12 @@ class Figure:
         rows: Its data by image or step, as records; what a reader may save as CSV.
         images: Digests of the images that the drawing's pictures number: pictures of one image share a pointer all over
             the page.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.plugin import Picture
+        >>> Figure(drawing=Picture(values=np.eye(3)), caption="A diagonal.", command="cnnlab inspect").rows
+        ()
     """
 
     drawing: Drawing

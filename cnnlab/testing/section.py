@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from cnnlab.testing.models import TinyModels
 
 COUNT = 16
+OF_IMAGES = re.compile(r"share of (the )?(\w+ )?images\b")
 
 
 class SectionContract(Contract):
@@ -90,12 +92,12 @@ class SectionContract(Contract):
             assert found.holds is None or isinstance(found.holds, bool), f"{found.says} holds: {found.holds!r}"
 
     def test_every_share_has_its_sample(self, tiny_models: TinyModels) -> None:
-        """What is a "share of" something says of how many, lies from 0 to 1, and every value within its interval."""
+        """A "share of the images" says of how many and lies from 0 to 1; every value lies within its interval."""
         for metric in self.write(tiny_models.convolutional((8, 8, 1))).metrics:
             if metric.value is None:
                 continue
-            if metric.meaning.startswith("share of "):
-                assert metric.of, f"{metric.name}: a share of how many?"
+            if OF_IMAGES.match(metric.meaning):
+                assert metric.of, f"{metric.name}: a share of how many images?"
                 assert 0 <= metric.value <= 1, f"{metric.name} is no share: {metric.value}"
             low, high = metric.interval or (metric.value, metric.value)
             assert low <= metric.value <= high, f"{metric.name} lies outside its interval"
