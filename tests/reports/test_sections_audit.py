@@ -237,6 +237,7 @@ def test_a_class_far_behind_is_found_and_chance_is_not_taken_for_one():
     assert far.holds is False
     assert "1 of 3 classes are far behind, most of all c: 80.00%" in far.says
     assert behind([990, 10, 0], [0, 990, 10], [1, 0, 3]).holds is None, "four images tell nothing"
+    assert behind([0, 30, 0], [0, 0, 30], [30, 0, 0]).holds is None, "where nothing is read, nothing can be behind"
     missing = behind([0, 0, 0], [0, 990, 10], [100, 100, 800])
     assert missing.holds is False
     assert "1 of 2 classes" in missing.says
@@ -327,19 +328,17 @@ def found(error, standard_error, chance):
 
 
 @pytest.mark.parametrize(
-    ("numbers", "gaps", "area", "holds"),
+    ("numbers", "confidence", "right", "images", "area", "holds"),
     [
-        ((0.004, 0.001, 0.001), np.tile([0.01, -0.01], 50), (0.98, 0.97, 0.99), [True, True, True]),
-        ((0.10, 0.01, 0.02), np.full(100, 0.1), (0.6, 0.55, 0.65), [False, False, False]),
-        ((0.05, 0.02, 0.06), np.tile([0.5, -0.4], 10), (0.7, 0.6, 0.8), [None, None, None]),
-        ((0.05, 0.001, 0.06), np.full(100, -0.1), None, [None, False, None]),
+        ((0.004, 0.001, 0.001), 0.954, 9500, 10_000, (0.98, 0.97, 0.99), [True, True, True]),
+        ((0.10, 0.01, 0.02), 0.95, 850, 1000, (0.6, 0.55, 0.65), [False, False, False]),
+        ((0.05, 0.02, 0.06), 0.95, 18, 20, (0.7, 0.6, 0.8), [None, None, None]),
+        ((0.05, 0.001, 0.06), 0.85, 950, 1000, None, [None, False, None]),
+        ((0.001, 0.0, 0.001), 0.999, 20, 20, None, [None, None, None]),
+        ((0.001, 0.0, 0.001), 0.999, 1000, 1000, None, [True, True, None]),
     ],
 )
-def test_calibration_turns_with_its_numbers(numbers, gaps, area, holds):
-    conclusions = list(calibration.conclusions(found(*numbers), gaps, area))
+def test_calibration_turns_with_its_numbers(numbers, confidence, right, images, area, holds):
+    conclusions = list(calibration.conclusions(found(*numbers), confidence, right, images, area))
     assert [each.holds for each in conclusions] == holds
     assert percent(numbers[0], 2) in conclusions[0].says
-
-
-def test_a_single_image_has_no_spread():
-    assert len(list(calibration.conclusions(found(0.1, 0, 0.2), np.array([0.1]), None))) == 2

@@ -145,7 +145,7 @@ def no_class_behind(confusion: np.ndarray, names: Sequence[str]) -> Iterator[Con
     gap, chance = others - right / images, np.minimum(1.0, _by_chance(right, images) * len(known))
     lowest = wilson_interval(right / images, images)[0]
     behind = (chance < SIGNIFICANT) & (gap > FAR)
-    near = bool((others - lowest < FAR).all())
+    near = bool(((others - lowest < FAR) & (others > FAR)).all())
     shown = int(np.where(behind, gap, gap - 2).argmax())
     name = names[known[shown]]
     far = (

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from cnnlab.drawings.words import percent
-from cnnlab.numerics import mean_interval, wilson_interval
+from cnnlab.numerics import wilson_interval
 from cnnlab.reports.chapter import Chapter, Conclusion, Metric
 from cnnlab.reports.subject import Subject
 
@@ -40,7 +40,7 @@ def write(subject: Subject) -> Chapter:
             answer.figure("calibration", "Accuracy against confidence; the numbers are how many images a bin holds.")
         ],
         metrics=list(metrics(found, confidence, right, area)),
-        conclusions=list(conclusions(found, confidence - right, area)),
+        conclusions=list(conclusions(found, float(confidence.mean()), int(right.sum()), len(right), area)),
     )
 
 
@@ -106,39 +106,44 @@ def _error(found: Mapping[str, float]) -> tuple[float, float, float]:
 
 
 def conclusions(
-    found: Mapping[str, float], gaps: np.ndarray, area: tuple[float, float, float] | None
+    found: Mapping[str, float], confidence: float, right: int, images: int, area: tuple[float, float, float] | None
 ) -> Iterator[Conclusion]:
     """Say whether confidences can be taken at their word, which way they err, and whether they are of use.
 
     Args:
         found: The metrics of an evaluation.
-        gaps: Of each image its confidence less 1 where it is read correctly, and less 0 where not: [N].
+        confidence: The mean confidence.
+        right: How many images are read correctly.
+        images: Of how many.
         area: The area under the ROC curve, with its interval; None where there is none.
     """
-    yield _calibrated(found)
-    if len(gaps) > 1:
-        yield _confident(float(gaps.mean()), mean_interval(gaps))
+    low, high = (float(end) for end in wilson_interval(right / images, images))
+    gap = (confidence - right / images, confidence - high, confidence - low)
+    yield _calibrated(found, gap)
+    yield _confident(*gap)
     yield _tells_apart(area)
 
 
-def _calibrated(found: Mapping[str, float]) -> Conclusion:
+def _calibrated(found: Mapping[str, float], gap: tuple[float, float, float]) -> Conclusion:
     error, low, high = _error(found)
     chance = found["calibration_error_by_chance_high"]
     off = error > chance
     words = "more than" if off else "no more than"
+    # The error is at least the difference of mean confidence and accuracy, whose interval holds for few images too.
+    known = max(high, *map(abs, gap)) < TOLERABLE
     return Conclusion(
         says=f"The expected calibration error is {percent(error, 2)} ({percent(low, 2)} to {percent(high, 2)}), "
         f"{words} a perfectly calibrated model shows on as many images ({percent(chance, 2)} at most in 95% of "
         "samples).",
-        holds=True if high < TOLERABLE else False if off and low > TOLERABLE else None,
-        rule="Confidences can be taken at their word where the error's 95% interval ends below "
-        f"{percent(TOLERABLE, 0)}, about what calibrated networks reach; not where it begins above, and chance does "
-        "not explain it.",
+        holds=True if known else False if off and low > TOLERABLE else None,
+        rule="Confidences can be taken at their word where the 95% intervals of the error, and of the difference of "
+        "mean "
+        f"confidence and accuracy, end below {percent(TOLERABLE, 0)}, about what calibrated networks reach; not where "
+        "that of the error begins above, and chance does not explain it.",
     )
 
 
-def _confident(gap: float, interval: tuple[float, float]) -> Conclusion:
-    low, high = interval
+def _confident(gap: float, low: float, high: float) -> Conclusion:
     side = "overconfident" if gap > 0 else "underconfident"
     much = "" if abs(gap) > TOLERABLE else " by little"
     known = low > 0 or high < 0
@@ -149,7 +154,7 @@ def _confident(gap: float, interval: tuple[float, float]) -> Conclusion:
         f"{100 * high:+.2f}).",
         holds=True if low > -TOLERABLE and high < TOLERABLE else False if beyond else None,
         rule=f"It is as sure as it may be where the 95% interval of the difference lies within {100 * TOLERABLE:g} "
-        "points on either side of 0, and not where it lies outside.",
+        "points on either side of 0, and not where it lies outside. The interval is Wilson's of the accuracy.",
     )
 
 

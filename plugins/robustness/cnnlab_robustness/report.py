@@ -51,10 +51,18 @@ AT_MOST_BY_CHANCE = 0.05
 
 def attacked(subject: Subject) -> tuple[Answer, list[int]]:
     """Attack images of the dataset: the answer that both sections rest on, and which images they are."""
-    low, high = subject.classifier.bounds
     images = chosen(subject, affordable(subject.classifier))
-    epsilon = tuple(share * (high - low) for share in SHARES)
-    return subject.ask("robustness", images, epsilon=epsilon, steps=STEPS, minimal=True), images
+    asked = {"epsilon": strengths(*subject.classifier.bounds), "steps": STEPS, "minimal": True}
+    return subject.ask("robustness", images, **asked), images
+
+
+def strengths(low: float, high: float) -> tuple[float, ...]:
+    """Return :data:`SHARES` of a value range, with as many digits as a command is read with.
+
+    >>> strengths(0.0, 1.0)[:3]
+    (0.0039216, 0.0078431, 0.015686)
+    """
+    return tuple(float(f"{share * (high - low):.5g}") for share in SHARES)
 
 
 def affordable(classifier: Classifier) -> int:
@@ -180,7 +188,7 @@ def _believed(standing: np.ndarray, classes: int) -> Conclusion:
     left, count = int(standing[-1].sum()), standing.shape[1]
     holds = below(left, count, limit)
     words = {
-        True: "The attack is as strong as it can be",
+        True: "The attack is not hampered",
         False: "The attack is hampered, and robust accuracies are too high",
         None: "Whether the attack is hampered is open",
     }

@@ -33,12 +33,12 @@ def subject(tiny_models):
 
 def test_the_section_tells_what_the_analysis_found(subject):
     written = report.write(subject)
-    answer = subject.ask("robustness", range(60), epsilon=report.SHARES, steps=report.STEPS, minimal=True)
+    answer = subject.ask("robustness", range(60), epsilon=report.strengths(0, 1), steps=report.STEPS, minimal=True)
     metrics = {metric.name: metric for metric in written.metrics}
     assert metrics["accuracy without attack"].value == 0.9
-    for share in report.SHARES:
-        told = metrics[f"robust accuracy at {report.named(share, share)}"]
-        assert told.value == answer.result.metrics[f"accuracy@{share:g}"]
+    for share, epsilon in zip(report.SHARES, report.strengths(0, 1), strict=True):
+        told = metrics[f"robust accuracy at {report.named(share, epsilon)}"]
+        assert told.value == answer.result.metrics[f"accuracy@{epsilon:g}"]
         assert told.of == 60
     drawn = written.figures[0].drawing
     assert [line.name for line in drawn.lines] == ["FGSM", "PGD, 20 steps", "random signs"]
@@ -51,7 +51,7 @@ def test_the_section_tells_what_the_analysis_found(subject):
 
 def test_both_sections_rest_on_one_answer(subject):
     written = report_smallest.write(subject)
-    smallest = subject.ask("robustness", range(60), epsilon=report.SHARES, steps=report.STEPS, minimal=True)
+    smallest = subject.ask("robustness", range(60), epsilon=report.strengths(0, 1), steps=report.STEPS, minimal=True)
     found = smallest.result.arrays["smallest"]
     right = np.arange(60) % 10 != 3
     metrics = {metric.name: metric for metric in written.metrics}

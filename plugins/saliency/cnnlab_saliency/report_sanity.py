@@ -24,8 +24,15 @@ from cnnlab.plugin import (
     wilson_interval,
 )
 
-MOST_IMAGES, FEWEST_IMAGES, WORK = 16, 6, 3e9
+MOST_IMAGES, FEWEST_IMAGES, WORK = 16, 5, 3e9
 """How many images are looked at, and the multiply-adds for one pass over them that bring this number down."""
+
+HEAVY = 1e8
+"""The multiply-adds of a pass from which on only those maps are tested that other sections show: each test takes the
+model apart once for every layer."""
+
+PATH_STEPS = 16
+"""Points of the path of integrated gradients: the order of pixels needs fewer than their sum does."""
 
 STEPS = 14
 """Steps of the deletion and insertion curves."""
@@ -93,7 +100,7 @@ def write(subject: Subject) -> Chapter:
         figures.append(next(iter(tested.values())).answer.figure(caption=words, drawing=draw(tested)))
     return Chapter(
         says=[
-            f"Two tests of the maps that other sections show, on {count} images. First, the weights of the model are "
+            f"Two tests of maps such as other sections show, on {count} images. First, the weights of the model are "
             "shuffled, layer by layer from the top: a map that stays the same shows the image, and not what was "
             "learned "
             "(Adebayo et al., Sanity Checks for Saliency Maps, 2018). Second, pixels are deleted, and inserted into a "
@@ -118,15 +125,16 @@ def test(subject: Subject) -> tuple[dict[str, Tested], dict[str, str]]:
         CnnlabError: All were refused.
     """
     work = sum(layer.multiply_adds or 0 for layer in subject.classifier.layers)
-    images = subject.first(int(np.clip(WORK // max(work, 1), FEWEST_IMAGES, MOST_IMAGES)))
+    images = chosen(subject, int(np.clip(WORK // max(work, 1), FEWEST_IMAGES, MOST_IMAGES)))
     side = min(subject.inputs(images[:1]).shape[:2])
     patch = max(1, side // 7)
+    stride = patch if work >= HEAVY else max(1, patch // 2)
     asked: dict[str, tuple[str, dict[str, Any]]] = {
-        "the gradient": ("saliency", {"method": "vanilla"}),
-        "integrated gradients": ("saliency", {"method": "integrated", "signed": True}),
-        "Grad-CAM": ("saliency", {"method": "gradcam"}),
-        "occlusion": ("occlusion", {"patch": patch, "stride": max(1, patch // 2)}),
+        "integrated gradients": ("saliency", {"method": "integrated", "signed": True, "path_steps": PATH_STEPS}),
+        "occlusion": ("occlusion", {"patch": patch, "stride": stride}),
     }
+    if work < HEAVY:
+        asked |= {"the gradient": ("saliency", {"method": "vanilla"}), "Grad-CAM": ("saliency", {"method": "gradcam"})}
     tested: dict[str, Tested] = {}
     refused: dict[str, str] = {}
     for name, (analysis, params) in asked.items():
@@ -137,6 +145,11 @@ def test(subject: Subject) -> tuple[dict[str, Tested], dict[str, str]]:
     if not tested:
         raise CnnlabError(f"no method of making maps applies to this model. {next(iter(refused.values()))}")
     return tested, refused
+
+
+def chosen(subject: Subject, count: int) -> list[int]:
+    """Choose images: one of each class, and then the first ones."""
+    return list(dict.fromkeys([*subject.one_per_class(count), *subject.first(2 * count)]))[:count]
 
 
 def draw(tested: Mapping[str, Tested]) -> Curves:

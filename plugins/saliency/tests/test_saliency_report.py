@@ -130,18 +130,20 @@ def test_what_makes_the_conclusions_turn():
 def test_the_section_tests_every_method(subject):
     written = report_sanity.write(subject)
     assert [row[0] for row in written.tables[0].rows] == [
-        "the gradient",
         "integrated gradients",
-        "Grad-CAM",
         "occlusion",
+        "the gradient",
+        "Grad-CAM",
     ]
     drawn = written.figures[0].drawing
     assert isinstance(drawn, Curves)
     assert drawn.ticks == ("none", "scores", "conv1")
-    images = subject.first(report_sanity.MOST_IMAGES)
+    images = report_sanity.chosen(subject, report_sanity.MOST_IMAGES)
+    assert len(set(images)) == report_sanity.MOST_IMAGES
+    assert set(subject.dataset.test.labels[images[:4]]) == {0, 1, 2, 3}
     result = subject.ask("saliency", images, method="vanilla", sanity=True, steps=report_sanity.STEPS).result
-    np.testing.assert_allclose(drawn.lines[0].y[1:], [result.metrics["sanity/scores"], result.metrics["sanity/conv1"]])
-    assert written.tables[0].rows[0][1:] == tuple(
+    np.testing.assert_allclose(drawn.lines[2].y[1:], [result.metrics["sanity/scores"], result.metrics["sanity/conv1"]])
+    assert written.tables[0].rows[2][1:] == tuple(
         result.metrics[name]
         for name in ("deletion_area", "deletion_random_area", "insertion_area", "insertion_random_area")
     )
@@ -161,9 +163,9 @@ def test_methods_that_do_not_apply_are_left_out_with_their_reason(tiny_models, m
 
     monkeypatch.setattr(Subject, "ask", without_occlusion)
     written = report_sanity.write(linear)
-    assert [row[0] for row in written.tables[0].rows] == ["the gradient", "integrated gradients"]
-    assert "Left out is Grad-CAM: " in written.paragraphs[1]
-    assert written.paragraphs[2] == "Left out is occlusion: there is no analysis occlusion."
+    assert [row[0] for row in written.tables[0].rows] == ["integrated gradients", "the gradient"]
+    assert written.paragraphs[1] == "Left out is occlusion: there is no analysis occlusion."
+    assert "Left out is Grad-CAM: " in written.paragraphs[2]
 
     def nothing(self, *rest, **more):
         raise UsageError("it has none.")
@@ -173,11 +175,17 @@ def test_methods_that_do_not_apply_are_left_out_with_their_reason(tiny_models, m
         report_sanity.write(linear)
 
 
+def test_of_a_model_that_computes_much_only_the_maps_shown_are_tested(subject, monkeypatch):
+    monkeypatch.setattr(report_sanity, "HEAVY", 1)
+    written = report_sanity.write(subject)
+    assert [row[0] for row in written.tables[0].rows] == ["integrated gradients", "occlusion"]
+
+
 def test_flat_maps_pass_and_fail_nothing(tiny_models):
     classifier = tiny_models.constant(SHAPE)
     images, labels = tiny_models.images(SHAPE, 12)
     written = report_sanity.write(subject_of(classifier, images, labels))
-    first = written.conclusions[0]
+    first = written.conclusions[2]
     assert first.holds is False, "its order is no better than a random one"
     assert "none (all are flat) change with the weights" in first.says
 
@@ -196,7 +204,7 @@ def test_the_gradient_of_an_untrained_network_fails():
     )
     data = cnnlab.datasets.load("mnist")
     asked = Subject(classifier=cnnlab.load(network), profile="audit", dataset=data, limit=200)
-    gradient = report_sanity.write(asked).conclusions[0]
+    gradient = report_sanity.write(asked).conclusions[2]
     assert gradient.holds is False
     assert gradient.says.startswith("Of this model, the maps of the gradient fail a test")
 
