@@ -29,7 +29,7 @@ def shuffled_run(mnist, tmp_path_factory):
     """A network that learned 1,000 digits by heart whose labels were shuffled."""
     labels = np.random.default_rng(0).permutation(mnist.train.labels[:1000])
     train = Split(mnist.train.batch(range(1000)), labels)
-    dataset = dataclasses.replace(mnist, name="shuffled", train=train, source="")
+    dataset = dataclasses.replace(mnist, name="shuffled", train=train, test=mnist.test[:1000], source="")
     return cnnlab.train(dataset, epochs=20, out=tmp_path_factory.mktemp("shuffled") / "shuffled")
 
 
@@ -51,7 +51,7 @@ def says(report: Report, section: str) -> str:
 def told(monkeypatch):
     """Report on a run with a few sections: ``told(run, dataset) -> Report``."""
 
-    def tell(run, dataset=None, sections=("training", "predictions", "accuracy")) -> Report:
+    def tell(run, dataset=None, sections=("training", "predictions", "accuracy", "filters", "occlusion")) -> Report:
         profile = dataclasses.replace(PROFILES["assignment"], sections=sections)
         monkeypatch.setitem(PROFILES, "assignment", profile)
         return cnnlab.report(run, profile="assignment", dataset=dataset, limit=2000, progress=False)
@@ -65,6 +65,7 @@ def test_a_good_network_learned_and_can_be_relied_on(told, trained_run):
     assert says(found, "training").startswith("It learned: 9")
     assert verdicts(found)["predictions"] == [True]
     assert verdicts(found)["accuracy"][0] is True
+    assert verdicts(found)["occlusion"][1] is True
 
 
 def test_a_bad_network_did_not_learn(told, bad_run):
@@ -73,6 +74,9 @@ def test_a_bad_network_did_not_learn(told, bad_run):
     assert says(found, "training").startswith("It did not learn: 1")
     assert verdicts(found)["accuracy"][0] is not True
     assert "sure of no image" in says(found, "predictions")
+    assert verdicts(found)["filters"][0] is None
+    assert "cannot be told from random ones" in says(found, "filters")
+    assert verdicts(found)["occlusion"] == [False, False]
 
 
 def test_a_network_that_learned_shuffled_labels_by_heart_is_found_out(told, shuffled_run, mnist):
@@ -85,3 +89,15 @@ def test_a_network_that_learned_shuffled_labels_by_heart_is_found_out(told, shuf
     assert verdicts(found)["predictions"] == [False]
     assert "Sure predictions cannot be relied on" in says(found, "predictions")
     assert verdicts(found)["accuracy"][0] is not True
+    assert verdicts(found)["occlusion"] == [False, False]
+
+
+@pytest.mark.full
+def test_the_attacks_of_the_whole_report_turn(told, bad_run, shuffled_run):
+    """What knows nothing is sure of nothing; what learned noise by heart is fooled, and not for the right reasons."""
+    sections = ("fooling", "targeted", "noise-addition")
+    bad, shuffled = (verdicts(told(run, "mnist", sections)) for run in (bad_run, shuffled_run))
+    assert [bad[name][0] for name in sections] == [False, False, False]
+    assert [shuffled[name][0] for name in sections] == [True, True, True]
+    assert shuffled["targeted"][2] is not True
+    assert shuffled["noise-addition"][3] is not True
