@@ -29,7 +29,8 @@ def run(classifier: Classifier, inputs: Inputs, params: FourierParams, context: 
         limits=(0.0, 1.0),
         unit="share of the images misread",
     )
-    clean = float(np.mean(classifier.predict(inputs.images) != labels))
+    is_misread = classifier.predict(inputs.images) != labels
+    clean = float(is_misread.mean())
     return Result(
         headline=f"Noise of one frequency makes the model misread up to {percent(float(errors.max()))} of the images, "
         f"where it misreads {percent(clean)} without noise",
@@ -40,7 +41,7 @@ def run(classifier: Classifier, inputs: Inputs, params: FourierParams, context: 
             "worst_error": float(errors.max()),
             **{name: float(share) for name, share in by_frequency(errors).items()},
         },
-        columns=by_frequency(wrong),
+        columns={"clean_error": is_misread.astype(float), **by_frequency(wrong)},
         drawings={"": picture},
     )
 
