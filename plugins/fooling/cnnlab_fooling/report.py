@@ -12,6 +12,9 @@ from cnnlab.plugin import Answer, Chapter, Conclusion, Metric, Subject, percent
 CLASSES, IMAGES = 10, 20
 """Classes that images are made of, at most, and images of all of them, at least."""
 
+STEPS, LEAST, SMALL = 500, 100, 28 * 28
+"""Steps of each climb, for images of so many pixels; for larger ones fewer, but so many."""
+
 COMPARED, VALUES = 1000, 20_000_000
 """Images of a dataset that the model does not name, to compare with, and their values, both at most."""
 
@@ -27,7 +30,8 @@ def write(subject: Subject) -> Chapter:
     """Make images of noise, and compare them with real ones."""
     count = subject.classifier.num_classes
     classes = {} if count <= CLASSES else {"classes": spread(count)}
-    answer = subject.ask("fooling", compared(subject), seeds=-(-IMAGES // min(count, CLASSES)), **classes)
+    seeds = -(-IMAGES // min(count, CLASSES))
+    answer = subject.ask("fooling", compared(subject), seeds=seeds, steps=steps(subject), **classes)
     metrics = answer.result.metrics
     confidence = answer.result.record["params"]["confidence"]
     wanted, reached = percent(confidence, 0), answer.result.arrays["class_confidence"] >= confidence
@@ -55,6 +59,12 @@ def write(subject: Subject) -> Chapter:
 def spread(classes: int) -> tuple[int, ...]:
     """Return some of many classes, at equal distances."""
     return tuple(int(place) for place in np.linspace(0, classes - 1, CLASSES).round())
+
+
+def steps(subject: Subject) -> int:
+    """Return how many steps a climb may take: fewer for larger images, in proportion to their pixels."""
+    height, width, _ = subject.classifier.input_shape
+    return max(LEAST, min(STEPS, STEPS * SMALL // ((height or 1) * (width or 1))))
 
 
 def compared(subject: Subject) -> Sequence[int]:
