@@ -24,7 +24,7 @@ from cnnlab.plugin import (
     wilson_interval,
 )
 
-MOST_IMAGES, FEWEST_IMAGES, WORK = 16, 5, 3e9
+MOST_IMAGES, FEWEST_IMAGES, WORK = 16, 5, 1e9
 """How many images are looked at, and the multiply-adds for one pass over them that bring this number down."""
 
 HEAVY = 1e8
@@ -73,7 +73,7 @@ class Tested:
         }
         return cls(
             answer,
-            likeness[-1] if len(likeness) else np.full(count, np.nan),
+            likeness[-1] if len(likeness) else np.ones(count),  # without weights, nothing is forgotten
             areas["deletion"] - areas["deletion_random"],
             areas["insertion"] - areas["insertion_random"],
         )
@@ -85,8 +85,8 @@ class Tested:
 
     @property
     def counts(self) -> np.ndarray:
-        """Whose order lowers the score faster, and raises it faster, than a random one, bool [N]."""
-        return (self.deleted < 0) & (self.inserted > 0)
+        """Whose order lowers the score faster, and raises it faster, than a random one, bool; flat ones have none."""
+        return ((self.deleted < 0) & (self.inserted > 0))[np.isfinite(self.kept)]
 
 
 def write(subject: Subject) -> Chapter:

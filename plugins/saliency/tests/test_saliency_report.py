@@ -185,9 +185,8 @@ def test_flat_maps_pass_and_fail_nothing(tiny_models):
     classifier = tiny_models.constant(SHAPE)
     images, labels = tiny_models.images(SHAPE, 12)
     written = report_sanity.write(subject_of(classifier, images, labels))
-    first = written.conclusions[2]
-    assert first.holds is False, "its order is no better than a random one"
-    assert "none (all are flat) change with the weights" in first.says
+    assert [each.holds for each in written.conclusions] == [None] * 4
+    assert "none (all are flat) change with the weights" in written.conclusions[2].says
 
 
 def test_the_gradient_of_an_untrained_network_fails():
@@ -219,7 +218,7 @@ def test_what_is_read_of_an_answer():
         "sanity_similarity": np.array([[0.9, 0.9, 0.9], [0.4, 0.6, np.nan]]),
     }
     tested = report_sanity.Tested.of(cnnlab.plugin.Answer(Result(arrays=arrays)))
-    assert tested.counts.tolist() == [True, False, False]
+    assert tested.counts.tolist() == [True, False]
     assert tested.forgets.tolist() == [True, False]
     np.testing.assert_allclose(tested.deleted, [-0.25, 0.25, -0.25])
 
