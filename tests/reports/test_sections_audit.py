@@ -18,8 +18,25 @@ from cnnlab.inspection.gradients import Preflight
 from cnnlab.inspection.inspect import Health, inspect
 from cnnlab.reports.sections import accuracy, calibration, health, model
 from cnnlab.reports.subject import Subject
+from cnnlab.testing import SectionContract
 
 SHAPE = (6, 5, 1)
+
+
+class TestModelContract(SectionContract):
+    section = "model"
+
+
+class TestHealthContract(SectionContract):
+    section = "health"
+
+
+class TestAccuracyContract(SectionContract):
+    section = "accuracy"
+
+
+class TestCalibrationContract(SectionContract):
+    section = "calibration"
 
 
 def written(section, classifier, dataset=None, **more):

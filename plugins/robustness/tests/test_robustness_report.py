@@ -8,10 +8,20 @@ from scipy.stats import binom
 
 from cnnlab.datasets import Dataset, Split
 from cnnlab.plugin import Subject
-from cnnlab.testing import FakeClassifier
+from cnnlab.testing import FakeClassifier, SectionContract
 from cnnlab_robustness import report, report_smallest
 
 SHAPE = (6, 5, 1)
+
+
+class TestContract(SectionContract):
+    section = "robustness"
+
+
+class TestContractOfSmallestAttacks(SectionContract):
+    section = "smallest-attacks"
+
+
 EPSILON = np.array(report.SHARES)
 
 

@@ -11,10 +11,21 @@ import pytest
 import cnnlab
 from cnnlab.datasets import Dataset, Split
 from cnnlab.plugin import CnnlabError, Curves, Result, Subject, UsageError
+from cnnlab.testing import SectionContract
 from cnnlab_saliency import report, report_sanity
 from cnnlab_saliency.report import CERTAIN, MISREAD, UNCERTAIN, Maps
 
 SHAPE = (8, 7, 1)
+
+
+class TestContractOfExtremes(SectionContract):
+    section = "saliency-extremes"
+
+
+class TestContractOfSanity(SectionContract):
+    section = "sanity"
+
+
 NAMES = ("a|b", "<i>c</i>", "d", "e")
 
 
