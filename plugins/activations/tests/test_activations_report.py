@@ -8,9 +8,14 @@ import pytest
 from cnnlab.datasets import Dataset, Split
 from cnnlab.errors import CnnlabError
 from cnnlab.plugin import Subject
+from cnnlab.testing import SectionContract
 from cnnlab_activations import report
 
 SHAPE = (8, 8, 1)
+
+
+class TestContractOfActivations(SectionContract):
+    section = "activations"
 
 
 @pytest.fixture

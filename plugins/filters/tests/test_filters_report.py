@@ -9,9 +9,14 @@ import pytest
 
 from cnnlab.errors import CnnlabError
 from cnnlab.plugin import Subject
+from cnnlab.testing import SectionContract
 from cnnlab_filters import energy, report
 
 SHAPE = (8, 8, 1)
+
+
+class TestContractOfFilters(SectionContract):
+    section = "filters"
 
 
 def random_kernel(seed: int, *shape: int) -> np.ndarray:

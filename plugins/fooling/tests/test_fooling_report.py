@@ -7,9 +7,14 @@ import pytest
 
 from cnnlab.datasets import Dataset, Split
 from cnnlab.plugin import Subject
+from cnnlab.testing import SectionContract
 from cnnlab_fooling import report
 
 SHAPE = (8, 8, 1)
+
+
+class TestContractOfFooling(SectionContract):
+    section = "fooling"
 
 
 def subject_of(tiny_models, classifier, profile="assignment"):

@@ -117,7 +117,6 @@ def metrics(answer: Answer, found: Mapping[str, np.ndarray]) -> list[Metric]:
             f"share of the counted images read as the target with {percent(SURE, 0)} or more",
         ),
         answer.metric("success_shuffled", "pixels in a random order", of=counted),
-        answer.metric("success_learning", "read as the target where it was learned"),
         answer.metric("noise_alone", "the noise on its own"),
         answer.metric("correlation", "correlation with the mean image"),
         answer.metric("correlation_rank", "place of that among the classes"),

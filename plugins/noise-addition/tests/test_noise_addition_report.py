@@ -7,9 +7,14 @@ import pytest
 
 from cnnlab.datasets import Dataset, Split
 from cnnlab.plugin import Answer, Result, Subject
+from cnnlab.testing import SectionContract
 from cnnlab_noise_addition import report
 
 SHAPE = (6, 6, 1)
+
+
+class TestContractOfNoiseAddition(SectionContract):
+    section = "noise-addition"
 
 
 @pytest.fixture

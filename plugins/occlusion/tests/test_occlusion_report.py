@@ -10,11 +10,20 @@ import tensorflow as tf
 
 from cnnlab.datasets import Dataset, Split
 from cnnlab.plugin import Subject
+from cnnlab.testing import SectionContract
 from cnnlab.testing.fakes import FakeClassifier
 from cnnlab_occlusion import report, report_extremes
 from cnnlab_occlusion.standing_out import compare, coverage, standing_out
 
 SHAPE = (14, 14, 1)
+
+
+class TestContractOfOcclusion(SectionContract):
+    section = "occlusion"
+
+
+class TestContractOfOcclusionExtremes(SectionContract):
+    section = "occlusion-extremes"
 
 
 def squares(count=24):

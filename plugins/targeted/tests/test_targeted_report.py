@@ -8,9 +8,14 @@ import pytest
 from cnnlab.datasets import Dataset, Split
 from cnnlab.inputs import from_split
 from cnnlab.plugin import Subject
+from cnnlab.testing import SectionContract
 from cnnlab_targeted import report
 
 SHAPE = (6, 6, 1)
+
+
+class TestContractOfTargeted(SectionContract):
+    section = "targeted"
 
 
 def subject_of(classifier, images, labels):
