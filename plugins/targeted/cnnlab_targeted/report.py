@@ -34,7 +34,11 @@ def write(subject: Subject) -> Chapter:
     answer = subject.ask("targeted", indices if every else others, target=sent)
     compared = sample(subject)
     found = by_image(answer.result.arrays, compared)
-    figures = [shown.figure(caption=f"The image, the same as {names[target]}, what changed, and the probabilities.")]
+    figures = [
+        shown.figure(
+            caption=f"The image, the same made a {names[target]} to the model, what changed, and the probabilities."
+        )
+    ]
     if "matrix" in answer.result.drawings:
         figures.append(answer.figure("matrix", "How large a change takes an image of each class to each other class."))
     wanted = "every other class" if every else names[target]
@@ -161,7 +165,7 @@ def conclusions(found: Mapping[str, np.ndarray], wanted: str) -> list[Conclusion
     return [
         Subject.most(
             found["turned"],
-            f"read as {wanted} with at least 99%",
+            f"made to be read as {wanted} with at least 99%",
             "The claim is the course report's: the probability of the target is very high.",
         ),
         Subject.most(

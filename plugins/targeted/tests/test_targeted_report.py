@@ -56,7 +56,11 @@ def test_of_many_classes_one_is_the_target(learned, monkeypatch):
     monkeypatch.setattr(report, "MOST_CLASSES", 2)
     written = report.write(learned)
     assert len(written.figures) == 1
-    assert written.conclusions[0].says.partition(" are ")[2].startswith(f"read as {learned.classifier.class_names[-1]}")
+    assert (
+        written.conclusions[0]
+        .says.partition(" are ")[2]
+        .startswith(f"made to be read as {learned.classifier.class_names[-1]}")
+    )
 
 
 @pytest.fixture
