@@ -30,14 +30,11 @@ RUNS = {
 }
 
 OF_RUNS = {
-    "curves": "runs/classic/curves.png",
-    "predictions": "runs/classic/predictions.png",
     "confusion": "runs/classic/confusion.png",
 }
 """Pictures that training itself leaves."""
 
 COMMANDS: dict[str, dict[str, str]] = {
-    "compare runs/classic runs/bn --out compare.png": {"compare": "compare.png"},
     "analyze occlusion --image examples/7.png": {"occlusion": "figure"},
     "analyze occlusion --dataset mnist --index 18 --patch 6": {"occlusion-hesitant": "figure"},
     "analyze filters": {"filters": "figure-conv1"},
@@ -147,18 +144,14 @@ def cnnlab(command: str) -> None:
 
 def draw(command: str, pictures: dict[str, str]) -> None:
     """Run a command, and keep what it draws under the names of the docs."""
-    if command.startswith("compare"):
-        cnnlab(command)
-    else:
-        shutil.rmtree(WORK / "out", ignore_errors=True)
-        own = " --model runs/classic" if "--model" not in command else ""
-        if "colourful" in command and not (WORK / "colourful").exists():
-            subprocess.run([sys.executable, "examples/bring_your_own.py"], cwd=WORK, check=True)
-            cnnlab("inspect colourful --class-names names.txt --remember")
-        cnnlab(f"{command}{own} --out out")
+    shutil.rmtree(WORK / "out", ignore_errors=True)
+    own = " --model runs/classic" if "--model" not in command else ""
+    if "colourful" in command and not (WORK / "colourful").exists():
+        subprocess.run([sys.executable, "examples/bring_your_own.py"], cwd=WORK, check=True)
+        cnnlab("inspect colourful --class-names names.txt --remember")
+    cnnlab(f"{command}{own} --out out")
     for name, source in pictures.items():
-        file = WORK / source if source.endswith(".png") else WORK / "out" / f"{source}.png"
-        shutil.copy(file, PICTURES / f"{name}.png")
+        shutil.copy(WORK / "out" / f"{source}.png", PICTURES / f"{name}.png")
 
 
 def draw_report() -> None:

@@ -6,6 +6,7 @@ The README and the tutorial are one story, told in one folder that is empty befo
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import inspect
 import os
 import re
@@ -21,6 +22,7 @@ from click.testing import CliRunner
 from cnnlab.cli import COMMANDS, cli
 from cnnlab.pluginhost import declarations, hookspecs
 from cnnlab.pluginhost.scaffold import create
+from cnnlab.reports.profiles import PROFILES
 
 ROOT = Path(__file__).resolve().parent.parent
 STORY = [ROOT / "README.md", ROOT / "docs" / "tutorial.md"]
@@ -71,7 +73,12 @@ def lines_of_make_demo() -> list[str]:
 
 
 def quick(words: list[str]) -> list[str]:
-    """Training as documented takes minutes; in the quick tests it sees two thousand digits once."""
+    """Training as documented takes minutes; in the quick tests it sees two thousand digits once.
+
+    Whole reports are made by the tests of the notebook, and of reports.
+    """
+    if words[1] == "report":
+        return [*words, "--profile", "quick"]
     if words[1] == "train":
         kept, skip = [], False
         for word in words:
@@ -181,6 +188,42 @@ def test_the_generated_pages_are_those_of_the_code():
 def test_links_and_pictures_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} points to {target}"
+
+
+def figures():
+    """The script that draws the pictures of the docs."""
+    found = importlib.util.spec_from_file_location("figures", ROOT / "docs" / "figures.py")
+    script = importlib.util.module_from_spec(found)
+    found.loader.exec_module(script)
+    return script
+
+
+def test_every_picture_is_drawn_by_a_command_and_shown_on_a_page():
+    drawn = figures().names()
+    there = {picture.stem for picture in (ROOT / "docs" / "pictures").iterdir()}
+    shown = {name for page in PAGES for name in re.findall(r"pictures/([\w-]+)\.png", page.read_text(encoding="utf-8"))}
+    assert drawn == there == shown
+    large = [picture.name for picture in (ROOT / "docs" / "pictures").iterdir() if picture.stat().st_size > 400_000]
+    assert large == []
+
+
+def test_the_tutorial_quotes_the_report_section_by_section():
+    quoted = figures().SAID.findall((ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"))
+    assert tuple(name for _, name, _, _ in quoted) == PROFILES["assignment"].sections
+    assert [name for _, name, said, _ in quoted if not re.match("> - [✓✗–] ", said)] == []
+
+
+def test_what_a_report_concludes_is_quoted_where_the_tutorial_says():
+    conclusion = {"says": "Most of *them* are fooled.", "holds": False, "rule": "Hardly any."}
+    section = {"name": "fooling", "left_out": None, "conclusions": [conclusion]}
+    page = "before\n<!-- report: fooling -->\n> - old\n<!-- report ends -->\nafter\n"
+    told = figures().told(page, [section])
+    assert re.sub(r"\*not.*?\*", "VERDICT", told) == page.replace(
+        "> - old", r"> - ✗ VERDICT Most of \*them\* are fooled."
+    )
+    assert figures().told(told, [section]) == told
+    with pytest.raises(SystemExit, match="no section fooling: there is none"):
+        figures().told(page, [{**section, "left_out": "there is none"}])
 
 
 def test_every_built_in_command_is_documented():
