@@ -1,7 +1,7 @@
 """Draw every picture of the docs anew, each by its command: ``make docs-figures``.
 
 ``python docs/figures.py [NAME ...]`` draws those whose names begin so. The runs are trained first, in ``build/docs``,
-and kept there: about ten minutes on two cores the first time, and five from then on. What the tutorial says of the
+and kept there: under twenty minutes on two cores the first time, and ten from then on. What the tutorial says of the
 report is written anew too, and two pages are looked at in Chromium (Debian's package ``chromium``).
 """
 
