@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
+
+import numpy as np
 
 from cnnlab.drawings import Drawing
 from cnnlab.drawings.tables import Table
+from cnnlab.drawings.words import percent
 from cnnlab.numerics import wilson_interval
 
 
@@ -85,6 +88,38 @@ class Conclusion:
     says: str
     holds: bool | None
     rule: str
+
+    @classmethod
+    def on_most(
+        cls, holds: Sequence[bool] | np.ndarray, what: str, claim: str, *, hoped: bool = True, nouns: str = "images"
+    ) -> Self:
+        """Conclude whether most images are something, by the 95% interval of their share.
+
+        Args:
+            holds: Whether each image is; independent of each other, so that several answers of one image are one here.
+            what: What they are, in words that go on after "Most images are".
+            claim: What is claimed, or hoped, of them: the beginning of the rule.
+            hoped: Whether it is hoped that they are; else that they are not.
+            nouns: What they are called.
+
+        Example:
+            >>> Conclusion.on_most([True] * 10, "read as 8", "The images are to be read as 8.").says
+            'Most images are read as 8: 10 of 10 (72.2% to 100%).'
+            >>> Conclusion.on_most([True, False], "read as 8", "The images are to be read as 8.").holds is None
+            True
+        """
+        rule = f"{claim} Decided by the 95% interval of the share of such {nouns}: most are where all of it is above "
+        rule += "50%, fewer than half where all of it is below, and in between it stays open."
+        count, total = int(np.sum(holds)), len(holds)
+        if not total:
+            return cls(says=f"There are no {nouns} to tell by whether most are {what}.", holds=None, rule=rule)
+        low, high = map(float, wilson_interval(count / total, total))
+        told = f"{what}: {count:,} of {total:,} ({percent(low)} to {percent(high)})."
+        if low > 0.5:
+            return cls(says=f"Most {nouns} are {told}", holds=hoped, rule=rule)
+        if high < 0.5:
+            return cls(says=f"Fewer than half of the {nouns} are {told}", holds=not hoped, rule=rule)
+        return cls(says=f"It stays open whether most {nouns} are {told}", holds=None, rule=rule)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""

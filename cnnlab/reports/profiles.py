@@ -44,15 +44,16 @@ PROFILES = {
             summary="What a review asks of somebody else's model: is it sound, calibrated, robust, and right for the "
             "right reasons?",
             sections=(
-                *("model", "health", "accuracy", "calibration", "robustness", "smallest-attacks"),
+                *("model", "health", "accuracy", "calibration"),
+                *("fgsm-untargeted", "robustness", "smallest-attacks"),
                 *("occlusion-extremes", "saliency-extremes", "sanity", "fooling"),
             ),
         ),
         Profile(
             name="quick",
             title="{model} at a glance",
-            summary="The first look: training, accuracy, and where a few images are looked at.",
-            sections=("training", "predictions", "architecture", "accuracy", "occlusion"),
+            summary="The first look: training, accuracy, what the model looks at, and how one step fools it.",
+            sections=("training", "predictions", "architecture", "accuracy", "occlusion", "fgsm-untargeted"),
         ),
     )
 }

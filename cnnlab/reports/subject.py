@@ -16,13 +16,13 @@ from cnnlab.analysis.image_choice import ImageChoice
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.analysis.request import Request, perform
 from cnnlab.drawings import Drawing
-from cnnlab.drawings.words import is_share, percent
+from cnnlab.drawings.words import is_share
 from cnnlab.errors import CnnlabError
 from cnnlab.inputs import from_split
 from cnnlab.numerics import wilson_interval
 from cnnlab.pluginhost import registry
 from cnnlab.progress import Progress, Silent
-from cnnlab.reports.chapter import Conclusion, Figure, Metric
+from cnnlab.reports.chapter import Figure, Metric
 from cnnlab.results.meanings import meaning_of
 
 if TYPE_CHECKING:
@@ -249,37 +249,25 @@ class Subject:
         """Return the names of classes, spread over all where these are more."""
         return [str(name) for name in _spread(self.class_names, most)]
 
-    @staticmethod
-    def most(
-        holds: Sequence[bool] | np.ndarray, what: str, claim: str, *, hoped: bool = True, nouns: str = "images"
-    ) -> Conclusion:
-        """Conclude whether most images are something, by the 95% interval of their share.
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of one pass of an image through the model, of the layers that tell."""
+        return sum(layer.multiply_adds or 0 for layer in self.classifier.layers)
+
+    def affordable(self, most: int, *, least: int, work: float) -> int:
+        """Return how many images to ask about: fewer of a model that computes more.
 
         Args:
-            holds: Whether each image is; independent of each other, so that several answers of one image are one here.
-            what: What they are, in words that go on after "Most images are".
-            claim: What is claimed, or hoped, of them: the beginning of the rule.
-            hoped: Whether it is hoped that they are; else that they are not.
-            nouns: What they are called.
+            most: So many at most.
+            least: So many at least.
+            work: Multiply-adds that one pass of them all through the model may take.
 
         Example:
-            >>> Subject.most([True] * 10, "read as 8", "The images are to be read as 8.").says
-            'Most images are read as 8: 10 of 10 (72.2% to 100%).'
-            >>> Subject.most([True, False], "read as 8", "The images are to be read as 8.").holds is None
-            True
+            >>> from cnnlab.testing import FakeClassifier
+            >>> Subject(classifier=FakeClassifier.of_brightness(), profile="audit").affordable(100, least=16, work=2e9)
+            100
         """
-        rule = f"{claim} Decided by the 95% interval of the share of such {nouns}: most are where all of it is above "
-        rule += "50%, fewer than half where all of it is below, and in between it stays open."
-        count, total = int(np.sum(holds)), len(holds)
-        if not total:
-            return Conclusion(says=f"There are no {nouns} to tell by whether most are {what}.", holds=None, rule=rule)
-        low, high = map(float, wilson_interval(count / total, total))
-        told = f"{what}: {count:,} of {total:,} ({percent(low)} to {percent(high)})."
-        if low > 0.5:
-            return Conclusion(says=f"Most {nouns} are {told}", holds=hoped, rule=rule)
-        if high < 0.5:
-            return Conclusion(says=f"Fewer than half of the {nouns} are {told}", holds=not hoped, rule=rule)
-        return Conclusion(says=f"It stays open whether most {nouns} are {told}", holds=None, rule=rule)
+        return int(np.clip(work // max(self.multiply_adds, 1), least, most))
 
     def _evaluated(self, name: str) -> np.ndarray:
         return self.evaluation.result.arrays[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -178,3 +179,11 @@ def test_the_command_of_a_report_says_what_is_not_by_default(subject, tmp_path):
     subject.limit, subject.seed = 100, 3
     words = ["--profile", "audit", "--dataset", "spots.npz", "--limit", "100", "--seed", "3"]
     assert shlex.split(subject.command) == ["cnnlab", "report", str(tmp_path / "a model"), *words]
+
+
+def test_a_model_that_computes_more_is_asked_for_fewer_images(subject):
+    def asked(*work):
+        subject.classifier.layers = [SimpleNamespace(multiply_adds=each) for each in work]
+        return subject.affordable(100, least=16, work=2e9)
+
+    assert [asked(), asked(3e7, 1e7, None), asked(4e9)] == [100, 50, 16]

@@ -7,7 +7,7 @@ import pytest
 
 from cnnlab.datasets import Dataset, Split
 from cnnlab.numerics import wilson_interval
-from cnnlab.plugin import Subject
+from cnnlab.plugin import Conclusion, Subject
 from cnnlab.testing import FakeClassifier
 
 
@@ -16,16 +16,16 @@ def test_most_are_where_the_whole_interval_lies_on_one_side(total):
     for count in range(total + 1):
         low, high = wilson_interval(count / total, total)
         expected = True if low > 0.5 else False if high < 0.5 else None
-        found = Subject.most(np.arange(total) < count, "red", "They are to be red.")
+        found = Conclusion.on_most(np.arange(total) < count, "red", "They are to be red.")
         assert found.holds is expected
         assert f"red: {count} of {total} " in found.says
-        turned = Subject.most(np.arange(total) < count, "red", "They are to be red.", hoped=False)
+        turned = Conclusion.on_most(np.arange(total) < count, "red", "They are to be red.", hoped=False)
         assert turned.holds is (None if expected is None else not expected)
         assert turned.says == found.says
 
 
 def test_of_nothing_nothing_is_concluded():
-    found = Subject.most([], "red", "They are to be red.", nouns="balls")
+    found = Conclusion.on_most([], "red", "They are to be red.", nouns="balls")
     assert (found.holds, found.says) == (None, "There are no balls to tell by whether most are red.")
     assert found.rule.startswith("They are to be red. ")
 

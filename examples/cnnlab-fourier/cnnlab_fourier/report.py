@@ -80,7 +80,7 @@ def conclusions(rows: Sequence[Mapping[str, Any]]) -> Iterator[Conclusion]:
     low = np.array([row["low_frequency_error"] for row in read])
     high = np.array([row["high_frequency_error"] for row in read])
     for errors, kind in ((low, "low"), (high, "high")):
-        yield Subject.most(
+        yield Conclusion.on_most(
             errors > MOST,
             f"misread under noise of most {kind} frequencies",
             "A model bears noise that leaves people in no doubt.",
@@ -88,7 +88,7 @@ def conclusions(rows: Sequence[Mapping[str, Any]]) -> Iterator[Conclusion]:
             nouns="images that are read correctly without noise",
         )
     told_apart = low != high
-    yield Subject.most(
+    yield Conclusion.on_most(
         low[told_apart] > high[told_apart],
         "misread at more of the low frequencies than of the high ones",
         "A model that goes by shape is misled by coarse noise; fine noise people hardly see, and misleads one that "

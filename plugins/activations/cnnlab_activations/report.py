@@ -81,14 +81,14 @@ def conclusions(strongest: Mapping[str, np.ndarray], dead: Mapping[str, tuple[in
         dead: Of each layer, how many maps are dead, and of how many.
     """
     first, *last = strongest
-    yield Subject.most(
+    yield Conclusion.on_most(
         strongest[first] > VISIBLE,
         f"visible in a map of {first}",
         "The claim is the course report's: the image is very visible in the first layer. It is visible in a map whose "
         f"|correlation| with it exceeds {VISIBLE:.2f}, so that they share half of their variance.",
     )
     for name in last:
-        yield Subject.most(
+        yield Conclusion.on_most(
             strongest[name] <= VISIBLE,
             f"no longer visible in any map of {name}",
             "The claim is the course report's: deeper layers show more than the image and its edges. Then no map of "

@@ -13,6 +13,7 @@ from cnnlab.plugin import (
     Array,
     AttackParams,
     Doc,
+    Section,
     UsageError,
     hookimpl,
 )
@@ -57,5 +58,19 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             },
             metrics=ADVERSARIAL_METRICS,
             sometimes=("accuracy_after",),
+        )
+    ]
+
+
+@hookimpl
+def cnnlab_report_sections() -> Iterable[Section]:
+    """Tell cnnlab what this package adds to reports."""
+    return [
+        Section(
+            name="fgsm-untargeted",
+            summary="One step along the sign of the gradient: how few images withstand it, by its size.",
+            title="One step against the model",
+            write="cnnlab_fgsm_untargeted.report:write",
+            requires=("dataset",),
         )
     ]

@@ -120,7 +120,7 @@ def conclusions(reached: np.ndarray, alike: np.ndarray | None, wanted: str, *, a
         audit: Whether the hopes of an audit are judged, and not the claims of the course report.
     """
     found = [
-        Subject.most(
+        Conclusion.on_most(
             reached,
             f"read as their class with at least {wanted}, though made of noise",
             HOPE if audit else SURE,
@@ -135,7 +135,7 @@ def conclusions(reached: np.ndarray, alike: np.ndarray | None, wanted: str, *, a
     )
     return [
         *found,
-        Subject.most(
+        Conclusion.on_most(
             ~alike[reached],
             "unlike any real image",
             f"{HOPE if audit else UNLIKE} {rule}",

@@ -134,20 +134,20 @@ def conclusions(found: Mapping[str, np.ndarray], name: str, shuffled: float) -> 
     own = found["own"]
     mean = f" ({own.mean():.2f} on average, against {found['other'].mean():.2f})" if len(own) else ""
     return [
-        Subject.most(
+        Conclusion.on_most(
             found["sure"],
             f"read as {name} with at least {percent(SURE, 0)}",
             "The claim is the course report's: with the noise, images are predicted as the target with very high "
             "confidence.",
         ),
         by_pattern(found["read"], shuffled),
-        Subject.most(
+        Conclusion.on_most(
             found["alone"] > 0.5,  # no other class can then be as probable
             "read as their class on their own, with more than 50%",
             "What makes any image a class is to be that class for the model: added to a flat grey, too.",
             nouns="noises",
         ),
-        Subject.most(
+        Conclusion.on_most(
             own > found["other"],
             f"more like the mean image of their class than like those of the others{mean}",
             "The claim is the course report's: in the noise, the target is faintly to be seen. Then the noise "

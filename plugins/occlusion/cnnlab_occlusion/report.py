@@ -105,13 +105,13 @@ def conclusions(found: Mapping[str, np.ndarray]) -> list[Conclusion]:
     on, beside = found["on"], found["beside"]
     mean = f" ({on.mean():.2f} against {beside.mean():.2f} logits on average)" if len(on) else ""
     return [
-        Subject.most(
+        Conclusion.on_most(
             on > beside,
             f"hurt more by a patch on what stands out than by one beside it{mean}",
             "A model that looks at the object loses more margin where that is covered than where the ground is.",
             nouns="images with a plain ground",
         ),
-        Subject.most(
+        Conclusion.on_most(
             found["right"],
             "read as their class wherever the patch lies beside what stands out",
             "The claim is the course report's: the prediction is accurate where parts are occluded that do not "

@@ -148,21 +148,21 @@ def conclusions(found: Mapping[str, Mapping[str, np.ndarray]]) -> list[Conclusio
         "A reading rests on the object where covering parts of it moves the margin more than covering the ground does."
     )
     return [
-        Subject.most(
+        Conclusion.on_most(
             surest["steady"],
             "read the same wherever the patch lies",
             "What a model is surest of is not to hang on any one spot.",
             nouns="images that it is surest of",
         ),
-        Subject.most(surest["object"], on_object, rule, nouns="images with a plain ground that it is surest of"),
-        Subject.most(
+        Conclusion.on_most(surest["object"], on_object, rule, nouns="images with a plain ground that it is surest of"),
+        Conclusion.on_most(
             mistakes["cured"],
             "read right with some spot covered",
             "A mistake that hinges on a spot has its evidence in one place, and can be explained by it; one that no "
             "patch cures has it all over the image.",
             nouns="mistakes looked at",
         ),
-        Subject.most(
+        Conclusion.on_most(
             mistakes["object"],
             on_object,
             f"Mistakes, too, are to rest on the object. {rule}",

@@ -11,7 +11,6 @@ import numpy as np
 from cnnlab.plugin import (
     Answer,
     Chapter,
-    Classifier,
     Conclusion,
     Curves,
     Figure,
@@ -27,8 +26,7 @@ LEVEL = 1 / 255
 """One step of an 8-bit image, as a part of the value range: less than this is no change."""
 
 SMALL, MODERATE, HALF = 8 * LEVEL, 0.1, 0.5
-"""Parts of the value range: what is customary for colour photographs, what can be seen, and what turns any image "
-"grey."""
+"""Parts of the value range: what is customary for colour photographs, what is seen, and what turns all grey."""
 
 SHARES = (LEVEL, 2 * LEVEL, 4 * LEVEL, SMALL, 16 * LEVEL, MODERATE, 0.2, 0.3, HALF)
 """The strengths, as parts of the value range."""
@@ -51,7 +49,7 @@ AT_MOST_BY_CHANCE = 0.05
 
 def attacked(subject: Subject) -> tuple[Answer, list[int]]:
     """Attack images of the dataset: the answer that both sections rest on, and which images they are."""
-    images = chosen(subject, affordable(subject.classifier))
+    images = chosen(subject, subject.affordable(MOST_IMAGES, least=FEWEST_IMAGES, work=WORK))
     asked = {"epsilon": strengths(*subject.classifier.bounds), "steps": STEPS, "minimal": True}
     return subject.ask("robustness", images, **asked), images
 
@@ -63,12 +61,6 @@ def strengths(low: float, high: float) -> tuple[float, ...]:
     (0.0039216, 0.0078431, 0.015686)
     """
     return tuple(float(f"{share * (high - low):.5g}") for share in SHARES)
-
-
-def affordable(classifier: Classifier) -> int:
-    """Return how many images to attack: fewer for a model that computes more."""
-    work = sum(layer.multiply_adds or 0 for layer in classifier.layers)
-    return int(np.clip(WORK // max(work, 1), FEWEST_IMAGES, MOST_IMAGES))
 
 
 def chosen(subject: Subject, count: int) -> list[int]:

@@ -125,18 +125,6 @@ def test_images_are_the_first_ones_unless_these_are_of_few_classes(tiny_models):
     assert len(sorted_by_class) == 20
 
 
-def test_a_model_that_computes_more_is_asked_for_fewer_images(subject):
-    from types import SimpleNamespace
-
-    def costing(*work):
-        return SimpleNamespace(layers=[SimpleNamespace(multiply_adds=each) for each in work])
-
-    assert report.affordable(subject.classifier) == report.MOST_IMAGES
-    assert report.affordable(costing()) == report.MOST_IMAGES
-    assert report.affordable(costing(3e7, 1e7, None)) == 50
-    assert report.affordable(costing(4e9)) == report.FEWEST_IMAGES
-
-
 def told(small=0, noise=0, left=0, count=100, classes=10):
     """Verdicts where so many images are lost to small changes, so many to noise, and so many left by the largest."""
     right = np.ones(count, bool)

@@ -10,7 +10,6 @@ from scipy.stats import rankdata
 
 from cnnlab.plugin import (
     Chapter,
-    Classifier,
     Conclusion,
     Figure,
     Metric,
@@ -62,7 +61,7 @@ class Maps:
 
 def write(subject: Subject) -> Chapter:
     """Show what speaks for and against the true class, and hold doubtful images against sure ones."""
-    count = affordable(subject.classifier)
+    count = subject.affordable(MOST_IMAGES, least=FEWEST_IMAGES, work=WORK / PATH_STEPS)
     kinds = {
         CERTAIN: subject.most_certain(count),
         UNCERTAIN: subject.least_certain(count),
@@ -80,12 +79,6 @@ def write(subject: Subject) -> Chapter:
         metrics=list(metrics(found)),
         conclusions=list(conclusions(found)),
     )
-
-
-def affordable(classifier: Classifier) -> int:
-    """Return how many images of each kind to map: fewer for a model that computes more."""
-    work = sum(layer.multiply_adds or 0 for layer in classifier.layers) * PATH_STEPS
-    return int(np.clip(WORK // max(work, 1), FEWEST_IMAGES, MOST_IMAGES))
 
 
 def maps_of(subject: Subject, images: Sequence[int]) -> Maps:

@@ -124,16 +124,15 @@ def test(subject: Subject) -> tuple[dict[str, Tested], dict[str, str]]:
     Raises:
         CnnlabError: All were refused.
     """
-    work = sum(layer.multiply_adds or 0 for layer in subject.classifier.layers)
-    images = chosen(subject, int(np.clip(WORK // max(work, 1), FEWEST_IMAGES, MOST_IMAGES)))
+    images = chosen(subject, subject.affordable(MOST_IMAGES, least=FEWEST_IMAGES, work=WORK))
     side = min(subject.inputs(images[:1]).shape[:2])
     patch = max(1, side // 7)
-    stride = patch if work >= HEAVY else max(1, patch // 2)
+    stride = patch if subject.multiply_adds >= HEAVY else max(1, patch // 2)
     asked: dict[str, tuple[str, dict[str, Any]]] = {
         "integrated gradients": ("saliency", {"method": "integrated", "signed": True, "path_steps": PATH_STEPS}),
         "occlusion": ("occlusion", {"patch": patch, "stride": stride}),
     }
-    if work < HEAVY:
+    if subject.multiply_adds < HEAVY:
         asked |= {"the gradient": ("saliency", {"method": "vanilla"}), "Grad-CAM": ("saliency", {"method": "gradcam"})}
     tested: dict[str, Tested] = {}
     refused: dict[str, str] = {}

@@ -163,18 +163,18 @@ def conclusions(found: Mapping[str, np.ndarray], wanted: str) -> list[Conclusion
     towards = found["towards"][np.isfinite(found["towards"])]
     mean = f", by {towards.mean():.2f} on average" if len(towards) else ""
     return [
-        Subject.most(
+        Conclusion.on_most(
             found["turned"],
             f"made to be read as {wanted} with at least 99%",
             "The claim is the course report's: the probability of the target is very high.",
         ),
-        Subject.most(
+        Conclusion.on_most(
             found["itself"],
             "still nearer to their original than to any image of the target's class",
             "The claim is the course report's: what was made resembles the original a lot. Of images that reached a "
             "target, all that were made of one must be nearer to it (L2).",
         ),
-        Subject.most(
+        Conclusion.on_most(
             towards > 0,
             f"changed towards the look of the target more than towards that of other classes{mean}",
             "The course report sees a stroke disappear that the target does not have: the change makes sense to the "
