@@ -12,7 +12,7 @@ from cnnlab.analysis.image_choice import ImageChoice
 from cnnlab.errors import UsageError
 from cnnlab.spelling import as_options
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [*ROOT.glob("cnnlab/**/*.py"), *ROOT.glob("plugins/*/cnnlab_*/*.py")]
 # Gates are the command line's own; a whole command in backticks is one wherever it is read.
 EXEMPT = {ROOT / "cnnlab" / "analysis" / "gates.py"}

@@ -40,9 +40,14 @@ class Declared(click.ParamType[str]):
         return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
+LONGEST = 44
+"""Characters up to which the words that a value may be stand beside the option; more are told in its help."""
+
+
 def _metavar(field: Field) -> str:
     """What the help shows for a value: ``INTEGER``, or ``[min|mean|max]|NUMBER``."""
-    words = [f"[{'|'.join(field.choices)}]"] if field.choices else []
+    choices = f"[{'|'.join(field.choices)}]"
+    words = [choices if len(choices) <= LONGEST else "WORD"] if field.choices else []
     return "|".join([*words, *(name for noun, name in METAVARS.items() if noun in field.expected)]) or "VALUE"
 
 

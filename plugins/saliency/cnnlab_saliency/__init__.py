@@ -72,7 +72,7 @@ class MapParams(Params):
         int, Ge(1), Le(1000), Doc("Points between baseline and image at which integrated takes the gradient.")
     ] = 50
     baseline: Annotated[
-        Literal["min", "max", "mean"] | float,
+        Literal["min", "mean", "max"] | float,
         Doc(
             "The image that integrated sets out from, in which nothing is to be seen: min or max of the model's value "
             "range, mean (of each channel of the image), or a value in the range."

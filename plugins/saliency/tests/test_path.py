@@ -217,7 +217,7 @@ def test_a_baseline_or_a_number_of_points_that_will_not_do_is_refused(tiny_model
         integrated(classifier, images, baseline=1.5)
     with pytest.raises(UsageError, match=r"baseline .* received -1"):
         cnnlab.analyze("saliency", classifier, images, method="all", baseline=-1)
-    with pytest.raises(UsageError, match=r"baseline must be 'min', 'max', 'mean' or a number"):
+    with pytest.raises(UsageError, match=r"baseline must be 'min', 'mean', 'max' or a number"):
         SaliencyParams.from_public({"baseline": "black"})
     with pytest.raises(UsageError, match="path_steps must be"):
         SaliencyParams.from_public({"path_steps": 0})
