@@ -32,7 +32,7 @@ PROFILES = {
         Profile(
             name="assignment",
             title="What {model} learned, and how it is fooled",
-            summary="What a course asks of a small network: training, filters, occlusion, and four ways to fool it.",
+            summary="What a course asks of a small network: training, filters, occlusion, and three ways to fool it.",
             sections=(
                 *("training", "predictions", "architecture", "batch-normalisation", "filters", "activations"),
                 *("occlusion", "fooling", "targeted", "noise-addition"),

@@ -90,7 +90,7 @@ def report(
 
     MODEL is a run folder, a SavedModel folder, or a .keras or .h5 file; the newest run without it. Nothing is trained.
     What the analyses find is kept beside the run: the same report takes seconds the next time, and an interrupted one
-    goes on. The profiles: assignment (training, architecture, filters, occlusion, and four ways to fool it), audit
+    goes on. The profiles: assignment (training, architecture, filters, occlusion, and three ways to fool it), audit
     (health, calibration, robustness, saliency and its tests), quick (a first look).
     """
     choice = replace(choice, model=model)
