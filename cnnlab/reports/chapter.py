@@ -11,7 +11,7 @@ import numpy as np
 from cnnlab.drawings import Drawing
 from cnnlab.drawings.tables import Table
 from cnnlab.drawings.words import percent
-from cnnlab.numerics import wilson_interval
+from cnnlab.numerics import mean_interval, wilson_interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,27 @@ class Metric:
         low, high = wilson_interval(count / of, of)
         ends = (float(low), float(high))
         return cls(name=name, value=count / of, meaning=meaning, of=of, interval=ends, reported=reported)
+
+    @classmethod
+    def mean(cls, name: str, values: np.ndarray, meaning: str) -> Metric:
+        """Make one of a mean over a sample, with its interval by Student's t.
+
+        Args:
+            name: What it is called.
+            values: What was measured of each image, [N]; those that are not finite do not count, and of none there is
+                no value.
+            meaning: What it means.
+
+        Example:
+            >>> steps = Metric.mean("steps", np.array([9.0, 11.0, 13.0, np.nan]), "steps taken, mean over the images")
+            >>> steps.value, steps.of, [round(end, 2) for end in steps.interval]
+            (11.0, 3, [6.03, 15.97])
+        """
+        known = np.asarray(values, np.float64)
+        known = known[np.isfinite(known)]
+        ends = mean_interval(known) if len(known) > 1 else None
+        value = float(known.mean()) if len(known) else None
+        return cls(name=name, value=value, meaning=meaning, of=len(known), interval=ends)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain numbers and texts."""

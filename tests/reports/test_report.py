@@ -187,3 +187,12 @@ def test_a_model_that_computes_more_is_asked_for_fewer_images(subject):
         return subject.affordable(100, least=16, work=2e9)
 
     assert [asked(), asked(3e7, 1e7, None), asked(4e9)] == [100, 50, 16]
+
+
+def test_a_mean_has_students_interval_over_what_is_finite():
+    values = np.array([1.0, 2.0, 3.0, np.nan, np.inf])
+    found = Metric.mean("steps", values, "steps taken")
+    assert (found.value, found.of) == (2.0, 3)
+    np.testing.assert_allclose(found.interval, (2 - 4.3027 / np.sqrt(3), 2 + 4.3027 / np.sqrt(3)), rtol=1e-4)
+    assert Metric.mean("steps", np.array([4.0]), "").interval is None
+    assert Metric.mean("steps", np.array([np.nan]), "").value is None

@@ -40,7 +40,7 @@ def write(subject: Subject) -> Chapter:
         "a model reaches that always says the most frequent class; and a mean over the classes may hide one that is "
         "read badly.",
         figures=[answer.figure(name, caption) for name, caption in figures],
-        metrics=list(metrics(confusion, names, answer.result.metrics["loss"])),
+        metrics=list(metrics(confusion, names, answer.result.arrays["probability_of_label"])),
         tables=[pairs] if pairs.rows else [],
         conclusions=[beats_one_class(confusion, names), *no_class_behind(confusion, names)],
     )
@@ -65,16 +65,16 @@ def confused(confusion: np.ndarray, names: Sequence[str]) -> Table:
     return Table(heads, rows, shares={heads[-1]}, title="Confused most")
 
 
-def metrics(confusion: np.ndarray, names: Sequence[str], loss: float | None) -> Iterator[Metric]:
-    """Return the numbers, and what they are to be held against."""
+def metrics(confusion: np.ndarray, names: Sequence[str], of_label: np.ndarray) -> Iterator[Metric]:
+    """Return the numbers, and what they are to be held against; the probability of each image's label, [N]."""
     images, right, total = confusion.sum(axis=1), np.diag(confusion), int(confusion.sum())
     frequent, worst = int(images.argmax()), _worst(confusion)
     yield Metric.share("accuracy", int(right.sum()), total, "share of the images that are read correctly")
-    yield Metric(
-        name="most frequent class",
-        value=float(images[frequent] / total),
-        meaning=f"share of the images that are of the class {names[frequent]}: the accuracy of always saying so",
-        of=total,
+    yield Metric.share(
+        "most frequent class",
+        int(images[frequent]),
+        total,
+        f"share of the images that are of the class {names[frequent]}: the accuracy of always saying so",
     )
     yield Metric(name="chance", value=1 / len(names), meaning="share that guessing reads correctly, 1 / classes")
     yield Metric.share(
@@ -83,7 +83,8 @@ def metrics(confusion: np.ndarray, names: Sequence[str], loss: float | None) -> 
         int(images[worst]),
         "share of its images that are read correctly; the class with the lowest accuracy",
     )
-    yield Metric(name="loss", value=loss, meaning="mean cross-entropy of the logits, in nats", of=total)
+    losses = -np.log(np.maximum(of_label.astype(np.float64), np.finfo(np.float32).tiny))
+    yield Metric.mean("loss", losses, "cross-entropy of the logits, in nats, mean over the images")
 
 
 def _worst(confusion: np.ndarray) -> int:

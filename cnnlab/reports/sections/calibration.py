@@ -87,9 +87,7 @@ def metrics(
         f"{percent(found['calibration_error_by_chance_high'], 2)} in 95% of such samples",
         of=count,
     )
-    yield Metric(
-        name="mean confidence", value=float(confidence.mean()), meaning="probability of the predicted class", of=count
-    )
+    yield Metric.mean("mean confidence", confidence, "probability of the predicted class, mean over the images")
     yield Metric.share("accuracy", int(right.sum()), count, "share of the images that are read correctly")
     yield Metric(
         name="area under the ROC curve",

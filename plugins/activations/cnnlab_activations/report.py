@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from cnnlab.plugin import Answer, Chapter, Classifier, CnnlabError, Conclusion, Metric, Subject, percent
+from cnnlab.plugin import Answer, Chapter, Classifier, CnnlabError, Conclusion, Metric, Subject, known_mean, percent
 
 COUNTED = 100
 """Images that are counted over: that a map is zero in a few says little."""
@@ -67,8 +67,12 @@ def dead_maps(answer: Answer, layer: str) -> tuple[int, int]:
 
 def metrics(answer: Answer, layer: str, images: int) -> Iterator[Metric]:
     """Return what was measured of a layer."""
-    yield answer.metric(f"correlation/{layer}", f"best map of {layer}", of=images)
-    yield answer.metric(f"typical_correlation/{layer}", f"typical map of {layer}", of=images)
+    arrays = answer.result.arrays
+    best = strongest_map(arrays, layer)
+    typical = np.array([known_mean(each) for each in np.abs(arrays[f"correlation/{layer}"])])
+    meaning = "largest |correlation| of a map with the image, mean over the images"
+    yield Metric.mean(f"best map of {layer}", best, meaning)
+    yield Metric.mean(f"typical map of {layer}", typical, "|correlation| of a map with the image, mean over the images")
     yield answer.metric(f"zeros/{layer}", f"zeros in {layer}")
     yield answer.metric(f"dead/{layer}", f"dead maps of {layer}", of=images)
 

@@ -103,11 +103,16 @@ def told(answer: Answer) -> list[Metric]:
         "real_mean_correlation": "that of real images with the mean of theirs",
     }
     counted = ("reached", "reached_8bit")
-    return [
+    by_image = {name: name for name in ("steps", "nearest_correlation", "mean_correlation")}
+    by_image["confidence_before"] = "class_confidence_before"
+    found = [
         answer.metric(name, label, of=images if name in counted else None)
         for name, label in named.items()
         if name in answer.result.metrics
     ]
+    there = answer.result.arrays
+    arrays = {named[name]: there[array] for name, array in by_image.items() if array in there}
+    return [Metric.mean(each.name, arrays[each.name], each.meaning) if each.name in arrays else each for each in found]
 
 
 def conclusions(reached: np.ndarray, alike: np.ndarray | None, wanted: str, *, audit: bool) -> list[Conclusion]:

@@ -76,22 +76,20 @@ def compared(subject: Subject, indices: list[int], answer: Answer) -> dict[str, 
 def metrics(answer: Answer, found: Mapping[str, np.ndarray]) -> list[Metric]:
     """Return what was measured, with its sample."""
     count = len(found["on"])
-    mean = {name: float(found[name].mean()) if count else None for name in ("on", "beside")}
     meaning = "fall of the margin, in logits, mean over such positions and over the images"
     return [
-        Metric(name="fall on what stands out", value=mean["on"], meaning=meaning, of=count),
-        Metric(name="fall beside it", value=mean["beside"], meaning=meaning, of=count),
+        Metric.mean("fall on what stands out", found["on"], meaning),
+        Metric.mean("fall beside it", found["beside"], meaning),
         Metric.share(
             "undisturbed beside it",
             int(found["right"].sum()),
             count,
             "share of the images read as their class wherever the patch lies beside what stands out",
         ),
-        Metric(
-            name="largest fall of the probability",
-            value=answer.result.metrics["largest_drop"],
-            meaning="largest fall of the class' probability under any patch, mean over the images",
-            of=len(found["usable"]),
+        Metric.mean(
+            "largest fall of the probability",
+            np.array([row["largest_drop"] for row in answer.result.rows]),
+            "largest fall of the class' probability under any patch, mean over the images",
         ),
     ]
 

@@ -169,18 +169,16 @@ def pairs_told(first: np.ndarray, second: np.ndarray) -> tuple[float, float, flo
 def metrics(found: Mapping[str, Maps]) -> Iterator[Metric]:
     """Return the means of each kind of images, and how far the attributions miss what they add up to."""
     for kind, maps in found.items():
-        yield Metric(
-            name=f"against the class, {kind}",
-            value=_known(maps.against),
-            meaning="share of the attributions, by size, that speak against the true class, mean over the images",
-            of=len(maps.against),
+        yield Metric.mean(
+            f"against the class, {kind}",
+            maps.against,
+            "share of the attributions, by size, that speak against the true class, mean over the images",
         )
     for kind, maps in found.items():
-        yield Metric(
-            name=f"spread, {kind}",
-            value=_known(maps.spread),
-            meaning="share of the pixels that holds half of the attributions, mean over the images",
-            of=len(maps.spread),
+        yield Metric.mean(
+            f"spread, {kind}",
+            maps.spread,
+            "share of the pixels that holds half of the attributions, mean over the images",
         )
     missed = missing(found)
     yield Metric(

@@ -183,12 +183,10 @@ def table(tested: Mapping[str, Tested]) -> Table:
 def metrics(tested: Mapping[str, Tested]) -> Iterator[Metric]:
     """Return what is left of the maps of each method, and on how many images they name the pixels that count."""
     for name, each in tested.items():
-        kept = known_mean(each.kept)
-        yield Metric(
-            name=f"{name}: kept without weights",
-            value=kept if np.isfinite(kept) else None,
-            meaning="Spearman rank correlation with the map once all weights are shuffled, mean over the images",
-            of=len(each.forgets),
+        yield Metric.mean(
+            f"{name}: kept without weights",
+            each.kept,
+            "Spearman rank correlation with the map once all weights are shuffled, mean over the images",
         )
         meaning = "share of the images whose pixels count more in the map's order, deleted and inserted, than at random"
         yield Metric.share(f"{name}: better than at random", int(each.counts.sum()), len(each.counts), meaning)

@@ -122,7 +122,8 @@ def mean_over(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 def metrics(answer: Answer, found: Mapping[str, np.ndarray]) -> list[Metric]:
     """Return what was measured, by image where several attacks on one depend on each other."""
-    attacks, towards = len(answer.result.arrays["image"]), found["towards"][np.isfinite(found["towards"])]
+    arrays = answer.result.arrays
+    attacks = len(arrays["image"])
     return [
         Metric.share("turned", *count(found["turned"]), "share of the images that reached 99% for all their targets"),
         Metric(
@@ -130,20 +131,18 @@ def metrics(answer: Answer, found: Mapping[str, np.ndarray]) -> list[Metric]:
             value=answer.result.metrics["lowest_target_confidence"],
             meaning=f"probability of the target, in the least successful of {attacks:,} attacks",
         ),
-        Metric(
-            name="length of the change",
-            value=answer.result.metrics["l2"],
-            meaning=f"Euclidean, mean over {attacks:,} attacks",
-            of=len(found["turned"]),
+        Metric.mean(
+            "length of the change",
+            np.array([arrays["l2"][arrays["image"] == each].mean() for each in np.unique(arrays["image"])]),
+            f"Euclidean, mean over {attacks:,} attacks",
         ),
         Metric.share(
             "like the original", *count(found["itself"]), "share of those turned that stay nearest to their original"
         ),
-        Metric(
-            name="towards the target",
-            value=float(towards.mean()) if len(towards) else None,
-            meaning="correlation of the change with the target's mean image, less that with other classes' mean images",
-            of=len(towards),
+        Metric.mean(
+            "towards the target",
+            found["towards"],
+            "correlation of the change with the target's mean image, less that with other classes' mean images",
         ),
     ]
 
