@@ -146,7 +146,7 @@ def test_numpy_integers_are_integers(classifier):
     )
     assert type(result.record["seed"]) is int
     assert json.loads(json.dumps(result.record))["params"]["patch"] == 14
-    by_hand = cnnlab.analyze("occlusion", classifier, test.batch([3])[0], np.int64(0), class_=np.int64(0), patch=14)
+    by_hand = cnnlab.analyze("occlusion", classifier, test.batch([3])[0], np.int64(0), target=np.int64(0), patch=14)
     assert by_hand.record["inputs"][0]["label"] == 0
     found = cnnlab.evaluate(classifier, test, limit=np.int32(5), batch_size=np.int64(2))
     assert json.loads(json.dumps(found.to_json()))["dataset"]["images"] == 5

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cnnlab.analysis.model_choice import ModelChoice
     from cnnlab.analysis.request import Request
 
-OPTIONS = {"images": "--image", "labels": "--label", "indices": "--index"}
+OPTIONS = {"class_": "--class", "images": "--image", "labels": "--label", "indices": "--index"}
 """The options of choices that are not called as their fields are."""
 
 

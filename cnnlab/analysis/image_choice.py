@@ -30,7 +30,7 @@ class ImageChoice:
         split: Which part of the dataset.
         indices: Images of it, each an index such as ``7`` or a range such as ``0:10``.
         limit: Only the first so many of them.
-        of_class: Only those of these true classes, each a name or a number.
+        class_: Only those of these true classes, each a name or a number.
         mistakes: Only those that the model misreads, the most certain first.
         least_certain: So many of those whose predicted class has the smallest probability.
         one_per_class: The first of each class.
@@ -45,7 +45,7 @@ class ImageChoice:
     split: str = "test"
     indices: tuple[str, ...] = ()
     limit: int | None = None
-    of_class: tuple[str, ...] = ()
+    class_: tuple[str, ...] = ()
     mistakes: bool = False
     least_certain: int | None = None
     one_per_class: bool = False
@@ -66,7 +66,7 @@ class ImageChoice:
     @property
     def by_meaning(self) -> bool:
         """Whether they are chosen by what they are, or by what the model makes of them."""
-        return bool(self.of_class or self.mistakes or self.least_certain or self.one_per_class)
+        return bool(self.class_ or self.mistakes or self.least_certain or self.one_per_class)
 
     def check(self) -> None:
         """Refuse words that make no sense together, before anything is opened.
@@ -80,7 +80,7 @@ class ImageChoice:
             )
         if self.by_meaning and (self.images is not None or self.indices):
             raise UsageError(
-                "`of_class=`, `mistakes=`, `least_certain=` and `one_per_class=` choose from a dataset, and exclude "
+                "`class_=`, `mistakes=`, `least_certain=` and `one_per_class=` choose from a dataset, and exclude "
                 f"`{'images' if self.images is not None else 'indices'}=`."
             )
         if self.indices and self.limit:
@@ -146,7 +146,7 @@ class ImageChoice:
             found, note = choosing.chosen(
                 classifier,
                 dataset.split(self.split),
-                of_class=self.of_class,
+                class_=self.class_,
                 mistakes=self.mistakes,
                 least_certain=self.least_certain,
                 one_per_class=self.one_per_class,

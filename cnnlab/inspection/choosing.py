@@ -26,7 +26,7 @@ def choose(
     dataset: str | os.PathLike[str] | Dataset | Split | None = None,
     *,
     split: str = "test",
-    of_class: int | str | Sequence[int | str] = (),
+    class_: int | str | Sequence[int | str] = (),
     mistakes: bool = False,
     least_certain: int | None = None,
     one_per_class: bool = False,
@@ -43,7 +43,7 @@ def choose(
         dataset: A dataset, or its name or path; by default the one that the run was trained on. Or a
             :class:`~cnnlab.datasets.Split`: these images, whatever `split` says.
         split: ``train`` or ``test``.
-        of_class: Only images of this true class, or of these: a number or a name.
+        class_: Only images of this true class, or of these: a number or a name.
         mistakes: Only images that the model misreads, those first that it is most certain of.
         least_certain: So many images, those whose predicted class has the smallest probability, the smallest first.
         one_per_class: The first image of each true class, in the order of the classes.
@@ -64,7 +64,7 @@ def choose(
         >>> from cnnlab.testing import FakeClassifier
         >>> images = Split(np.array([0, 255, 153, 102], np.uint8)[:, None, None], [0, 0, 1, 1])
         >>> model = FakeClassifier.of_brightness((1, 1, 1))
-        >>> choose(model, images, mistakes=True).sources, choose(model, images, of_class="bright", limit=1).sources
+        >>> choose(model, images, mistakes=True).sources, choose(model, images, class_="bright", limit=1).sources
         (['images/test:1', 'images/test:3'], ['images/test:2'])
     """
     from cnnlab.classifier import load
@@ -74,7 +74,7 @@ def choose(
     found, _ = chosen(
         classifier,
         images,
-        of_class=of_class,
+        class_=class_,
         mistakes=mistakes,
         least_certain=least_certain,
         one_per_class=one_per_class,
@@ -88,7 +88,7 @@ def chosen(
     classifier: Classifier,
     images: Split,
     *,
-    of_class: int | str | Sequence[int | str] = (),
+    class_: int | str | Sequence[int | str] = (),
     mistakes: bool = False,
     least_certain: int | None = None,
     one_per_class: bool = False,
@@ -97,7 +97,7 @@ def chosen(
 ) -> tuple[Split, str]:
     """The same of an opened model and a split; also say in a sentence how many of how many were chosen."""
     kept, told = np.arange(len(images)), []
-    classes = [of_class] if isinstance(of_class, int | str) else list(of_class)
+    classes = [class_] if isinstance(class_, int | str) else list(class_)
     if classes:
         kept = np.flatnonzero(np.isin(images.labels, [_number(classifier, images, value) for value in classes]))
         told.append(f"{len(kept):,} of class {' or '.join(map(str, classes))}")
@@ -132,4 +132,4 @@ def _number(classifier: Classifier, images: Split, value: int | str) -> int:
     if len(own) == classifier.num_classes and str(value) in own:
         return own.index(str(value))
     named = str(value) in classifier.class_names or not str(value).isdecimal()
-    return AClass().of(classifier, value if named else int(value), "`of_class=`")
+    return AClass().of(classifier, value if named else int(value), "`class_=`")

@@ -41,10 +41,13 @@ HOST = "cnnlab"
 HOST_OPTIONS = frozenset(
     {"model", "signature", "output", "input-range", "class-names", "layout", "trust", "memory"}
     | {"image", "label", "fit", "invert", "strict", "dataset", "split", "index", "limit"}
-    | {"of-class", "mistakes", "least-certain", "one-per-class"}
+    | {"mistakes", "least-certain", "one-per-class"}
     | {"out", "format", "dpi", "seed", "device", "json", "fail-under", "help"}
 )
-"""Command-line options that belong to the host: no plugin's parameter may take their names."""
+"""Command-line options that belong to the host: no plugin's parameter may take their names.
+
+``--class``, which chooses images, is not among them: it makes way for a parameter of that name.
+"""
 
 State = Literal["active", "disabled", "broken", "incompatible", "clashing"]
 D = TypeVar("D", bound=Declaration)

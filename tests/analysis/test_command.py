@@ -54,8 +54,8 @@ def read_back(monkeypatch):
             {"epsilon": (0.1, 0.25), "norm": "linf"},
             {"dataset": "mnist", "limit": 5, "split": "train"},
         ),
-        ("saliency", {"method": "smoothgrad", "signed": True, "class": "7"}, DIGITS),
-        ("saliency", {"signed": False}, {"dataset": "mnist", "mistakes": True, "of_class": ("7", "2")}),
+        ("saliency", {"method": "smoothgrad", "signed": True, "target": "7"}, DIGITS),
+        ("saliency", {"signed": False}, {"dataset": "mnist", "mistakes": True, "class_": ("7", "2")}),
         ("filters", {}, {}),
         ("fooling", {"seeds": 2}, {}),
         (

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from matplotlib.figure import Figure
 
 import cnnlab
 from cnnlab import cli
+from cnnlab.cli.commands.analyze import command_for
+from cnnlab.plugin import AClass, Analysis, Doc, Params
 
 ROOT = Path(__file__).resolve().parents[2]
 SEVEN = ROOT / "examples" / "7.png"
@@ -144,7 +148,7 @@ def empty(folder: Path) -> str:
         (["--image", SEVEN, "--patch", "0"], 2, "patch must be an integer of at least 1; received 0"),
         (["--image", SEVEN, "--patch", "x"], 2, "patch must be an integer of at least 1; received x"),
         (["--image", SEVEN, "--fill", "most"], 2, "fill must be"),
-        (["--image", SEVEN, "--class", "10"], 2, "10"),
+        (["--image", SEVEN, "--target", "10"], 2, "10"),
         (["--image", SEVEN, "--label", "11"], 2, "label 11"),
         (["--image", SEVEN, "--label", "1", "--label", "2"], 2, "once for each of --image"),
         (["--image", SEVEN, "--dataset", "mnist"], 2, "exclude each other"),
@@ -315,16 +319,16 @@ def test_figures_are_written_as_asked_for_and_their_data_beside_them(run, traine
 
 def test_a_class_is_taken_by_its_name(run, trained_run):
     words = ("analyze", "occlusion", "--model", trained_run.path, "--image", SEVEN, *QUICK)
-    status, _, err = run(*words, "--class", "seven", "--out", "out")
+    status, _, err = run(*words, "--target", "seven", "--out", "out")
     assert status == 2
-    assert "class must be one of the model's 10 classes, 0 to 9; received seven" in err
+    assert "target must be one of the model's 10 classes, 0 to 9; received seven" in err
     assert not Path("out").exists()
     Path("names.txt").write_text(
         "\n".join(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
     )
-    status, _, _ = run(*words, "--class", "seven", "--class-names", "names.txt", "--out", "out")
+    status, _, _ = run(*words, "--target", "seven", "--class-names", "names.txt", "--out", "out")
     assert status == 0
-    assert json.loads(Path("out/result.json").read_text())["params"]["class"] == 7
+    assert json.loads(Path("out/result.json").read_text())["params"]["target"] == 7
 
 
 def test_showing_a_plugin_tells_the_axes_of_its_arrays(run):
@@ -332,3 +336,15 @@ def test_showing_a_plugin_tells_the_axes_of_its_arrays(run):
     assert status == 0
     assert "[N, rows, cols]" in out
     assert "score of the target class with the patch at each position" in " ".join(out.split())
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnParams(Params):
+    class_: Annotated[int | None, AClass(), Doc("The class to look for.")] = None
+
+
+@pytest.mark.parametrize(("params", "told"), [(OwnParams, "The class to look for."), (Params, "Only images of a true")])
+def test_a_parameter_called_class_keeps_its_option_from_the_choice_of_images(params, told):
+    command = command_for(Analysis(name="own", summary="Own.", params=params, run="own:run"))
+    (found,) = [each for each in command.params if "--class" in each.opts]
+    assert found.help.startswith(told)

@@ -25,7 +25,7 @@ def test_commands_and_analyses():
 def test_layers_and_classes_of_the_model_that_was_named(trained_run, option):
     named = option.format(trained_run.path).split(" ")
     assert offered("analyze", "activations", *named, "--layer", "conv") == ["conv1", "conv2"]
-    assert offered("analyze", "saliency", *named, "--class", "") == list("0123456789")
+    assert offered("analyze", "saliency", *named, "--target", "") == list("0123456789")
 
 
 def test_words_that_mean_something_else_come_too(trained_run):

@@ -50,8 +50,8 @@ def test_each_choice_is_what_a_loop_finds(model, dataset, facts):
     assert indices(choose(model, dataset, mistakes=True)) == [row[0] for row in wrong]
     unsure = sorted(facts, key=lambda row: (row[3], row[0]))
     assert indices(choose(model, dataset, least_certain=7)) == [row[0] for row in unsure[:7]]
-    assert indices(choose(model, dataset, of_class="dog")) == [row[0] for row in facts if row[1] == 1]
-    assert indices(choose(model, dataset, of_class=[0, "owl"], limit=4)) == [r[0] for r in facts if r[1] != 1][:4]
+    assert indices(choose(model, dataset, class_="dog")) == [row[0] for row in facts if row[1] == 1]
+    assert indices(choose(model, dataset, class_=[0, "owl"], limit=4)) == [r[0] for r in facts if r[1] != 1][:4]
     firsts = [next(row[0] for row in facts if row[1] == label) for label in range(3)]
     assert indices(choose(model, dataset, one_per_class=True)) == firsts
 
@@ -60,7 +60,7 @@ def test_choices_are_made_one_of_the_other(model, dataset, facts):
     wrong = sorted((row for row in facts if row[1] != row[2]), key=lambda row: (-row[3], row[0]))
     commonest = int(np.bincount([row[1] for row in wrong]).argmax())
     of_it = [row[0] for row in wrong if row[1] == commonest]
-    assert indices(choose(model, dataset, of_class=NAMES[commonest], mistakes=True, limit=2)) == of_it[:2]
+    assert indices(choose(model, dataset, class_=NAMES[commonest], mistakes=True, limit=2)) == of_it[:2]
     worst = [next(row[0] for row in wrong if row[1] == label) for label in sorted({row[1] for row in wrong})]
     assert indices(choose(model, dataset, mistakes=True, one_per_class=True)) == worst
     unsure = [row[0] for row in sorted(wrong, key=lambda row: (row[3], row[0]))]
@@ -68,7 +68,7 @@ def test_choices_are_made_one_of_the_other(model, dataset, facts):
 
 
 def test_what_is_chosen_is_told_and_analysed(model, dataset):
-    inputs = ImageChoice(dataset=dataset, of_class=("dog",), limit=2).read(model)
+    inputs = ImageChoice(dataset=dataset, class_=("dog",), limit=2).read(model)
     assert set(inputs.labels.tolist()) == {1}
     dogs = int((dataset.test.labels == 1).sum())
     assert inputs.notes == (
@@ -80,10 +80,10 @@ def test_what_cannot_be_chosen_is_said(model, dataset):
     right = dataset.test[dataset.test.labels == model.logits(dataset.test.images).argmax(axis=1)]
     with pytest.raises(CnnlabError, match=r"no image is as asked; of the \d+ images of pets/test.*: 0 misread"):
         choose(model, right, mistakes=True)
-    with pytest.raises(UsageError, match=r"`of_class=` must be one of the model's 3 classes.*dog"):
-        choose(model, dataset, of_class="dgo")
+    with pytest.raises(UsageError, match=r"`class_=` must be one of the model's 3 classes.*dog"):
+        choose(model, dataset, class_="dgo")
     with pytest.raises(UsageError, match="0 to 2; received 7"):
-        choose(model, dataset, of_class="7")
+        choose(model, dataset, class_="7")
     with pytest.raises(UsageError, match="`least_certain=`"):
         choose(model, dataset, least_certain=0)
     for given, other in (({"images": ["7.png"]}, "images"), ({"indices": ("3",)}, "indices")):
@@ -97,8 +97,8 @@ def test_the_commands_take_them(trained_run, command_line):
     assert status == 0, error
     assert [row["label"] for row in json.loads(out)["images"]] == [str(label) for label in range(10)]
     assert "10, the first of each class" in error
-    status, out, _ = command_line(*asked, "--of-class", "7", "--mistakes", "--limit", "2")
-    found = cnnlab.choose(trained_run, "mnist", of_class=7, mistakes=True, limit=2)
+    status, out, _ = command_line(*asked, "--class", "7", "--mistakes", "--limit", "2")
+    found = cnnlab.choose(trained_run, "mnist", class_=7, mistakes=True, limit=2)
     assert status == 0
     assert [row["image"] for row in json.loads(out)["images"]] == found.sources
     status, _, error = command_line("predict", trained_run.path, "7.png", "--mistakes")

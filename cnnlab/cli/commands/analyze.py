@@ -138,7 +138,7 @@ def command_for(analysis: Analysis) -> click.Command:
         analysis.name,
         params=[
             *(option_for(field, heading=f"Options of {analysis.name}") for field in fields),
-            *host_options(analysis.inputs != "none"),
+            *(option for option in host_options(analysis.inputs != "none") if option.name not in own),
         ],
         callback=callback,
         help=analysis.summary,

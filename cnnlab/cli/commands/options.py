@@ -120,7 +120,7 @@ def other_image_options() -> list[click.Parameter]:
         ),
         _of_images(["--limit"], type=click.IntRange(min=1), help="Only the first so many of them."),
         _of_images(
-            ["--of-class"],
+            ["--class", "class_"],
             multiple=True,
             metavar="CLASS",
             help="Only images of a true class of the dataset, a name or a number; may be given several times.",

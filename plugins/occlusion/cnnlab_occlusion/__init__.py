@@ -27,7 +27,7 @@ class PatchParams(Params):
 
     patch: Annotated[int, Ge(1), Doc("Side of the square patch, in pixels.")] = 4
     stride: Annotated[int, Ge(1), Doc("Step between patch positions, in pixels; at most the patch's side.")] = 1
-    class_: Annotated[
+    target: Annotated[
         int | None,
         AClass(),
         Doc("The class whose score is watched; by default the label where it is known, else the predicted class."),

@@ -24,7 +24,7 @@ def run(classifier: Classifier, inputs: Inputs, params: OcclusionParams, context
     with context.progress("positions", len(inputs) * (1 + len(rows) * len(cols))) as advance:
 
         def covered(images: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-            target = classifier.own_class(images, labels, params.class_)
+            target = classifier.own_class(images, labels, params.target)
             return {"target": target, **cover(params, classifier, images, target, advance)}
 
         parts = [covered(*batch) for batch in inputs.batches(IMAGES)]

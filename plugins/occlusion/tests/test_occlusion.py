@@ -159,9 +159,9 @@ def test_the_class_is_the_one_asked_for_else_the_label_else_the_predicted_one(ti
     labels = np.array([-1, (predicted[1] + 1) % 4, -1])
     ask = functools.partial(cnnlab.analyze, "occlusion", classifier, images, labels, stride=4)
     assert ask().arrays["target"].tolist() == [predicted[0], labels[1], predicted[2]]
-    assert ask(class_=2).arrays["target"].tolist() == [2, 2, 2]
+    assert ask(target=2).arrays["target"].tolist() == [2, 2, 2]
     with pytest.raises(UsageError, match="0 to 3; received 4"):
-        ask(class_=4)
+        ask(target=4)
 
 
 def test_a_position_of_the_score_is_drawn_where_its_patch_lies(tiny_models):
@@ -238,7 +238,7 @@ def test_a_fill_is_a_word_or_a_number(fill, expected):
 
 def test_the_options_of_the_patch_stand_before_those_of_the_test():
     assert list(OcclusionParams().to_json()) == [
-        *("patch", "stride", "class", "fill", "score"),
+        *("patch", "stride", "target", "fill", "score"),
         *("sanity", "steps", "blur"),
     ]
 

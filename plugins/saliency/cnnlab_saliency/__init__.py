@@ -56,7 +56,7 @@ class MapParams(Params):
         ALayer(spatial=True),
         Doc("The layer whose feature maps are weighed; by default the last convolution."),
     ] = None
-    class_: Annotated[
+    target: Annotated[
         int | None,
         AClass(),
         Doc("The class to explain; by default the label where it is known, else the predicted class."),

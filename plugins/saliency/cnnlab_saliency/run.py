@@ -18,7 +18,7 @@ def run(classifier: Classifier, inputs: Inputs, params: SaliencyParams, context:
     if params.method in ("integrated", "all"):
         check_baseline(params.baseline, classifier.bounds)
     targets = context.gather(
-        inputs, lambda images, labels: {"target": classifier.own_class(images, labels, params.class_)}, "classes"
+        inputs, lambda images, labels: {"target": classifier.own_class(images, labels, params.target)}, "classes"
     )["target"]
     answer = all_methods if params.method == "all" else one_method
     return answer(classifier, inputs, params, context, targets)

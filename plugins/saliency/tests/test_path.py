@@ -68,7 +68,7 @@ def test_one_tanh_has_its_rise_shared_out_by_weight_and_distance(bounds, baselin
 
     classifier = FakeClassifier(logits, (4, 5, 2), 2, bounds=bounds, batch_size=3)
     images = (low + (high - low) * drawn((5, 4, 5, 2), 4)).astype(np.float32)
-    found = integrated(classifier, images, class_=1, baseline=baseline)
+    found = integrated(classifier, images, target=1, baseline=baseline)
     way = images - start_of(images, baseline, bounds)
     sums = [(each * weights.astype(np.float64)).sum(axis=(1, 2, 3)) for each in (images, images - way)]
     rise = -2 * (np.tanh(sums[0] - 0.1) - np.tanh(sums[1] - 0.1))
@@ -194,12 +194,12 @@ def test_a_path_with_too_few_points_is_reported():
 
     classifier = FakeClassifier(logits, (3, 3, 1), 2)
     white = np.ones((1, 3, 3, 1), np.float32)
-    few = integrated(classifier, white, class_=0, path_steps=1)
+    few = integrated(classifier, white, target=0, path_steps=1)
     assert not few.arrays["map"].any()
     assert few.headline == "The integrated gradients are zero everywhere"
     assert few.metrics["completeness_gap"] == few.metrics["logit_rise"] == pytest.approx(2)
     assert any("by 2, 100% of it" in words and "path_steps" in words for words in few.warnings)
-    many = integrated(classifier, white, class_=0, path_steps=300)
+    many = integrated(classifier, white, target=0, path_steps=300)
     assert not many.warnings
     np.testing.assert_allclose(many.arrays["map"], 2 / 9, rtol=0.02)
 
@@ -225,7 +225,7 @@ def test_a_baseline_or_a_number_of_points_that_will_not_do_is_refused(tiny_model
 
 def test_the_figure_and_the_headline_say_what_they_are_of(smooth):
     _, classifier = smooth
-    found = integrated(classifier, drawn((1, 6, 8, 3)), class_=1, signed=False)
+    found = integrated(classifier, drawn((1, 6, 8, 3)), target=1, signed=False)
     assert found.headline.startswith("Half of the integrated gradients lie on ")
     assert found.drawing().title == "Integrated gradients"
     assert found.drawing().tiles[1].title == "integrated gradients for 1"
