@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnlab.drawings import Drawing
 from cnnlab.drawings.tables import Table
-from cnnlab.drawings.words import percent
+from cnnlab.drawings.words import is_share, percent
 from cnnlab.numerics import mean_interval, wilson_interval
 
 
@@ -78,6 +78,8 @@ class Metric:
         known = np.asarray(values, np.float64)
         known = known[np.isfinite(known)]
         ends = mean_interval(known) if len(known) > 1 else None
+        if ends and is_share(meaning):
+            ends = (max(0.0, ends[0]), min(1.0, ends[1]))
         value = float(known.mean()) if len(known) else None
         return cls(name=name, value=value, meaning=meaning, of=len(known), interval=ends)
 

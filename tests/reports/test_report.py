@@ -195,4 +195,5 @@ def test_a_mean_has_students_interval_over_what_is_finite():
     assert (found.value, found.of) == (2.0, 3)
     np.testing.assert_allclose(found.interval, (2 - 4.3027 / np.sqrt(3), 2 + 4.3027 / np.sqrt(3)), rtol=1e-4)
     assert Metric.mean("steps", np.array([4.0]), "").interval is None
+    assert Metric.mean("sure", np.array([0.0, 0.9]), "probability of the class").interval == (0.0, 1.0)
     assert Metric.mean("steps", np.array([np.nan]), "").value is None
