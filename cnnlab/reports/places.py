@@ -38,20 +38,35 @@ def default_file(source: Any, format: Format) -> Path:
     return Path("results") / f"{Path(source).resolve().stem}-report.{format}"
 
 
+def pictures_of(path: Path) -> Path:
+    """Return the folder beside a Markdown file in which its pictures lie."""
+    return path.with_name(f"{path.stem}-images")
+
+
 def check_file(path: Path, format: Format) -> None:
-    """Refuse a place where something lies that is no report of that format.
+    """Refuse a place where no report can be written, or something lies that is no report of that format.
 
     Raises:
-        CnnlabError: It does.
+        CnnlabError: It is such a place.
     """
-    if not path.exists():
-        return
+    there = next(parent for parent in path.absolute().parents if parent.exists())
+    if not there.is_dir():
+        raise CnnlabError(f"{path} cannot be written: {there} is a file, where a folder was expected. Name a new file.")
+    if path.exists():
+        if MARKS[format] not in _beginning(path):
+            raise CnnlabError(
+                f"{path} is no report of cnnlab's in the format {format}, so it was not replaced. Name a new file."
+            )
+    elif format == "md" and pictures_of(path).exists():
+        raise CnnlabError(
+            f"{pictures_of(path)}, where the pictures of {path.name} would go, is there already and not of a report, "
+            "so nothing was written. Name a new file."
+        )
+
+
+def _beginning(path: Path) -> str:
     try:
         with path.open(encoding="utf-8") as file:
-            beginning = file.read(BEGINNING)
+            return file.read(BEGINNING)
     except (OSError, UnicodeDecodeError):
-        beginning = ""
-    if MARKS[format] not in beginning:
-        raise CnnlabError(
-            f"{path} is no report of cnnlab's in the format {format}, so it was not replaced. Name a new file."
-        )
+        return ""

@@ -11,7 +11,7 @@ from cnnlab.reports import telling
 from cnnlab.reports.chapter import Chapter
 from cnnlab.reports.markdown import markdown
 from cnnlab.reports.page import data_of, page
-from cnnlab.reports.places import Format, check_file
+from cnnlab.reports.places import Format, check_file, pictures_of
 from cnnlab.reports.report import SCHEMA, Report
 
 
@@ -24,7 +24,7 @@ def save(report: Report, path: Path, format: Format) -> list[Path]:
         return [path]
     if format == "html":
         return [_text(path, page(report))]
-    folder = path.with_name(f"{path.stem}-images")
+    folder = pictures_of(path)
     names = [f"figure-{number}.png" for number in telling.figure_numbers(report)]
     figures = [figure for each in report.sections if each.chapter for figure in each.chapter.figures]
     folder.mkdir(exist_ok=True)

@@ -36,6 +36,22 @@ def test_a_folder_or_an_image_is_not_replaced(made, tmp_path):
             made().save(tmp_path / name, "html")
 
 
+def test_a_file_is_no_folder(made, tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(CnnlabError, match="notes is a file, where a folder was expected"):
+        made().save(tmp_path / "notes" / "deep" / "report.html", "html")
+
+
+def test_pictures_of_others_are_not_replaced(made, tmp_path):
+    mine = tmp_path / "report-images" / "figure-1.png"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(CnnlabError, match="is there already and not of a report, so nothing was written"):
+        made().save(tmp_path / "report.md", "md")
+    assert mine.read_text() == "mine"
+    assert not (tmp_path / "report.md").exists()
+
+
 def test_json_holds_everything_that_is_said(made, tmp_path):
     made().save(tmp_path / "report.json", "json")
     said = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
