@@ -71,6 +71,7 @@ class Metric:
             meaning: What it means.
 
         Example:
+            >>> import numpy as np
             >>> steps = Metric.mean("steps", np.array([9.0, 11.0, 13.0, np.nan]), "steps taken, mean over the images")
             >>> steps.value, steps.of, [round(end, 2) for end in steps.interval]
             (11.0, 3, [6.03, 15.97])

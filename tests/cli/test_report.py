@@ -39,7 +39,7 @@ def test_it_writes_into_the_run_and_says_what_follows(report, run_folder):
     for words in ("Training", "✓ It learned: 9", "Architecture", "82.5 times as many as the convolutions"):
         assert words in done.stdout
     assert "left out: no plugin that is active provides the section 'occlusion'." in done.stdout
-    assert "1/5  Training" in done.stderr  # time per section, while it is written
+    assert "1/6  Training" in done.stderr  # time per section, while it is written
     kept = sorted((run_folder / "analyses" / "report").iterdir())
     assert [each.name.partition("-")[0] for each in kept] == ["evaluate"]
     before = [each.stat().st_mtime_ns for each in kept]

@@ -287,11 +287,11 @@ def test_the_class_is_the_one_asked_for_else_the_label_else_the_predicted_one(cl
     labels = np.array([-1, (predicted[1] + 1) % 4, -1])
     ask = functools.partial(analyze, classifier, IMAGES, labels)
     assert ask().arrays["target"].tolist() == [predicted[0], labels[1], predicted[2]]
-    found = ask(class_=2).arrays
+    found = ask(target=2).arrays
     assert found["target"].tolist() == [2, 2, 2]
     np.testing.assert_array_equal(found["map"], analyze(classifier, IMAGES, np.array([2, 2, 2])).arrays["map"])
     with pytest.raises(UsageError, match="0 to 3; received 4"):
-        ask(class_=4)
+        ask(target=4)
 
 
 # What a map should show
@@ -324,8 +324,8 @@ def test_every_map_and_occlusion_point_at_the_region_that_the_model_reads(method
             inside[name, index, row : row + 4, col : col + 4] = True
     classifier = red_model()
     for name in (0, 1):
-        maps = analyze(classifier, images, class_=name, method=method, noise=0.05).arrays["map"]
-        drops = cnnlab.analyze("occlusion", classifier, images, class_=name, patch=2).arrays["heatmap"]
+        maps = analyze(classifier, images, target=name, method=method, noise=0.05).arrays["map"]
+        drops = cnnlab.analyze("occlusion", classifier, images, target=name, patch=2).arrays["heatmap"]
         for values in (maps, drops):
             best = [np.unravel_index(plane.argmax(), plane.shape) for plane in values]
             assert all(inside[name, index, row, col] for index, (row, col) in enumerate(best))
@@ -339,8 +339,8 @@ def test_gradients_and_occlusion_see_nothing_outside_the_region_that_the_model_r
     weights = np.where(inside, np.random.default_rng(7).uniform(1, 2, (9, 9)), 0).reshape(-1, 1)
     model.get_layer("scores").set_weights([weights * [1, 0], np.zeros(2)])
     images = np.random.default_rng(8).uniform(0.5, 1, (2, 9, 9, 1)).astype(np.float32)
-    found = analyze(model, images, class_=0, method=method).arrays["map"]
-    drops = cnnlab.analyze("occlusion", model, images, class_=0, patch=1, score="logit").arrays["heatmap"]
+    found = analyze(model, images, target=0, method=method).arrays["map"]
+    drops = cnnlab.analyze("occlusion", model, images, target=0, patch=1, score="logit").arrays["heatmap"]
     for plane, drop in zip(found, drops, strict=True):
         np.testing.assert_array_equal(plane > 0, inside)
         np.testing.assert_array_equal(drop > 0, inside)

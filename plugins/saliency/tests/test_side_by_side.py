@@ -91,7 +91,7 @@ def test_the_headline_names_the_two_that_agree_most_and_least(classifier):
 
 
 def test_a_row_says_where_each_map_is_largest(classifier):
-    found = everything(classifier, IMAGES, TARGETS, class_=1, signed=True)
+    found = everything(classifier, IMAGES, TARGETS, target=1, signed=True)
     assert {row["class"] for row in found.rows} == {"1"}
     for method in METHODS:
         for row, plane in zip(found.rows, found.arrays[f"map/{method}"], strict=True):
@@ -172,7 +172,7 @@ def test_two_methods_that_can_be_compared_are_said_to_agree_so_far():
 
     classifier = FakeClassifier(logits, (2, 2, 1), 2)
     classifier.keras_model = lambda: _as_model(logits)
-    found = everything(classifier, np.full((1, 2, 2, 1), 0.5, np.float32), class_=0, baseline=0.5, noise=0.0)
+    found = everything(classifier, np.full((1, 2, 2, 1), 0.5, np.float32), target=0, baseline=0.5, noise=0.0)
     assert found.headline == "Gradient and SmoothGrad agree to a rank correlation of 1.00"
 
 
