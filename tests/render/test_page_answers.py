@@ -57,7 +57,7 @@ def opened(open_html):
 def test_only_what_scrolls_is_reached_by_keyboard_for_that(opened, drawings):
     page = opened({"tiles": drawings["tiles"], "one": drawings["one"]}, viewport={"width": 360, "height": 900})
     regions = page.locator(".scroll")
-    page.wait_for_function("document.querySelector('.scroll').tabIndex === 0")
+    page.wait_for_function("() => document.querySelector('.scroll').tabIndex === 0")
     assert [regions.nth(index).get_attribute("tabindex") for index in range(2)] == ["0", None]
     assert regions.first.get_attribute("aria-label")
     page.set_viewport_size({"width": 1400, "height": 900})
