@@ -61,7 +61,7 @@ def test_only_what_scrolls_is_reached_by_keyboard_for_that(opened, drawings):
     assert [regions.nth(index).get_attribute("tabindex") for index in range(2)] == ["0", None]
     assert regions.first.get_attribute("aria-label")
     page.set_viewport_size({"width": 1400, "height": 900})
-    page.wait_for_function("!document.querySelector('.scroll').hasAttribute('tabindex')")
+    page.wait_for_function("() => !document.querySelector('.scroll').hasAttribute('tabindex')")
 
 
 def test_pictures_of_one_image_share_a_pointer_all_over_a_page(opened):
