@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cnnlab.analysis.image_choice import ImageChoice
     from cnnlab.analysis.model_choice import ModelChoice
     from cnnlab.analysis.request import Request
+    from cnnlab.pluginhost.params import Params
 
 OPTIONS = {"class_": "--class", "images": "--image", "labels": "--label", "indices": "--index"}
 """The options of choices that are not called as their fields are."""
@@ -31,7 +32,7 @@ def command_of(request: Request) -> str:
             request.analysis.name,
             *options_of(request.model),
             *options_of(request.images),
-            *_params(request),
+            *params_of(request.analysis.params, request.params),
             *(["--seed", str(request.seed)] if request.seed else []),
             *(["--device", request.device] if request.device != "auto" else []),
         ]
@@ -56,9 +57,10 @@ def options_of(choice: ModelChoice | ImageChoice) -> Iterator[str]:
             yield from _option(OPTIONS.get(field.name, f"--{field.name.replace('_', '-')}"), value)
 
 
-def _params(request: Request) -> Iterator[str]:
-    declared = {field.public: field for field in fields_of(request.analysis.params)}
-    for name, value in request.params.items():
+def params_of(params: type[Params], given: Mapping[str, Any]) -> Iterator[str]:
+    """Give the options of declared parameters, by their public names, that somebody gave."""
+    declared = {field.public: field for field in fields_of(params)}
+    for name, value in given.items():
         field = declared[name]
         if field.flag:
             yield field.option if value else f"--no-{field.option[2:]}"

@@ -20,7 +20,7 @@ from cnnlab.pluginhost.declarations import Section, resolve
 from cnnlab.progress import Progress, shown
 from cnnlab.reports import profiles
 from cnnlab.reports.chapter import Chapter
-from cnnlab.reports.subject import Subject
+from cnnlab.reports.subject import NO_DATASET, Subject
 from cnnlab.versions import versions
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ def _lacking(section: Section, subject: Subject) -> str:
     if "run" in section.requires and subject.run is None:
         return "it is about a run, a folder that `cnnlab train` wrote, and this model is none."
     if "dataset" in section.requires and subject.dataset is None:
-        return "it needs labelled images: name a dataset with `dataset=`."
+        return NO_DATASET
     return ""
 
 

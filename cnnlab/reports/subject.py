@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from cnnlab.runs import Run
 
 
+NO_DATASET = "it needs labelled images: name a dataset with `dataset=`."
+
+
 @dataclass(frozen=True)
 class Answer:
     """What an analysis found.
@@ -211,7 +214,7 @@ class Subject:
     @property
     def _dataset(self) -> Dataset:
         if self.dataset is None:
-            raise CnnlabError("it needs labelled images: name a dataset with `dataset=`.")
+            raise CnnlabError(NO_DATASET)
         return self.dataset
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -12,6 +12,7 @@ from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.cli.commands.completion import dataset_names, model_paths
 from cnnlab.cli.commands.options import IMAGES, OUTPUT, about_options_only, device_option, with_options
 from cnnlab.cli.help import Command, Option
+from cnnlab.pluginhost.declarations import ProfileName
 
 if TYPE_CHECKING:
     from cnnlab.reports.places import Format
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--profile",
     cls=Option,
-    type=click.Choice(["assignment", "audit", "quick"]),
+    type=click.Choice(get_args(ProfileName)),
     help="Which sections. [default: assignment for a run, audit for other models]",
 )
 @click.option(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from cnnlab.drawings.words import percent
-from cnnlab.numerics import wilson_interval
+from cnnlab.numerics import larger_interval, wilson_interval
 from cnnlab.reports.chapter import Chapter, Conclusion, Metric
 from cnnlab.reports.subject import Subject
 
@@ -47,9 +47,6 @@ def write(subject: Subject) -> Chapter:
 def roc_area(confidence: np.ndarray, right: np.ndarray) -> tuple[float, float, float] | None:
     """Return the area under the ROC curve of confidence for right against wrong, and its 95% interval.
 
-    The interval is Wilson's of as many images as the smaller group has: the variance of the area is at most that of
-    such a share, whatever the confidences (Birnbaum and Klose, 1957).
-
     Args:
         confidence: [N].
         right: bool [N].
@@ -57,14 +54,7 @@ def roc_area(confidence: np.ndarray, right: np.ndarray) -> tuple[float, float, f
     Returns:
         The area and both ends; None where all images are right or all are wrong.
     """
-    from scipy.stats import rankdata
-
-    good, bad = int(right.sum()), int((~right).sum())
-    if not good or not bad:
-        return None
-    area = float((rankdata(confidence)[right].sum() - good * (good + 1) / 2) / (good * bad))
-    low, high = wilson_interval(area, min(good, bad))
-    return area, float(low), float(high)
+    return larger_interval(confidence[~right], confidence[right])
 
 
 def metrics(

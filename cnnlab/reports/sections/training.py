@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from cnnlab.analysis.command import params_of
 from cnnlab.drawings.words import percent
 from cnnlab.errors import CnnlabError
 from cnnlab.numerics import wilson_interval
@@ -54,16 +55,9 @@ def write(subject: Subject) -> Chapter:
 
 def command_of(settings: Mapping[str, Any]) -> str:
     """Return the command that trains such a run: its settings, but those that are as they are by default."""
-    words = ["cnnlab", "train"]
-    for field in fields_of(Settings):
-        value = settings.get(field.public, field.default)
-        if value == field.default:
-            continue
-        if field.flag:
-            words.append(field.option if value else f"--no-{field.option[2:]}")
-        else:
-            words += [field.option, str(value)]
-    return shlex.join(words)
+    values = {field.public: (settings.get(field.public, field.default), field.default) for field in fields_of(Settings)}
+    given = {name: value for name, (value, default) in values.items() if value != default}
+    return shlex.join(["cnnlab", "train", *params_of(Settings, given)])
 
 
 def metrics(found: Mapping[str, float], images: int, settings: Mapping[str, Any]) -> Iterator[Metric]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from cnnlab.plugin import (
     Chapter,
@@ -16,9 +15,8 @@ from cnnlab.plugin import (
     Picture,
     Subject,
     Tiles,
-    known_mean,
+    larger_interval,
     percent,
-    wilson_interval,
 )
 from cnnlab_saliency.maps import INCOMPLETE
 
@@ -144,28 +142,6 @@ def readings(subject: Subject, indices: Sequence[int]) -> list[str]:
     return told
 
 
-def pairs_told(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float] | None:
-    """Return the probability that a number is larger in the second group than in the first, and its 95% interval.
-
-    It is the Mann-Whitney statistic by the number of pairs; its variance is at most that of a share of as many trials
-    as the smaller group has members (Birnbaum and Klose, 1957), so that Wilson's interval of that holds it.
-
-    Args:
-        first: [N]; NaN ones are left out.
-        second: [M].
-
-    Returns:
-        The probability and both ends; None where a group is empty.
-    """
-    first, second = first[np.isfinite(first)], second[np.isfinite(second)]
-    if not len(first) or not len(second):
-        return None
-    ranks = rankdata(np.concatenate([first, second]))[len(first) :]
-    share = float((ranks.sum() - len(second) * (len(second) + 1) / 2) / (len(first) * len(second)))
-    low, high = wilson_interval(share, min(len(first), len(second)))
-    return share, float(low), float(high)
-
-
 def metrics(found: Mapping[str, Maps]) -> Iterator[Metric]:
     """Return the means of each kind of images, and how far the attributions miss what they add up to."""
     for kind, maps in found.items():
@@ -183,16 +159,11 @@ def metrics(found: Mapping[str, Maps]) -> Iterator[Metric]:
     missed = missing(found)
     yield Metric(
         name="completeness gap",
-        value=None if missed is None else missed,
+        value=missed,
         meaning="distance of the sum of the attributions from the rise of the logit, by that rise; means over the "
         "images",
         of=sum(len(maps.gap) for maps in found.values()),
     )
-
-
-def _known(values: np.ndarray) -> float | None:
-    mean = known_mean(values)
-    return mean if np.isfinite(mean) else None
 
 
 def missing(found: Mapping[str, Maps]) -> float | None:
@@ -212,9 +183,9 @@ def conclusions(found: Mapping[str, Maps]) -> Iterator[Conclusion]:
     doubtful = MISREAD if MISREAD in found else UNCERTAIN
     sure, other = found[CERTAIN], found[doubtful]
     words = "more of what the map shows speaks against the true class than in one that the model is sure of"
-    yield _told(pairs_told(sure.against, other.against), doubtful, words)
+    yield _told(larger_interval(sure.against, other.against), doubtful, words)
     words = "the map is spread over more pixels than in one that the model is sure of"
-    yield _told(pairs_told(sure.spread, other.spread), doubtful, words)
+    yield _told(larger_interval(sure.spread, other.spread), doubtful, words)
 
 
 def _complete(missed: float | None) -> Conclusion:

@@ -10,7 +10,7 @@ import pytest
 
 import cnnlab
 from cnnlab.datasets import Dataset, Split
-from cnnlab.plugin import CnnlabError, Curves, Result, Subject, UsageError
+from cnnlab.plugin import CnnlabError, Curves, Result, Subject, UsageError, larger_interval
 from cnnlab.testing import SectionContract
 from cnnlab_saliency import report, report_sanity
 from cnnlab_saliency.report import CERTAIN, MISREAD, UNCERTAIN, Maps
@@ -103,11 +103,11 @@ def test_pairs_told_are_counted_pair_by_pair():
     first, second = rng.integers(0, 6, 20).astype(float), rng.integers(2, 8, 9).astype(float)
     pairs = list(itertools.product(first, second))
     expected = np.mean([(other > one) + (other == one) / 2 for one, other in pairs])
-    share, low, high = report.pairs_told(np.append(first, np.nan), second)
+    share, low, high = larger_interval(np.append(first, np.nan), second)
     assert share == pytest.approx(expected, abs=1e-12)
     assert low < share < high
-    assert report.pairs_told(np.array([np.nan]), second) is None
-    assert report.pairs_told(np.zeros(50), np.ones(1))[1] < 0.3, "one image tells little"
+    assert larger_interval(np.array([np.nan]), second) is None
+    assert larger_interval(np.zeros(50), np.ones(1))[1] < 0.3, "one image tells little"
 
 
 def kinds(against=0.0, spread=0.0, count=60, gap=0.0, of=MISREAD):
