@@ -1,4 +1,4 @@
-"""Writing files and folders whole, beside their place first and then renamed into it; reading arrays safely."""
+"""Writing files and folders whole, beside their place first and then renamed into it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,13 @@ import json
 import os
 import shutil
 import uuid
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnnlab.errors import CnnlabError
 
-if TYPE_CHECKING:
-    import numpy as np
-
 _PREFIX = ".partial-"
-
-_UNREADABLE = (
-    *(OSError, ValueError, EOFError, TypeError, KeyError, AttributeError, RuntimeError, MemoryError),
-    *(zipfile.BadZipFile, zlib.error),
-)
-"""What NumPy and zipfile raise at files that are damaged, encrypted, or claim to be larger than the memory."""
 
 
 @contextlib.contextmanager
@@ -104,58 +93,6 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     with write_beside(path) as beside:
         beside.write_text(text, encoding="utf-8")
-
-
-def read_npz(
-    path: str | os.PathLike[str], names: Sequence[str], *, needed: Sequence[str] = (), expected: str = ""
-) -> dict[str, np.ndarray]:
-    """Read some arrays of an ``.npz`` file, those of ``names`` that it holds. Nothing in it is ever unpickled.
-
-    Args:
-        path: The file.
-        names: What is read; other arrays are not looked at.
-        needed: Those among them without which the file is of no use.
-        expected: What the file should hold, for the message that one of these is missing; by default their names.
-
-    Raises:
-        CnnlabError: There is no such file, it is damaged, an array of these names holds Python objects (which could
-            run code), or one that is needed is missing.
-
-    Example:
-        >>> import tempfile
-        >>> from pathlib import Path
-        >>> import numpy as np
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     np.savez(Path(folder) / "data.npz", x=np.zeros(3), y=np.ones(3))
-        ...     read_npz(Path(folder) / "data.npz", ["x"], needed=["x"])["x"].tolist()
-        [0.0, 0.0, 0.0]
-    """
-    import numpy as np
-
-    path = Path(path)
-    if not path.exists():
-        raise CnnlabError(f"there is no file {path}.")
-    if not zipfile.is_zipfile(path):
-        raise CnnlabError(f"{path} cannot be read as an .npz file: it is no zip archive, or it is damaged.")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            held = sorted(archive.files)
-            arrays = {name: archive[name] for name in names if name in held}
-        for name, array in arrays.items():
-            if not isinstance(array, np.ndarray):  # an entry that is no .npy file is given as its bytes
-                raise ValueError(f"{name} is no array")
-    except _UNREADABLE as error:
-        if "allow_pickle" in str(error):
-            raise CnnlabError(
-                f"{path} holds pickled Python objects, which can run code when they are opened; cnnlab opens arrays of "
-                "numbers only. Save it again with arrays of uint8 or float32."
-            ) from None
-        raise CnnlabError(f"{path} cannot be read as an .npz file: {error}.") from error
-    for name in needed:
-        if name not in arrays:
-            expected = expected or ", ".join(needed)
-            raise CnnlabError(f"{path} has no {name}: expected {expected}, found {', '.join(held) or 'nothing'}.")
-    return arrays
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -75,7 +75,7 @@ if TYPE_CHECKING:
         explained as explained,
         run_map_test as run_map_test,
     )
-    from cnnlab.files import read_npz as read_npz
+    from cnnlab.reading import read_npz as read_npz
     from cnnlab.inputs import Inputs as Inputs, from_split as from_split
     from cnnlab.numerics import (
         UNKNOWN as UNKNOWN,
@@ -184,7 +184,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "Datasets": {
         "cnnlab.datasets": ("Dataset", "Split"),
         "cnnlab.datasets.idx": ("parse_idx",),
-        "cnnlab.files": ("read_npz",),
+        "cnnlab.reading": ("read_npz",),
     },
 }
 """What there is, by what it is for and where it lives."""

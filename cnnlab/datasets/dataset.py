@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -19,9 +19,12 @@ COLUMNS = 10
 """Images that a notebook shows of a split."""
 
 BLOCK = 4096
+BLOCK_BYTES = 256 * 2**20
+"""Images, and bytes of them as float32, that are converted or digested at a time, so that no second copy of a large
+split lies in memory."""
+
 # As many classes as labels of one byte can tell apart need no proof by as many images.
 MOST_UNNAMED = 256
-"""Images that are converted or digested at a time, so that no second copy of a large split lies in memory."""
 
 
 class Pixels(Protocol):
@@ -103,6 +106,8 @@ class Split:
             )
         if labels.size and labels.min() < 0:
             raise CnnlabError(f"labels are counted from 0; received {labels.min()}.")
+        if labels.size and labels.max() > np.iinfo(np.int64).max:
+            raise CnnlabError(f"labels are numbers of classes; received {labels.max()}.")
         self._pixels = pixels
         self.labels: np.ndarray = labels.astype(np.int64)
         self.labels.flags.writeable = False
@@ -211,10 +216,16 @@ class Split:
     def images(self) -> np.ndarray:
         """All images, float32 [N, H, W, C], read-only; four times the memory of 8-bit ones (see :meth:`batch`)."""
         images = np.empty((len(self), *self.shape), np.float32)
-        for start in range(0, len(self), BLOCK):
-            images[start : start + BLOCK] = self.batch(range(start, min(start + BLOCK, len(self))))
+        for block in self._blocks():
+            images[block] = self.batch(block)
         images.flags.writeable = False
         return images
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        """Indices of all images, as many at a time as :data:`BLOCK` and :data:`BLOCK_BYTES` allow."""
+        size = max(1, min(BLOCK, BLOCK_BYTES * len(self) // max(self.nbytes, 1)))
+        for start in range(0, len(self), size):
+            yield np.arange(start, min(start + size, len(self)))
 
     def batch(self, indices: Sequence[int] | range | np.ndarray) -> np.ndarray:
         """Return the images at ``indices``, float32 [n, H, W, C]."""
@@ -228,8 +239,7 @@ class Split:
     def digest(self) -> str:
         """SHA-256 of shape, type, pixels and labels."""
         state = hashlib.sha256(f"{(len(self), *self.shape)} {self._pixels.dtype.newbyteorder('<').str}".encode())
-        for start in range(0, len(self), BLOCK):
-            chosen = np.arange(start, min(start + BLOCK, len(self)))
+        for chosen in self._blocks():
             state.update(np.ascontiguousarray(self._pixels[chosen]).astype(self._pixels.dtype.newbyteorder("<")).data)
         state.update(self.labels.astype("<i8").tobytes())
         return state.hexdigest()
@@ -321,6 +331,26 @@ class Dataset:
             name: ``train`` or ``test``.
         """
         return {"train": self.train, "test": self.test}[name]
+
+
+def check_stored(images: np.ndarray) -> None:
+    """Refuse stored images of floats whose values are no brightness.
+
+    Args:
+        images: [N, H, W] or [N, H, W, C], of any type.
+
+    Raises:
+        CnnlabError: Some are NaN, infinite, below 0 or above 1.
+    """
+    if images.dtype.kind != "f" or not images.size:
+        return
+    low, high = float(images.min()), float(images.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise CnnlabError("the images hold NaN or infinity; every pixel must be a finite number.")
+    if low < 0 or high > 1:
+        raise CnnlabError(
+            f"images of floats must lie in [0, 1]; received {low:g} to {high:g}. Scale them, or store them as uint8."
+        )
 
 
 def numbered_classes(train: Split, test: Split) -> tuple[str, ...]:

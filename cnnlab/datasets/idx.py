@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import zlib
 from pathlib import Path
+from typing import IO, Any, cast
 
 import numpy as np
 
-from cnnlab.datasets.dataset import Dataset, Split, numbered_classes
+from cnnlab.datasets.dataset import Dataset, Split, check_stored, numbered_classes
 from cnnlab.errors import CnnlabError
+from cnnlab.reading import check_unpacked, open_regular
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CODES = {np.dtype(name).newbyteorder("=").str: code for code, name in _TYPES.items()}
+
+_MOST_AXES = 4
 
 _PREFIXES = {"train": ("train",), "test": ("t10k", "test")}
 _PARTS = {"images": ("images-idx3-ubyte", "images.idx3-ubyte", "images-idx4-ubyte", "images.idx4-ubyte"),
@@ -36,10 +41,10 @@ def read(folder: Path) -> Dataset:
     train = _read_split(folder, "train")
     if train is None:
         raise CnnlabError(f"{folder} has no train-images-idx3-ubyte (or .gz), which every folder of IDX files needs.")
-    images, labels = train
-    test_images, test_labels = _read_split(folder, "test") or (images[:0], labels[:0])
     try:
-        splits = Split(images, labels), Split(test_images, test_labels)
+        learned = _split(*train)
+        images, labels = _read_split(folder, "test") or (train[0][:0], train[1][:0])
+        splits = learned, _split(images, labels)
         return Dataset(
             name=folder.resolve().name,
             train=splits[0],
@@ -52,16 +57,20 @@ def read(folder: Path) -> Dataset:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """Read one IDX file, gzipped or not.
+    """Read one IDX file, gzipped or not; no more of it is unpacked than its header speaks of.
 
     Raises:
-        CnnlabError: It is no IDX file, or it is cut short.
+        CnnlabError: It is no IDX file, it is cut short or too long, or it would fill the memory.
     """
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise CnnlabError(f"{path} cannot be read: {error}.") from error
-    return parse_idx(content, path)
+    with open_regular(path) as file:
+        packed = os.fstat(file.fileno()).st_size
+        try:
+            if path.suffix != ".gz":
+                return _read_stream(file, path, packed)
+            with gzip.GzipFile(fileobj=file) as unpacking:
+                return _read_stream(cast(IO[bytes], unpacking), path, packed)
+        except (OSError, EOFError, zlib.error) as error:
+            raise CnnlabError(f"{path} cannot be read: {error}.") from error
 
 
 def parse_idx(content: bytes, path: Path) -> np.ndarray:
@@ -83,15 +92,9 @@ def parse_idx(content: bytes, path: Path) -> np.ndarray:
         >>> parse_idx(content, Path("digits.idx")).tolist()
         [[7, 8, 9]]
     """
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
-        raise CnnlabError(f"{path} is no IDX file: it begins with {content[:4].hex() or 'nothing'}.")
-    start = 4 + 4 * content[3]
-    shape = tuple(int(side) for side in np.frombuffer(content[4:start], ">u4"))
-    kind = np.dtype(_TYPES[content[2]])
-    expected = start + kind.itemsize * math.prod(shape)
-    if len(content) < start or len(content) != expected:
-        raise CnnlabError(f"{path} is damaged: expected {expected:,} bytes for {list(shape)}, found {len(content):,}.")
-    return np.frombuffer(content, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
+    start = _header_size(content[:4], path)
+    kind, shape = _claimed(content[:start], path)
+    return _as_array(content[start:], kind, shape, path)
 
 
 def to_bytes(array: np.ndarray) -> bytes:
@@ -113,4 +116,41 @@ def _read_split(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray] | Non
     if images is None or labels is None:
         missing = "images" if images is None else "labels"
         raise CnnlabError(f"{folder} has IDX files for {split}, but no {_PREFIXES[split][0]}-{_PARTS[missing][0]}.")
-    return read_array(images), read_array(labels).astype(np.int64)
+    return read_array(images), read_array(labels)
+
+
+def _split(images: np.ndarray, labels: np.ndarray) -> Split:
+    check_stored(images)
+    return Split(images, labels)
+
+
+def _read_stream(file: IO[bytes], path: Path, packed: int) -> np.ndarray:
+    head = file.read(4)
+    head += file.read(_header_size(head, path) - 4)
+    kind, shape = _claimed(head, path)
+    size = kind.itemsize * math.prod(shape)
+    check_unpacked(path, size, packed)
+    return _as_array(file.read(size + 1), kind, shape, path)
+
+
+def _header_size(magic: bytes, path: Path) -> int:
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES:
+        raise CnnlabError(f"{path} is no IDX file: it begins with {magic.hex() or 'nothing'}.")
+    if not 1 <= magic[3] <= _MOST_AXES:
+        raise CnnlabError(f"{path} is no IDX file of images or labels: it has {magic[3]} axes, and these have 1 to 4.")
+    return 4 + 4 * magic[3]
+
+
+def _claimed(header: bytes, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """The type and the lengths of the axes that a header speaks of."""
+    if len(header) < 4 + 4 * header[3]:
+        raise CnnlabError(f"{path} is damaged: it ends within its header.")
+    return np.dtype(_TYPES[header[2]]), tuple(int(side) for side in np.frombuffer(header[4:], ">u4"))
+
+
+def _as_array(content: bytes, kind: np.dtype[Any], shape: tuple[int, ...], path: Path) -> np.ndarray:
+    expected = kind.itemsize * math.prod(shape)
+    if len(content) != expected:
+        found = "more" if len(content) > expected else f"{len(content):,}"
+        raise CnnlabError(f"{path} is damaged: expected {expected:,} bytes for {list(shape)}, found {found}.")
+    return np.frombuffer(content, kind).reshape(shape).astype(kind.newbyteorder("="))

@@ -15,9 +15,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import write_beside
+from cnnlab.reading import check_regular, read_npy
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
 """What files must be called for a folder of images to count them."""
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
+"""The formats that are opened. Pillow knows more, and starts other programs for some of them."""
 
 MOST_PIXELS = 64_000_000
 """A file that unpacks to more pixels than this is refused: a small file can hold a picture that fills the memory."""
@@ -121,7 +125,7 @@ def stored_shape(path: Path) -> tuple[int, int, int]:
     """Return height, width and channels (1 or 3) of a file, from its header alone."""
     with _opened(path) as image:
         width, height = image.size
-        if image.getexif().get(0x0112, 1) >= 5:  # orientations that turn by 90 degrees
+        if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # orientations that turn by 90 degrees
             width, height = height, width
         return (height, width, 1 if _is_grey(image) else 3)
 
@@ -159,44 +163,41 @@ def _decode(path: Path) -> tuple[np.ndarray, list[str]]:
     if path.suffix.lower() == ".npy":
         return _decode_npy(path), []
     with _opened(path) as image:
-        try:
-            image.load()
-            notes = []
-            upright = ImageOps.exif_transpose(image)
-            if _has_transparency(upright):
-                upright = _on_white(upright)
-                notes.append(f"the transparent parts of {path} were laid on white.")
-            return _floats(upright), notes
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise CnnlabError(f"{path} is damaged: {error}.") from error
+        image.load()
+        notes = []
+        upright = ImageOps.exif_transpose(image)
+        if _has_transparency(upright):
+            upright = _on_white(upright)
+            notes.append(f"the transparent parts of {path} were laid on white.")
+        return _floats(upright), notes
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    if not path.exists():
-        raise CnnlabError(f"there is no file {path}.")
-    if path.is_dir():
-        raise CnnlabError(f"{path} is a folder, where an image file was expected.")
+    """Open an image; whatever Pillow runs into, in here and in the block, is said in one sentence."""
+    check_regular(path)
     try:
         with warnings.catch_warnings():
-            # Pillow's own limit warns at 90 million pixels; ours is lower, and refuses.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path)
+            # What Pillow warns of, damaged metadata and too many pixels, is harmless or refused.
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=FORMATS) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise CnnlabError(
+                        f"{path} has {image.width}x{image.height}, more than the {MOST_PIXELS:,} pixels that cnnlab "
+                        "unpacks. Make it smaller first."
+                    )
+                yield image
+    except CnnlabError:
+        raise
     except Image.DecompressionBombError as error:
         raise CnnlabError(f"{path} has more than the {MOST_PIXELS:,} pixels that cnnlab unpacks: {error}") from error
     except UnidentifiedImageError:
         raise CnnlabError(
             f"{path} is not an image that can be read; expected PNG, JPEG, BMP, TIFF, WebP, GIF or .npy."
         ) from None
-    except (OSError, ValueError, SyntaxError) as error:
-        raise CnnlabError(f"{path} cannot be read as an image: {error}.") from error
-    with image:
-        if image.width * image.height > MOST_PIXELS:
-            raise CnnlabError(
-                f"{path} has {image.width}x{image.height}, more than the {MOST_PIXELS:,} pixels that cnnlab unpacks. "
-                "Make it smaller first."
-            )
-        yield image
+    except Exception as error:  # Pillow's parsers raise what they run into
+        reason = str(error).strip().rstrip(".") or type(error).__name__
+        raise CnnlabError(f"{path} is damaged: {reason}.") from error
 
 
 def _is_grey(image: Image.Image) -> bool:
@@ -227,17 +228,13 @@ def _floats(image: Image.Image) -> np.ndarray:
         if values.min() < 0 or values.max() > largest:
             raise ValueError(f"its values go from {values.min():g} to {values.max():g}; expected 0 to {largest:g}")
         return (values / np.float32(largest))[..., np.newaxis]
-    eight = np.asarray(image.convert("L" if _is_grey(image) else "RGB"), np.float32) / np.float32(255)
+    eight = np.asarray(image.convert("L" if _is_grey(image) else "RGB")).astype(np.float32)
+    eight /= np.float32(255)
     return eight if eight.ndim == 3 else eight[..., np.newaxis]
 
 
 def _decode_npy(path: Path) -> np.ndarray:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise CnnlabError(f"there is no file {path}.") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise CnnlabError(f"{path} cannot be read as an array: {error}.") from error
+    array = read_npy(path)
     if array.ndim == 2:
         array = array[..., np.newaxis]
     if array.ndim != 3 or array.shape[2] not in (1, 3) or 0 in array.shape:

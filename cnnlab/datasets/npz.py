@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnlab.datasets.dataset import Dataset, Split, numbered_classes
+from cnnlab.datasets.dataset import Dataset, Split, check_stored, numbered_classes
 from cnnlab.errors import CnnlabError
-from cnnlab.files import read_npz
+from cnnlab.reading import read_npz
 
 
 def read(path: Path) -> Dataset:
@@ -17,17 +17,16 @@ def read(path: Path) -> Dataset:
     Images are uint8, uint16, or floats in [0, 1]. Without x_test and y_test there are no test images.
 
     Raises:
-        CnnlabError: The file is damaged, holds pickled objects (which could run code, and are never opened), lacks
-            an array, or has labels out of range.
+        CnnlabError: The file is damaged, would fill the memory, holds pickled objects (which could run code, and are
+            never opened), lacks an array, or has labels out of range.
     """
     names = ("x_train", "y_train", "x_test", "y_test", "class_names")
     arrays = read_npz(path, names, needed=names[:2], expected="x_train, y_train, x_test and y_test")
-    x_test = arrays.get("x_test", arrays["x_train"][:0])
-    y_test = arrays.get("y_test", arrays["y_train"][:0])
     try:
-        train, test = _split(arrays["x_train"], arrays["y_train"]), _split(x_test, y_test)
-        named = tuple(str(name) for name in arrays["class_names"]) if "class_names" in arrays else None
-        classes = numbered_classes(train, test) if named is None else named
+        train = _split(arrays["x_train"], arrays["y_train"])
+        x_test = arrays.get("x_test", arrays["x_train"][:0])
+        test = _split(x_test, arrays.get("y_test", arrays["y_train"][:0]))
+        classes = _names(arrays["class_names"]) if "class_names" in arrays else numbered_classes(train, test)
         return Dataset(name=path.stem, train=train, test=test, class_names=classes, provenance=str(path))
     except CnnlabError as error:
         raise CnnlabError(f"{path}: {error}") from error
@@ -36,16 +35,14 @@ def read(path: Path) -> Dataset:
 def _split(images: np.ndarray, labels: np.ndarray) -> Split:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if images.dtype.kind == "f" and images.size:
-        _check_floats(images)
+    check_stored(images)
     return Split(images, labels)
 
 
-def _check_floats(images: np.ndarray) -> None:
-    low, high = float(images.min()), float(images.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise CnnlabError("the images hold NaN or infinity; every pixel must be a finite number.")
-    if low < 0 or high > 1:
-        raise CnnlabError(
-            f"images of floats must lie in [0, 1]; received {low:g} to {high:g}. Scale them, or store them as uint8."
-        )
+def _names(names: np.ndarray) -> tuple[str, ...]:
+    if names.ndim != 1 or names.dtype.kind not in "US":
+        raise CnnlabError(f"class_names must be texts [K]; received {names.dtype} {list(names.shape)}.")
+    try:
+        return tuple(name.decode("utf-8") if isinstance(name, bytes) else name for name in names.tolist())
+    except UnicodeDecodeError as error:
+        raise CnnlabError(f"class_names must be texts in UTF-8; received {error.object!r}.") from None

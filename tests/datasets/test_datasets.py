@@ -5,14 +5,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab import datasets
-from cnnlab.datasets import Dataset, Split, idx
+from cnnlab import datasets, reading
+from cnnlab.datasets import Dataset, Split, dataset, idx
 from cnnlab.errors import CnnlabError, UsageError
 
 # Of the files that MNIST is published as, uncompressed.
@@ -445,3 +446,104 @@ def test_a_dataset_is_told_in_one_line(mnist):
 
 def test_what_there_is_is_listed():
     assert dir(datasets) == ["Dataset", "DatasetSource", "Split", "load"]
+
+
+# What would break
+
+
+def saved(**arrays: np.ndarray):
+    def make(path: Path) -> Path:
+        return save_npz(path / "d.npz", GREY, **arrays)
+
+    return make
+
+
+def idx_of(name: str, content: bytes, zipped: bool = False):
+    """A folder of good IDX files but for one."""
+
+    def make(path: Path) -> Path:
+        folder = save_idx(path / "bad", GREY, zipped)
+        (folder / f"{name}{'.gz' * zipped}").write_bytes(gzip.compress(content) if zipped else content)
+        return folder
+
+    return make
+
+
+def pipe_idx(path: Path) -> Path:
+    folder = save_idx(path / "pipe", GREY, zipped=False)
+    file = folder / "train-images-idx3-ubyte"
+    file.unlink()
+    os.mkfifo(file)
+    return folder
+
+
+def pipe_image(path: Path) -> Path:
+    folder = save_folder(path / "pipe", GREY, parts=False)
+    os.mkfifo(folder / "a" / "a.png")
+    return folder
+
+
+def header(kind: int, *sides: int) -> bytes:
+    return bytes((0, 0, kind, len(sides))) + np.array(sides, ">u4").tobytes()
+
+
+IMAGES, TEST_LABELS = "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (saved(x_train=np.array(7)), "received an array []"),
+        (saved(y_train=np.array(7)), "one integer for each of the 8 images; received int64 []"),
+        (saved(class_names=np.array("abc")), "class_names must be texts [K]; received <U3 []"),
+        (saved(class_names=np.arange(3)), "class_names must be texts [K]; received int64 [3]"),
+        (saved(class_names=np.array([b"\xff"])), "class_names must be texts in UTF-8"),
+        (saved(y_train=np.full(8, 2**63, np.uint64)), "labels are numbers of classes; received 9223372036854775808"),
+        (idx_of(IMAGES, header(8)), "it has 0 axes"),
+        (idx_of(IMAGES, header(8, *[1] * 40)), "it has 40 axes"),
+        (idx_of(IMAGES, header(8, 1, 2)[:-1]), "ends within its header"),
+        (idx_of(IMAGES, header(8, 2**32 - 1, 2**32 - 1)), "unpacks to"),
+        (idx_of(IMAGES, header(8, 8, 6, 9), zipped=True), "expected 432 bytes for [8, 6, 9], found 0"),
+        (idx_of(IMAGES, header(8, 8, 6, 9) + b"\0" * 433), "expected 432 bytes for [8, 6, 9], found more"),
+        (idx_of(IMAGES, header(8, 8, 6, 9) + b"\0" * 433, zipped=True), "found more"),
+        (idx_of(IMAGES, idx.to_bytes(np.full((8, 6, 9), np.nan, np.float32))), "NaN or infinity"),
+        (idx_of(TEST_LABELS, idx.to_bytes(np.zeros(4, np.float32))), "received float32 [4]"),
+        (pipe_idx, "no train-images-idx3-ubyte"),
+        (pipe_image, "a.png is a pipe"),
+    ],
+)
+def test_what_would_break_a_reader_gets_one_sentence(tmp_path, make, message):
+    with pytest.raises(CnnlabError) as refusal:
+        datasets.load(str(make(tmp_path)))
+    assert message in str(refusal.value)
+
+
+def test_an_idx_file_is_unpacked_as_far_as_its_header_speaks(tmp_path, monkeypatch):
+    folder = save_idx(tmp_path / "bomb", GREY, zipped=True)
+    with gzip.open(folder / f"{IMAGES}.gz", "wb") as bomb:
+        bomb.write(header(8, 1000, 100, 100) + b"\0" * 10_000_000)
+    monkeypatch.setattr(reading, "FREE_BYTES", 1_000_000)
+    with pytest.raises(CnnlabError, match=r"unpacks from [0-9.]+ kB to 10 MB, more than 100 times its size"):
+        datasets.load(folder)
+    with gzip.open(folder / f"{IMAGES}.gz", "wb") as bomb:
+        bomb.write(header(8, 1, 1, 1) + b"\0" * 10_000_000)
+    monkeypatch.setattr(idx, "_as_array", lambda content, *rest: pytest.fail(f"{len(content)} bytes"))
+    with pytest.raises(pytest.fail.Exception, match="2 bytes"):
+        datasets.load(folder)
+
+
+def test_large_images_are_digested_a_few_at_a_time(monkeypatch):
+    asked = []
+
+    class Stored:
+        shape, dtype = (10, 50, 50), np.dtype(np.uint8)
+
+        def __getitem__(self, indices):
+            asked.append(len(indices))
+            return np.zeros((len(indices), 50, 50), np.uint8)
+
+    split = Split(Stored(), np.zeros(10, int))
+    monkeypatch.setattr(dataset, "BLOCK_BYTES", 4 * 50 * 50 * 4)
+    digest = split.digest
+    assert asked == [4, 4, 2]
+    assert digest == Split(np.zeros((10, 50, 50), np.uint8), np.zeros(10, int)).digest
