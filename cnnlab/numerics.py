@@ -50,6 +50,17 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
 
 
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + exp(-logit)) of each logit [...], float32; computed in float64.
+
+    Example:
+        >>> import numpy as np
+        >>> sigmoid(np.array([0.0, 1000.0, -1000.0])).tolist()
+        [0.5, 1.0, 0.0]
+    """
+    return np.asarray((1 + np.tanh(np.asarray(logits, np.float64) / 2)) / 2, np.float32)
+
+
 def of_class(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Pick from values of every class [..., K] that of each image's class, [...].
 

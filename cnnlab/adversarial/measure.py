@@ -85,6 +85,7 @@ def measure(
 
     Raises:
         UsageError: The shapes do not fit each other or the model.
+        CnnlabError: The model's classes are not exclusive.
 
     Example:
         >>> import numpy as np
@@ -97,6 +98,7 @@ def measure(
         >>> measured.metrics["success@0.05"], measured.metrics["success@0.2"]
         (0.0, 1.0)
     """
+    classifier.check_exclusive("an attack")
     original, adversarial = np.asarray(original, np.float32), np.asarray(adversarial, np.float32)
     adversarial = adversarial if adversarial.ndim > 4 else adversarial[None]
     leading = _leading(original, adversarial)

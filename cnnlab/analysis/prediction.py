@@ -12,7 +12,7 @@ import numpy as np
 from cnnlab.analysis.image_choice import ImageChoice
 from cnnlab.errors import UsageError
 from cnnlab.inspection.evaluation import check_finite
-from cnnlab.numerics import UNKNOWN, softmax
+from cnnlab.numerics import UNKNOWN
 from cnnlab.progress import Progress, shown
 from cnnlab.versions import versions
 
@@ -30,7 +30,7 @@ class Predictions:
         classifier: The model.
         sources: Where each image came from, N texts.
         labels: The true classes, int64 [N]; -1 where unknown.
-        probabilities: The softmax of the logits, float32 [N, K].
+        probabilities: How probable each class is, float32 [N, K]: they add up to 1 where classes are exclusive.
         notes: What somebody who reads the numbers should know.
     """
 
@@ -135,7 +135,7 @@ def predict_chosen(classifier: Classifier, choice: ImageChoice, progress: Progre
     parts = [np.zeros((0, classifier.num_classes), np.float32)]
     with progress.task("Predicting", len(inputs)) as advance:
         for batch, _ in inputs.batches(classifier.batch_size):
-            parts.append(softmax(check_finite(classifier.logits(batch))))
+            parts.append(classifier.probabilities_of(check_finite(classifier.logits(batch))))
             advance(len(batch))
     return Predictions(
         classifier=classifier,

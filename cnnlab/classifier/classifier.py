@@ -18,7 +18,7 @@ from cnnlab.classifier.hints import About
 from cnnlab.classifier.logits import Output, OutputKind, written_type
 from cnnlab.classifier.preprocessing import Preparation
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
-from cnnlab.numerics import known_label, softmax
+from cnnlab.numerics import known_label, sigmoid, softmax
 
 T = TypeVar("T")
 
@@ -40,8 +40,8 @@ class Classifier:
         digest: SHA-256 of the frozen graph with its weights.
         preparation: What happens to images before the graph sees them, and how that was decided.
         about: What the user said of the model, now or earlier.
-        output_kind: What the model itself gives: ``probabilities``, ``logits``, ``sigmoid``, or ``untraced
-            probabilities``, whose logarithms stand for logits.
+        output_kind: What the model itself gives: ``probabilities``, ``logits``, ``sigmoid``, ``sigmoids`` of several
+            classes, each probable by itself, or ``untraced probabilities``, whose logarithms stand for logits.
         notes: What somebody who reads a result of this model should know, one sentence each.
         memory: Bytes that the activations of one forward pass may take.
         input_shape: (H, W, C) of one image; None where a side is open.
@@ -226,6 +226,10 @@ class Classifier:
         output = replace(self._output, kind="untraced probabilities")
         return self._like(self._frozen, output, self.digest, (*self.notes, note))
 
+    def with_note(self, note: str) -> Classifier:
+        """Return this model with one more thing that somebody who reads its results should know."""
+        return self._like(self._frozen, self._output, self.digest, (*self.notes, note))
+
     def _like(self, frozen: Frozen, output: Output, digest: str, notes: Sequence[str]) -> Classifier:
         return Classifier(
             frozen,
@@ -259,8 +263,37 @@ class Classifier:
         return np.concatenate(parts[0]) if parts else np.zeros((0, self.num_classes), np.float32)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Return the softmax of the logits, float32 [N, K]."""
-        return softmax(self.logits(images))
+        """Return how probable each class is, float32 [N, K]; see :meth:`probabilities_of`."""
+        return self.probabilities_of(self.logits(images))
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether an image has exactly one class; false of a model whose classes have a sigmoid each."""
+        return self.output_kind != "sigmoids"
+
+    def probabilities_of(self, logits: np.ndarray) -> np.ndarray:
+        """Return the softmax of logits [..., K], float32; the sigmoid of each where classes are not exclusive.
+
+        Args:
+            logits: As :meth:`logits` gives them.
+        """
+        return softmax(logits) if self.exclusive else sigmoid(logits)
+
+    def check_exclusive(self, what: str) -> None:
+        """Refuse what presumes that an image has exactly one class, where the model says no such thing.
+
+        Args:
+            what: What is refused, to begin the sentence.
+
+        Raises:
+            CnnlabError: The classes are not exclusive.
+        """
+        if not self.exclusive:
+            raise CnnlabError(
+                f"{what} takes every image to have exactly one class, and this model gives {self.num_classes} "
+                "probabilities by themselves (a sigmoid each), so that an image may have several classes or none. What "
+                "looks at one class at a time works: predict, occlusion, saliency, activations and filters."
+            )
 
     def own_probabilities(self, images: np.ndarray) -> np.ndarray | None:
         """Return what the model itself gives as probabilities, float32 [N, K]; None where its output is logits.
@@ -272,7 +305,7 @@ class Classifier:
         parts = self._streamed(lambda batch, _: self._answers(batch)[1:], images)
         given = np.concatenate(parts[0]) if parts else np.zeros((0, self.num_classes), np.float32)
         if self.output_kind != "sigmoid":
-            return given
+            return given.reshape(-1, self.num_classes)
         second = given.reshape(-1, 1)
         return np.concatenate([1 - second, second], axis=1)
 
@@ -293,7 +326,7 @@ class Classifier:
         }
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Return the predicted labels, int64 [N]."""
+        """Return the predicted labels, the most probable classes, int64 [N]."""
         return self.logits(images).argmax(axis=1)
 
     def own_class(self, images: np.ndarray, labels: np.ndarray, wanted: int | None = None) -> np.ndarray:
@@ -354,12 +387,15 @@ class Classifier:
 
         Raises:
             UsageError: The labels are not one class for each image, or ``of`` is neither.
-            CnnlabError: Nothing differentiable leads from the image to the logits.
+            CnnlabError: Nothing differentiable leads from the image to the logits, or the cross-entropy is asked of
+                classes that are not exclusive.
         """
         import tensorflow as tf
 
         if of not in ("cross_entropy", "logit"):
             raise UsageError(f"of must be 'cross_entropy' or 'logit'; received {of!r}.")
+        if of == "cross_entropy":
+            self.check_exclusive("the cross-entropy of a softmax")
         images = self._checked(images)
         labels = self._checked_labels(labels, len(images))
 

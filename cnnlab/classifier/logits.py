@@ -1,4 +1,4 @@
-"""Finding the logits: from the output back to the argument of the softmax or the sigmoid."""
+"""Finding the logits: from the output back to the argument of the softmax or the sigmoids."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 
-OutputKind = Literal["probabilities", "logits", "sigmoid", "untraced probabilities"]
+OutputKind = Literal["probabilities", "logits", "sigmoid", "sigmoids", "untraced probabilities"]
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,9 @@ class Output:
     Attributes:
         logits: The tensor that logits are made of; see :meth:`finish`.
         kind: What the model's own output is: ``probabilities`` of a softmax, whose argument :attr:`logits` is;
-            ``logits``; the ``sigmoid`` of one number, whose argument it is; or ``untraced probabilities``, which come
-            of no softmax that could be found, so that it is the output itself.
+            ``logits``; the ``sigmoid`` of one number, whose argument it is; ``sigmoids`` of several, whose arguments it
+            is: each class is probable by itself; or ``untraced probabilities``, which come of no softmax that could be
+            found, so that it is the output itself.
         output: The model's own output.
     """
 
@@ -111,6 +112,8 @@ def find_logits(output: Any) -> Output | None:
         return Output(tensor.op.inputs[0], "sigmoid", output) if tensor.op.type == "Sigmoid" else None
     if not classes:
         return None
+    if tensor.op.type == "Sigmoid":
+        return Output(tensor.op.inputs[0], "sigmoids", output)
     if tensor.op.type == "Softmax" and tensor.shape[-1] == classes:
         return Output(tensor.op.inputs[0], "probabilities", output)
     return Output(output, "logits", output)

@@ -17,6 +17,13 @@ UNTRACED = (
 )
 
 
+LIKE_SIGMOIDS = (
+    "all that this model gave for images of noise lies between 0 and 1 and does not add up to 1, and was taken for "
+    "logits; if it is probabilities of classes that do not exclude each other, export the model with its logits as an "
+    "output."
+)
+
+
 def probe_images(classifier: Classifier, count: int = 4) -> np.ndarray:
     """Return images that no dataset has, the same every time: float32 [count, H, W, C] over the value range."""
     height, width, channels = classifier.input_shape
@@ -30,6 +37,8 @@ def probe_images(classifier: Classifier, count: int = 4) -> np.ndarray:
 def settle_output(classifier: Classifier) -> Classifier:
     """Return a classifier that takes logarithms, where what looked like logits turns out to be probabilities.
 
+    Numbers between 0 and 1 that do not add up to 1 may be either: then the classifier says so.
+
     Raises:
         CnnlabError: They are so sure that their logarithms say nothing.
     """
@@ -37,7 +46,8 @@ def settle_output(classifier: Classifier) -> Classifier:
         return classifier
     found = classifier.logits(probe_images(classifier))
     if not are_probabilities(found):
-        return classifier
+        between = ((found >= 0) & (found <= 1)).all() and (found != found[0]).any()
+        return classifier.with_note(LIKE_SIGMOIDS) if between else classifier
     if (found == 1).any():
         raise CnnlabError(
             "this model gives probabilities that come of no softmax that could be found, and they are saturated: 1 to "

@@ -313,9 +313,10 @@ def tally(classifier: Classifier, batches: Iterable[Batch]) -> Evaluation:
             then.
 
     Raises:
-        CnnlabError: There is no image, or the model gives logits that are not finite.
+        CnnlabError: There is no image, the model gives logits that are not finite, or its classes are not exclusive.
         UsageError: A label is none of the model's classes.
     """
+    classifier.check_exclusive("an evaluation")
     classes = classifier.num_classes
     confusion = np.zeros((classes, classes), np.int64)
     predicted: list[np.ndarray] = []

@@ -43,7 +43,8 @@ def facts_of(found: Inspection) -> Iterator[tuple[str, str]]:
     yield "output", model.output_kind
     checked = ""
     if health.softmax_error is not None:
-        checked = f"; their softmax equals the output to within {health.softmax_error:.1g}"
+        equals = "softmax equals" if model.exclusive else "sigmoids equal"
+        checked = f"; their {equals} the output to within {health.softmax_error:.1g}"
     yield "logits", LOGITS[model.output_kind] + checked
     smallest, middle, largest = health.margins
     yield "logit margins", f"{smallest:.3g} to {largest:.3g}, median {middle:.3g} (on {health.sample})"

@@ -70,7 +70,7 @@ def preflight(classifier: Classifier, batches: Iterable[tuple[np.ndarray, np.nda
         flat = _flat(classifier, batch, logits, own)
         images += len(batch)
         zero += int(flat.sum())
-        saturated += int((_saturated(logits, own) & ~flat).sum())
+        saturated += int((_saturated(logits, own) & ~flat).sum()) if classifier.exclusive else 0
         if flat.any():
             reason = _reason(classifier, batch, logits)
             reasons[reason] = reasons.get(reason, 0) + int(flat.sum())

@@ -31,8 +31,8 @@ class Health:
         sample: What the images are.
         preflight: How many have no gradient; None where nothing differentiable leads to the logits.
         margins: The smallest, the median and the largest lead of the best logit over the next.
-        softmax_error: The largest difference between the softmax of the logits and what the model itself gives as
-            probabilities; None where it gives none to compare.
+        softmax_error: The largest difference between the softmax of the logits (their sigmoids where classes are not
+            exclusive) and what the model itself gives as probabilities; None where it gives none to compare.
     """
 
     sample: str
@@ -95,6 +95,7 @@ LOGITS = {
     "probabilities": "recovered: the argument of the softmax",
     "logits": "the output itself",
     "sigmoid": "recovered: minus and plus half the argument of the sigmoid",
+    "sigmoids": "recovered: the arguments of the sigmoids, each class by itself",
     "untraced probabilities": "not recovered: logarithms of the probabilities stand for them",
 }
 """How logits come of each kind of output."""

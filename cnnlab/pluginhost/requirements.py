@@ -17,6 +17,8 @@ def check_requirements(analysis: Analysis, classifier: Classifier) -> None:
     Raises:
         CnnlabError: The model lacks what the analysis needs.
     """
+    if "one-class" in analysis.requires:
+        classifier.check_exclusive(analysis.name)
     if "convolutions" in analysis.requires and not any(
         layer.kernel is not None and layer.kernel.ndim == 4 for layer in classifier.layers
     ):

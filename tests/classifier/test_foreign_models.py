@@ -375,6 +375,97 @@ def test_a_sigmoid_is_two_classes(tmp_path, library, separate):
     np.testing.assert_allclose(classifier.input_gradient(IMAGES, labels), wanted, rtol=1e-3, atol=1e-5)
 
 
+def multi_label(ending: str, precision: str = "float32"):
+    """A model of five classes with a sigmoid each, and the same layers' logits."""
+    image, flat = features()
+    dense = layers.Dense(5, name="scores", dtype=precision)
+    logits = dense(flat)
+    number = layers.Activation("sigmoid", name="sure", dtype=precision)
+    if ending == "reshape":
+        end = layers.Reshape((5,), name="back")(number(layers.Reshape((1, 5), name="apart")(logits)))
+    elif ending == "activation":
+        end = layers.Dense(5, name="scores", activation="sigmoid")
+        model = shaken(keras.Model(image, end(flat)))
+        return model, lambda x: keras.Model(image, flat)(x) @ end.kernel + end.bias
+    else:
+        end = number(logits)
+    if precision != "float32":
+        end = layers.Activation("linear", name="wide", dtype="float32")(end)
+    return shaken(keras.Model(image, end)), keras.Model(image, logits)
+
+
+MULTI = [("layer", "float32"), ("activation", "float32"), ("reshape", "float32")]
+MULTI += [("layer", "float16"), ("layer", "bfloat16")]
+
+
+@pytest.mark.parametrize("form", ["keras", "export"])
+@pytest.mark.parametrize(("ending", "precision"), MULTI)
+def test_sigmoids_of_several_classes_are_independent_probabilities(tmp_path, ending, precision, form):
+    model, logits_model = multi_label(ending, precision)
+    classifier = opened(model, tmp_path, form)
+    assert (classifier.output_kind, classifier.num_classes, classifier.exclusive) == ("sigmoids", 5, False)
+    wanted = model(IMAGES, training=False).numpy()
+    assert (np.abs(wanted.sum(axis=1) - 1) > 0.1).all()
+    close = CLOSE if precision == "float32" else {"atol": 0.01}
+    np.testing.assert_allclose(classifier.own_probabilities(IMAGES), wanted, **close)
+    np.testing.assert_allclose(classifier.probabilities(IMAGES), wanted, **close)
+    np.testing.assert_array_equal(classifier.predict(IMAGES), classifier.probabilities(IMAGES).argmax(axis=1))
+    if precision == "float32":
+        np.testing.assert_allclose(classifier.logits(IMAGES), logits_model(IMAGES), **CLOSE)
+        gradient = gradient_of(logits_model, IMAGES, LABELS, "logit")
+        np.testing.assert_allclose(classifier.input_gradient(IMAGES, LABELS, "logit"), gradient, **CLOSE)
+
+
+@pytest.fixture(scope="module")
+def several():
+    """A model of several labels, and the same opened."""
+    model, _ = multi_label("layer")
+    return model, cnnlab.load(model)
+
+
+def test_what_looks_at_one_class_works_on_sigmoids(several):
+    model, classifier = several
+    wanted = model(IMAGES, training=False).numpy()
+    (first, *_) = cnnlab.predict(classifier, IMAGES).rows(top=5)
+    assert [each["class"] for each in first["top"]] == [str(k) for k in np.argsort(-wanted[0])]
+    assert first["top"][0]["probability"] == pytest.approx(wanted[0].max(), rel=1e-4)
+    covered = cnnlab.analyze("occlusion", classifier, IMAGES, target="3", patch=5, stride=5)
+    np.testing.assert_allclose(covered.arrays["baseline"], wanted[:, 3], **CLOSE)
+    for name in ("saliency", "activations"):
+        cnnlab.analyze(name, classifier, IMAGES)
+    cnnlab.analyze("filters", classifier)
+    health = cnnlab.inspect(classifier, IMAGES).health
+    assert health.softmax_error < 1e-5
+
+
+@pytest.mark.parametrize("name", ["fgsm-untargeted", "targeted", "noise-addition", "robustness", "fooling"])
+def test_what_takes_one_class_for_granted_is_refused_of_sigmoids(several, name):
+    params = {"target": "1"} if name in ("targeted", "noise-addition") else {}
+    with pytest.raises(CnnlabError, match=rf"{name} takes every image to have exactly one class.* 5 probabilities"):
+        cnnlab.analyze(name, several[1], IMAGES, LABELS, **params)
+
+
+def test_accuracy_and_cross_entropy_of_sigmoids_are_refused(several):
+    from cnnlab.adversarial.measure import measure
+
+    classifier = several[1]
+    for ask in (
+        lambda: cnnlab.evaluate(classifier, cnnlab.datasets.Split(IMAGES, LABELS)),
+        lambda: classifier.input_gradient(IMAGES, LABELS),
+        lambda: measure(classifier, IMAGES, IMAGES, LABELS),
+    ):
+        with pytest.raises(CnnlabError, match="exactly one class"):
+            ask()
+
+
+def test_a_sigmoid_computed_by_hand_is_asked_about(tmp_path):
+    image, flat = features()
+    logits = layers.Dense(5, name="scores")(flat)
+    model = shaken(keras.Model(image, 1 / (1 + keras.ops.exp(-logits))))
+    (note,) = [note for note in opened(model, tmp_path, "live").notes if "between 0 and 1" in note]
+    assert "exclude each other" in note
+
+
 # --- preprocessing inside, and values in other ranges ---
 
 

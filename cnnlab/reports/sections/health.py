@@ -24,8 +24,8 @@ FEW = 0.05
 """The share of the images that may lack a gradient: what other sections say of some tens of images bears it."""
 
 ROUNDING = 1e-2
-"""How far the softmax of the logits may lie from what the model gives: half precision rounds to 1e-3, and what is no
-logit gives other probabilities altogether."""
+"""How far the probabilities of the logits may lie from what the model gives: half precision rounds to 1e-3, and what is
+no logit gives other probabilities altogether."""
 
 MANY_SILENT = 0.1
 """The share of units from which on a good part of the network does nothing."""
@@ -44,7 +44,7 @@ def write(subject: Subject) -> Chapter:
     health, broken, silent = health_of(model, images, sample), broken_layers(model), silent_units(model, images)
     return Chapter(
         says=f"A model can be unsound in ways that accuracy does not show. {len(images)} images ({sample}) are put "
-        "through it: are logits and gradients there and finite, is the softmax of the logits what the model gives "
+        "through it: are logits and gradients there and finite, is what follows from the logits what the model gives "
         "itself, and which units are silent, answering alike to all of the images? A convolution's unit is one of its "
         "feature maps, at all places. A silent unit could be cut out, and nothing would change on these images.",
         figures=[Figure(drawing=draw(silent, len(images)), caption=caption(silent))] if silent else [],
@@ -115,7 +115,7 @@ def metrics(health: Health, silent: Silent, images: int) -> Iterator[Metric]:
     yield Metric(
         name="softmax error",
         value=health.softmax_error,
-        meaning="largest difference between the softmax of the logits and the model's own probabilities",
+        meaning="largest difference between the probabilities of the logits and those that the model gives itself",
         of=images,
     )
     count, units = map(sum, zip((0, 0), *silent.values(), strict=True))
@@ -161,7 +161,7 @@ def _finite(health: Health, broken: list[str]) -> Conclusion:
 def _recovered(error: float) -> Conclusion:
     alike = error <= ROUNDING
     return Conclusion(
-        says=f"The softmax of the logits {'is' if alike else 'is not'} what the model itself gives as probabilities: "
+        says=f"The probabilities of the logits {'are' if alike else 'are not'} those that the model itself gives: "
         f"they differ by {error:.1g} at most.",
         holds=alike,
         rule=f"They are the same where no probability differs by more than {ROUNDING:g}, which rounding can do. Else "

@@ -51,7 +51,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             summary="Move every pixel by at most epsilon so that the model misreads the image.",
             params=FgsmUntargetedParams,
             run="cnnlab_fgsm_untargeted.run:run",
-            requires=("gradients",),
+            requires=("gradients", "one-class"),
             arrays={
                 **{name: array for name, array in ADVERSARIAL_ARRAYS.items() if name != "target"},
                 "steps": Array("steps taken until the image was misread, or all of them", axes=("E?", "N")),

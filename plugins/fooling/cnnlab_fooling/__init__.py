@@ -59,6 +59,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             summary="Turn noise into images that the network is sure about, and measure how little they resemble any.",
             params=FoolingParams,
             run="cnnlab_fooling.run:run",
+            requires=("one-class",),
             inputs="optional",
             arrays={
                 **ADVERSARIAL_ARRAYS,

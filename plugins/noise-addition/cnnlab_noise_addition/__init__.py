@@ -99,7 +99,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             params=NoiseAdditionParams,
             run="cnnlab_noise_addition.run:run",
             inputs="optional",
-            requires=("gradients",),
+            requires=("gradients", "one-class"),
             arrays={
                 **ADVERSARIAL_ARRAYS,
                 **targeted,

@@ -207,6 +207,7 @@ def make_score(classifier: Classifier) -> Any:
         A function of images [n, H, W, C], target classes [n], fills [n, 1, 1, C], patch origins [n, 2], the patch's
         side, and whether logits are wanted, giving scores [n], margins [n] and predicted classes [n].
     """
+    probabilities = tf.nn.softmax if classifier.exclusive else tf.nn.sigmoid
 
     @tf.function(reduce_retracing=True)
     def score(images: Any, targets: Any, fills: Any, edges: Any, patch: Any, as_logit: Any) -> tuple[Any, Any, Any]:
@@ -215,7 +216,7 @@ def make_score(classifier: Classifier) -> Any:
         top, left = edges[:, 0, None, None, None], edges[:, 1, None, None, None]
         covered = (down >= top) & (down < top + patch) & (across >= left) & (across < left + patch)
         logits = tf.cast(classifier.logits_function(tf.where(covered, fills, images)), tf.float32)
-        values = logits if as_logit else tf.nn.softmax(logits)
+        values = logits if as_logit else probabilities(logits)
         own = tf.one_hot(targets, tf.shape(logits)[1], on_value=True, off_value=False, dtype=tf.bool)
         others = tf.reduce_max(tf.where(own, logits.dtype.min, logits), axis=1)
         margins = tf.gather(logits, targets, batch_dims=1) - others

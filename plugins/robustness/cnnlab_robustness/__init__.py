@@ -49,7 +49,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             summary="Measure accuracy against epsilon under attack, over a dataset.",
             params=RobustnessParams,
             run="cnnlab_robustness.run:run",
-            requires=("gradients",),
+            requires=("gradients", "one-class"),
             arrays={
                 "epsilon": Array("the strengths, ascending, in the model's units", axes=("E",)),
                 "label": Array("true class, -1 where unknown", axes=each),

@@ -96,7 +96,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             summary="Make an image be read as a class of your choice while it stays like the original.",
             params=TargetedParams,
             run="cnnlab_targeted.attack:run",
-            requires=("gradients",),
+            requires=("gradients", "one-class"),
             arrays={
                 **ADVERSARIAL_ARRAYS,
                 "image": Array("which of the images given each row is about", axes=("N",)),
