@@ -6,15 +6,17 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 from annotated_types import Ge
+from platformdirs import user_cache_path
 
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis
@@ -27,10 +29,26 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: more thre
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# What tests keep, they keep for as long as they run; but matplotlib's list of fonts takes long to make.
+os.environ.setdefault("MPLCONFIGDIR", str(user_cache_path("matplotlib")))
+_KEPT = tempfile.TemporaryDirectory(prefix="cnnlab-tests-")
+os.environ["XDG_CACHE_HOME"] = _KEPT.name
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest file: one worker runs it, and the other must have work for as long."""
     items.sort(key=lambda item: item.path.name != "test_docs.py")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def real_trial() -> Iterator[Callable[..., None]]:
+    """Spare models opened in this process the trial in another, which takes seconds; test_trial.py has it back."""
+    from cnnlab.trust import trial
+
+    real = trial._try
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial, "_try", lambda *_: None)
+        yield real
 
 
 @pytest.fixture(scope="session")

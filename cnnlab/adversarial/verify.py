@@ -74,13 +74,22 @@ class Report:
         }
 
 
-def verify(directory: str | os.PathLike[str], model: Any = None, *, trust: bool = False) -> Report:
+def verify(
+    directory: str | os.PathLike[str],
+    model: Any = None,
+    *,
+    trust: bool = False,
+    limit_seconds: float | None = None,
+    limit_memory: int | None = None,
+) -> Report:
     """Check every claim of a saved result, from its files and its model alone.
 
     Args:
         directory: What ``cnnlab analyze NAME --out DIR`` wrote.
         model: The model; by default the one that the record names.
         trust: As for :func:`cnnlab.load`; the record has no say in it.
+        limit_seconds: As for :func:`cnnlab.load`.
+        limit_memory: As for :func:`cnnlab.load`.
 
     Raises:
         CnnlabError: There is no result, its record cannot be read, or there is no model to hold it against.
@@ -90,7 +99,7 @@ def verify(directory: str | os.PathLike[str], model: Any = None, *, trust: bool 
     source = Path(directory)
     record = read_record(source)
     named = model if model is not None else _model_of(source, record)
-    classifier = load(named, **_about(record), trust=trust)
+    classifier = load(named, **_about(record), trust=trust, limit_seconds=limit_seconds, limit_memory=limit_memory)
     return Report(
         directory=source, record=record, model=classifier, findings=list(_findings(source, record, classifier))
     )

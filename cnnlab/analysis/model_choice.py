@@ -23,6 +23,8 @@ class ModelChoice:
         layout: How the model's images lie in memory.
         memory: Bytes that a pass through the model may take.
         trust: Whether it is opened also when that can run code or reach files.
+        limit_seconds: What opening and running it for the first time may take in time.
+        limit_memory: Bytes that this may take.
     """
 
     model: Any = None
@@ -33,6 +35,8 @@ class ModelChoice:
     layout: str | None = None
     memory: int | None = None
     trust: bool = False
+    limit_seconds: float | None = None
+    limit_memory: int | None = None
 
     @property
     def source(self) -> Any:
@@ -64,4 +68,6 @@ class ModelChoice:
             layout=self.layout,
             memory=self.memory,
             trust=self.trust,
+            limit_seconds=self.limit_seconds,
+            limit_memory=self.limit_memory,
         )

@@ -19,6 +19,7 @@ from cnnlab.classifier.noise_probe import settle_output
 from cnnlab.classifier.preprocessing import ASSUMED, Preparation, prepare
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 from cnnlab.runs.folder import Run, is_run
+from cnnlab.trust import trial
 from cnnlab.trust.keras_files import check_keras_file
 from cnnlab.trust.savedmodel import check_saved_model
 
@@ -36,8 +37,13 @@ def load(
     layout: str | None = None,
     memory: int | None = None,
     trust: bool = False,
+    limit_seconds: float | None = None,
+    limit_memory: int | None = None,
 ) -> Classifier:
     """Open a model.
+
+    One that comes from a path, and was not written by cnnlab on this machine, is first opened and run in a process of
+    its own with limits (:mod:`cnnlab.trust.trial`), once for each state of its files.
 
     What is not said here is taken from ``cnnlab.json`` beside the model where somebody had it remembered, then from the
     run that the model is of, then from the model itself.
@@ -53,11 +59,13 @@ def load(
         memory: Bytes that the activations of one forward pass may take; by default a share of what is free.
         trust: Open it also when that can run code or reach files: a SavedModel with such operations, a Keras file with
             Lambda layers or unknown classes. Without it, they are refused before anything in them runs.
+        limit_seconds: What that first opening may take in time; a minute by default.
+        limit_memory: Bytes that it may take; by default 8 GiB, or three quarters of the machine's memory.
 
     Raises:
         UsageError: There is no such signature or output, or a value is not as expected.
         CnnlabError: There is no model there, it cannot be read, it is no classifier of images, or it is refused
-            because of what it could reach.
+            because of what it could reach or what it takes.
     """
     if isinstance(model, Classifier):
         return model
@@ -65,28 +73,63 @@ def load(
         signature=signature, output=output, input_range=input_range, class_names=class_names, layout=layout
     )
     model = model.path if isinstance(model, Run) else model
+    limits = trial.limits(limit_seconds, limit_memory)
     if isinstance(model, str | os.PathLike) and Path(model).exists():
         said = said.over(recall(Path(model)))
-    opened = open_model(model, said.signature, trust=trust)
-    _check_images(opened.concrete)
-    frozen = freeze(opened.concrete)
+        if not trust and (file := _to_try(Path(model))):
+            trial.check(file, said.to_json(), limits)
+    return opened(model, said, memory=memory, trust=trust)
+
+
+def _to_try(path: Path) -> Path | None:
+    """The SavedModel or the file that opening a path would open, where that is to be tried elsewhere first.
+
+    Not what is refused here at once, and not a Keras file of classes that whoever imported cnnlab has registered: the
+    other process does not have them.
+    """
+    import keras
+
+    if path.is_dir():
+        folder = path / "model" if (path / "run.json").exists() else path
+        if not (folder / "saved_model.pb").exists():
+            return None
+        check_saved_model(folder)
+        return folder
+    if path.suffix not in (".keras", ".h5") or keras.saving.get_custom_objects():
+        return None
+    check_keras_file(path)
+    return path
+
+
+def opened(model: Any, said: About, *, memory: int | None = None, trust: bool = False) -> Classifier:
+    """Open a model in this process; see :func:`load`.
+
+    Args:
+        model: A path or a live ``keras.Model``.
+        said: What is said of it.
+        memory: Bytes that the activations of one forward pass may take.
+        trust: Open it also when that can run code or reach files.
+    """
+    found_model = open_model(model, said.signature, trust=trust)
+    _check_images(found_model.concrete)
+    frozen = freeze(found_model.concrete)
     found = find_output(frozen.outputs, said.output)
-    names = said.class_names or opened.facts.get("class_names")
-    preparation = prepare(said, frozen.input, _trained_range(opened.facts))
+    names = said.class_names or found_model.facts.get("class_names")
+    preparation = prepare(said, frozen.input, _trained_range(found_model.facts))
     _check_said(said, frozen, found, preparation)
     classifier = Classifier(
         frozen,
         found,
-        path=opened.path,
-        kind=opened.kind,
+        path=found_model.path,
+        kind=found_model.kind,
         digest=digest(frozen.definition),
         preparation=preparation,
         about=said,
         class_names=names,
-        dataset_name=opened.facts.get("source") or opened.facts.get("name"),
+        dataset_name=found_model.facts.get("source") or found_model.facts.get("name"),
         notes=_notes(preparation, frozen.is_random(found.logits)),
         memory=memory,
-        keep=opened.keep,
+        keep=found_model.keep,
     )
     return settle_output(classifier)
 
@@ -231,7 +274,12 @@ def _load_saved_model(path: Path, signature: str | None, trust: bool) -> tuple[A
     signatures = dict(loaded.signatures)
     if not signatures:
         raise CnnlabError(f"the SavedModel in {path} has no signature to call; export it with one (`serving_default`).")
-    name = signature or ("serving_default" if "serving_default" in signatures else min(signatures))
+    name = signature or ("serving_default" if "serving_default" in signatures else next(iter(signatures)))
+    if signature is None and len(signatures) > 1 and "serving_default" not in signatures:
+        raise CnnlabError(
+            f"the SavedModel in {path} has the signatures {', '.join(map(repr, sorted(signatures)))} and no "
+            "'serving_default' among them, so cnnlab cannot know which to call; name one with `signature=`."
+        )
     if name not in signatures:
         raise UsageError(f"the SavedModel in {path} has no signature {name!r}. {did_you_mean(name, signatures)}")
     return signatures[name], loaded

@@ -39,7 +39,8 @@ HOST = "cnnlab"
 """The distribution whose plugins are built in."""
 
 HOST_OPTIONS = frozenset(
-    {"model", "signature", "output", "input-range", "class-names", "layout", "trust", "memory"}
+    {"model", "signature", "output", "input-range", "class-names", "layout", "memory"}
+    | {"trust", "limit-seconds", "limit-memory"}
     | {"image", "label", "fit", "invert", "strict", "dataset", "split", "index", "limit"}
     | {"mistakes", "least-certain", "one-per-class"}
     | {"out", "format", "dpi", "seed", "device", "json", "fail-under", "help"}

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from cnnlab.drawings import to_json
-from cnnlab.files import remove_leftovers, write_json
+from cnnlab.files import write_json, write_text
 from cnnlab.inspection.drawings import confusion
 from cnnlab.render import save
 from cnnlab.runs import Run, write_history
@@ -17,6 +17,7 @@ from cnnlab.runs.comparison import curves
 from cnnlab.training import drawings, export, record
 from cnnlab.training.data import held_out, make_feed
 from cnnlab.training.evaluation import Evaluation, Evaluator
+from cnnlab.trust import trial
 
 if TYPE_CHECKING:
     from cnnlab.datasets import Dataset, Split
@@ -49,9 +50,10 @@ def complete(
     for name, drawing in drawn.items():
         between()
         save(drawing, run.path / f"{name}.png")
-    run.drawings_path.write_text(to_json(drawn) + "\n", encoding="utf-8")
+    write_text(run.drawings_path, to_json(drawn) + "\n")
     write_history(run.history_path, history)
-    remove_leftovers(run.path)
+    for model_path in (run.keras_path, run.model_path):
+        trial.vouch(model_path)
     write_json(run.record_path, record.at_end(start, history, final, tested, _parameters(model)))
 
 

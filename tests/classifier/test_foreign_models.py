@@ -723,6 +723,19 @@ def test_one_of_several_signatures(tmp_path):
         cnnlab.load(path, signature="tripel")
 
 
+def test_several_signatures_of_which_none_serves_are_asked_about(tmp_path):
+    module = Plain(1)
+    call = tf.function(module.logits).get_concrete_function(GREY)
+    half = tf.function(lambda x: module.logits(x) / 2).get_concrete_function(GREY)
+    tf.saved_model.save(module, str(tmp_path / "two"), signatures={"b": call, "a": half})
+    with pytest.raises(CnnlabError, match=r"the signatures 'a', 'b' and no 'serving_default'.*`signature=`"):
+        cnnlab.load(tmp_path / "two")
+    logits = Plain().logits(SMALL).numpy()
+    np.testing.assert_allclose(cnnlab.load(tmp_path / "two", signature="b").logits(SMALL), logits, **CLOSE)
+    tf.saved_model.save(module, str(tmp_path / "one"), signatures={"a": half})
+    np.testing.assert_allclose(cnnlab.load(tmp_path / "one").logits(SMALL), logits / 2, **CLOSE)
+
+
 def test_one_of_several_outputs(tmp_path):
     def call(module, x):
         logits = module.logits(x)

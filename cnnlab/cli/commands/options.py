@@ -21,6 +21,9 @@ MODEL, IMAGES, OUTPUT = "Model", "Images", "Output"
 
 _of_model, _of_images, _of_output = (functools.partial(Option, heading=each) for each in (MODEL, IMAGES, OUTPUT))
 
+RESULTS = "Write also into a folder that holds other files. Those called as the result's are replaced, no other."
+"""What ``--force`` does where a result is written."""
+
 TRUST = "Open the model also when that can run code or reach files: it comes from someone you trust."
 
 
@@ -47,9 +50,24 @@ def model_option() -> Option:
     )
 
 
-def trust_option() -> Option:
-    """Make the option ``--trust``."""
-    return _of_model(["--trust"], is_flag=True, help=TRUST)
+def trust_options() -> list[click.Parameter]:
+    """Make the options that say how far a model from elsewhere is trusted."""
+    return [
+        _of_model(["--trust"], is_flag=True, help=TRUST),
+        _of_model(
+            ["--limit-seconds"],
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="N",
+            help="How long a model that is new here may take to be opened, and run once, in a process of its own. "
+            "[default: 60]",
+        ),
+        _of_model(
+            ["--limit-memory"],
+            type=Bytes(),
+            metavar="BYTES",
+            help="What it may take there, such as 2G. [default: 8G, at most three quarters of what there is]",
+        ),
+    ]
 
 
 def about_options() -> list[click.Parameter]:
@@ -80,7 +98,7 @@ def about_options() -> list[click.Parameter]:
             help="What a pass through the model may take, such as 512M: large images go in smaller batches. [default: "
             "a quarter of what is free, at most 1G]",
         ),
-        trust_option(),
+        *trust_options(),
     ]
 
 
@@ -160,6 +178,11 @@ def gates_option() -> Option:
     )
 
 
+def force_option(help: str) -> Option:
+    """Make the option ``--force``: what it replaces, and what not."""
+    return _of_output(["--force"], is_flag=True, help=help)
+
+
 def json_option(what: str = "JSON") -> Option:
     """Make the option ``--json``.
 
@@ -180,7 +203,7 @@ def take_images(values: dict[str, Any]) -> ImageChoice:
     return ImageChoice(**given | {name: given.get(name) or None for name in ("images", "labels")})
 
 
-def with_options(*options: click.Option) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def with_options(*options: click.Parameter) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a click command options that are made elsewhere, in that order."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -210,4 +233,4 @@ def _with_choice(command: Callable[..., Any], options: list[click.Parameter]) ->
         chosen = {name: values.pop(name) for name in list(values) if name in names}
         return command(choice=ModelChoice(**chosen), **values)
 
-    return with_options(*options)(taking)  # type: ignore[arg-type]
+    return with_options(*options)(taking)

@@ -27,7 +27,7 @@ from cnnlab.errors import UsageError
 
 @click.command(cls=Command)
 @click.argument("paths", nargs=-1, metavar="[MODEL] [IMAGE]...", type=click.Path(path_type=Path))
-@with_options(model_option(), *about_options(), *other_image_options())  # type: ignore[arg-type]
+@with_options(model_option(), *about_options(), *other_image_options())
 @click.option(
     "--top",
     cls=Option,

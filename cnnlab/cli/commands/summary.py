@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json as json_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from cnnlab.cli.commands.completion import architecture_names, model_paths
-from cnnlab.cli.commands.options import MODEL, json_option, trust_option, with_options
+from cnnlab.cli.commands.options import MODEL, json_option, trust_options, with_options
 from cnnlab.cli.help import Command, Option
 from cnnlab.errors import UsageError, did_you_mean
 
@@ -31,8 +31,8 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     is_flag=True,
     help="Build the architecture with batch normalisation.",
 )
-@with_options(trust_option(), json_option())
-def summary(model: str | None, batch_norm: bool, trust: bool, as_json: bool) -> None:
+@with_options(*trust_options(), json_option())
+def summary(model: str | None, batch_norm: bool, as_json: bool, **trust: Any) -> None:
     """Tell what a model is made of: sizes, parameters, units and multiply-adds of each layer.
 
     MODEL is a run folder or the name of a run, a SavedModel folder or a .keras file; by default the newest run.
@@ -86,13 +86,13 @@ def _find(word: str | None, batch_norm: bool) -> tuple[Path | None, str]:
     raise UsageError(f"there is no model and no architecture {word!r}. {did_you_mean(word, [*known, *names])}")
 
 
-def _open(path: Path | None, architecture: str, batch_norm: bool, trust: bool) -> tuple[str, Classifier]:
+def _open(path: Path | None, architecture: str, batch_norm: bool, trust: dict[str, Any]) -> tuple[str, Classifier]:
     from cnnlab.classifier import load
     from cnnlab.progress import status
 
     if path is not None:
         with status("Opening the model"):
-            return str(path), load(path, trust=trust)
+            return str(path), load(path, **trust)
     from cnnlab import training
     from cnnlab.pluginhost import registry
 

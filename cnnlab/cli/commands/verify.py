@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from cnnlab.cli.commands.completion import model_paths
-from cnnlab.cli.commands.options import MODEL, device_option, json_option, trust_option, with_options
+from cnnlab.cli.commands.options import MODEL, device_option, json_option, trust_options, with_options
 from cnnlab.cli.help import Command, Option
 
 
@@ -23,8 +24,8 @@ from cnnlab.cli.help import Command, Option
     shell_complete=model_paths,
     help="Hold it against this model. [default: the one that result.json names]",
 )
-@with_options(trust_option(), device_option(), json_option("the findings as JSON"))
-def verify(directory: Path, model: Path | None, trust: bool, device: str, as_json: bool) -> int:
+@with_options(*trust_options(), device_option(), json_option("the findings as JSON"))
+def verify(directory: Path, model: Path | None, device: str, as_json: bool, **trust: Any) -> int:
     """Verify a saved result: read it, its images and its model afresh, and check every claim in it.
 
     DIRECTORY is what `cnnlab analyze NAME --out DIRECTORY` wrote. Adversarial images are run through the model again,
@@ -35,7 +36,7 @@ def verify(directory: Path, model: Path | None, trust: bool, device: str, as_jso
     from cnnlab.progress import status
 
     with use_device(device), status("Verifying"):
-        report = cnnlab.verify(directory, model, trust=trust)
+        report = cnnlab.verify(directory, model, **trust)
     if as_json:
         sys.stdout.write(json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n")
     else:

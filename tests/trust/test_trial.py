@@ -1,0 +1,243 @@
+"""The trial of a model in another process: what hangs, fills the memory or ends its process does so there alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import cnnlab
+from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.trust import trial
+
+IMAGES = np.zeros((2, 6, 6, 1), np.float32)
+GIB = 1 << 30
+
+
+class Module(tf.Module):
+    """A classifier of 6x6 images to whose logits ``more`` adds something."""
+
+    def __init__(self, more=lambda images: 0.0):
+        super().__init__()
+        self.more = more
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 6, 6, 1), name="images")])
+    def __call__(self, images):
+        return tf.reshape(images, (-1, 36))[:, :10] + self.more(images)
+
+
+def save(folder: Path, more=lambda images: 0.0, **signatures) -> Path:
+    module = Module(more)
+    tf.saved_model.save(module, str(folder), signatures=signatures or module.__call__.get_concrete_function())
+    return folder
+
+
+@pytest.fixture
+def real(monkeypatch, real_trial, tmp_path):
+    """Trials as they are, with nothing tried yet; gives the folder where verdicts lie."""
+    monkeypatch.setattr(trial, "_try", real_trial)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "cnnlab" / "tried"
+
+
+def endless(images):
+    return tf.while_loop(lambda x: x > -1.0, lambda x: x + 1.0, [tf.reduce_sum(images) * 0.0])[0]
+
+
+def endless_whatever_the_image(images):
+    return tf.while_loop(lambda x: x > -1.0, lambda x: x + 1.0, [tf.constant(0.0)])[0]
+
+
+def enormous(images):
+    return tf.reduce_sum(tf.fill([3 * GIB // 4, 8], tf.reduce_sum(images)))
+
+
+def enormous_constant(images):
+    return tf.reduce_sum(tf.fill([3 * GIB // 4, 8], 1.0))
+
+
+@pytest.mark.parametrize(
+    ("more", "seconds", "says"),
+    [
+        (endless_whatever_the_image, 3, "was not opened|ended the process that opened and ran it once"),
+        (enormous, 60, "needs more than 1 GiB of memory"),
+        pytest.param(
+            *(enormous_constant, 9, "needs more than 1 GiB of memory|cannot be run on an image|within 9 seconds"),
+            marks=pytest.mark.full,
+        ),
+    ],
+)
+def test_what_takes_too_much_is_one_sentence_and_takes_it_elsewhere(tmp_path, real, more, seconds, says):
+    model = save(tmp_path / "model", more)
+    with pytest.raises(CnnlabError, match=says) as caught:
+        cnnlab.load(model, limit_seconds=seconds, limit_memory=GIB)
+    assert "\n" not in str(caught.value)
+    assert str(model) in str(caught.value)
+    assert not real.exists()
+
+
+def test_a_process_that_dies_is_one_sentence(tmp_path, real, monkeypatch):
+    (tmp_path / "dies.py").write_text("import os; os.abort()")
+    monkeypatch.setattr(trial, "TRIER", "dies")
+    monkeypatch.setattr(subprocess, "Popen", _from(tmp_path, subprocess.Popen))
+    with pytest.raises(CnnlabError, match=r"ended the process that opened and ran it once \(SIGABRT\).*trust=True"):
+        cnnlab.load(save(tmp_path / "model"))
+
+
+def test_a_process_that_ends_well_without_a_verdict_is_one_sentence(tmp_path, real, monkeypatch):
+    (tmp_path / "ends.py").write_text("")
+    monkeypatch.setattr(trial, "TRIER", "ends")
+    monkeypatch.setattr(subprocess, "Popen", _from(tmp_path, subprocess.Popen))
+    with pytest.raises(CnnlabError, match=r"ended the process that opened and ran it once \(status 0\)"):
+        cnnlab.load(save(tmp_path / "model"))
+
+
+def _from(folder: Path, popen):
+    return lambda words, **options: popen(words, **options, env={**os.environ, "PYTHONPATH": str(folder)})
+
+
+def test_a_model_is_tried_once_for_what_is_said_of_it(tmp_path, real, monkeypatch):
+    well, endlessly = Module(), Module(endless)
+    signatures = {"serving_default": well.__call__.get_concrete_function()}
+    model = save(tmp_path / "a model; $(x) 'ü'", **signatures, other=endlessly.__call__.get_concrete_function())
+    asked, seen = [], []
+    monkeypatch.setattr(trial, "_try", _noted(asked, trial._try))
+    monkeypatch.setattr(subprocess, "Popen", _noted(seen, subprocess.Popen))
+    assert cnnlab.load(model).num_classes == 10
+    assert cnnlab.load(model).num_classes == 10
+    assert len(asked) == 1
+    assert seen == [([sys.executable, "-P", "-m", trial.TRIER],)]  # a path may hold anything: it goes through a pipe
+    assert [json.loads(verdict.read_text()) for verdict in real.iterdir()] == [{"opened": True}]
+    with pytest.raises(CnnlabError, match="within 3 seconds"):
+        cnnlab.load(model, signature="other", limit_seconds=3)
+
+
+def test_another_model_in_its_place_is_tried_anew(tmp_path, real, monkeypatch):
+    model = save(tmp_path / "model")
+    asked = []
+    monkeypatch.setattr(trial, "_try", lambda *words: asked.append(words))
+    for count, change in enumerate(
+        [
+            lambda: None,
+            lambda: (model / "assets" / "x").write_text("a"),
+            lambda: (model / "assets" / "x").rename(model / "y"),
+        ],
+        1,
+    ):
+        change()
+        cnnlab.load(model)
+        cnnlab.load(model)
+        assert len(asked) == count
+
+
+def _noted(calls, function):
+    def noting(*words, **options):
+        calls.append(words)
+        return function(*words, **options)
+
+    return noting
+
+
+@pytest.mark.full
+def test_a_keras_file_is_tried(tmp_path, real):
+    path = tmp_path / "model.keras"
+    keras.Sequential([keras.layers.Input((6, 6, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]).save(path)
+    assert cnnlab.load(path).num_classes == 10
+    assert len(list(real.iterdir())) == 1
+
+
+def test_what_cnnlab_has_written_is_not_tried(trained_run, tmp_path, real, monkeypatch):
+    trial.vouch(trained_run.model_path)
+    trial.vouch(trained_run.keras_path)
+    monkeypatch.setattr(trial, "_try", lambda *_: pytest.fail("it was tried"))
+    for path in (trained_run.path, trained_run.model_path, trained_run.keras_path):
+        assert cnnlab.load(path).num_classes == 10
+    assert cnnlab.load(trained_run.path, signature="logits").num_classes == 10
+
+
+def test_training_vouches_for_what_it_writes(trained_run, monkeypatch):
+    """The fixture was trained before, in the cache of these tests."""
+    monkeypatch.setattr(trial, "_try", lambda *_: pytest.fail("it was tried"))
+    cnnlab.load(trained_run.model_path)
+
+
+def test_without_a_place_for_verdicts_it_is_tried_each_time(tmp_path, real, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    model = save(tmp_path / "model")
+    asked = []
+    monkeypatch.setattr(trial, "_try", lambda *words: asked.append(words))
+    cnnlab.load(model)
+    cnnlab.load(model)
+    assert len(asked) == 2
+
+
+def test_trust_needs_no_trial(tmp_path, real, monkeypatch):
+    monkeypatch.setattr(trial, "_try", lambda *_: pytest.fail("it was tried"))
+    assert cnnlab.load(save(tmp_path / "model"), trust=True).num_classes == 10
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ({"limit_seconds": 0}, "limit_seconds must be a number of seconds above 0; received 0"),
+        ({"limit_seconds": float("nan")}, "limit_seconds must be a number of seconds above 0; received nan"),
+        ({"limit_memory": 0}, "limit_memory must be a number of bytes above 0; received 0"),
+    ],
+)
+def test_limits_must_leave_something(tmp_path, words, says):
+    with pytest.raises(UsageError, match=says):
+        cnnlab.load(tmp_path, **words)
+
+
+def test_by_default_memory_is_bounded_by_the_machine(monkeypatch):
+    monkeypatch.setattr(trial, "_machine_memory", lambda: 4 * GIB)
+    assert trial.limits() == trial.Limits(seconds=60, memory=3 * GIB)
+    monkeypatch.setattr(trial, "_machine_memory", lambda: 64 * GIB)
+    assert trial.limits() == trial.Limits(seconds=60, memory=8 * GIB)
+    assert trial.limits(2, 5) == trial.Limits(seconds=2, memory=5)
+
+
+def test_the_command_says_it_and_its_options_reach_the_trial(tmp_path, cnnlab_command):
+    model = save(tmp_path / "model", endless)
+    done = cnnlab_command("summary", model, "--limit-seconds", 2)
+    assert done.returncode == 1
+    assert "within 2 seconds" in done.stderr
+    assert "--limit-seconds N" in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_interrupt_ends_both(tmp_path):
+    model = save(tmp_path / "model", endless)
+    asked = subprocess.Popen(
+        [sys.executable, "-m", "cnnlab", "summary", model], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    trier = _wait_for_trier(asked.pid)
+    asked.send_signal(signal.SIGINT)
+    assert asked.wait(timeout=30) == 130
+    for _ in range(100):
+        if not Path(f"/proc/{trier}").exists():
+            return
+        time.sleep(0.1)
+    pytest.fail("the process of the trial went on")
+
+
+def _wait_for_trier(parent: int) -> int:
+    children = Path(f"/proc/{parent}/task/{parent}/children")
+    if not children.exists():
+        pytest.skip("this system does not tell the children of a process")
+    for _ in range(600):
+        for child in children.read_text().split():
+            if trial.TRIER.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+        time.sleep(0.1)
+    pytest.fail("no trial began")
