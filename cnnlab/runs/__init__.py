@@ -10,7 +10,7 @@
 ``analyses/``      what ``cnnlab analyze`` wrote about this run
 =================  =====================================================================================
 
-Nothing here imports more than the standard library.
+Nothing here imports more than the standard library, but pydantic where a record is read.
 """
 
 from cnnlab.runs.folder import DEFAULT_ROOT, Run, files_tell, find, list_runs, new_folder

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from cnnlab.errors import CnnlabError, did_you_mean
 from cnnlab.runs.history import read_history
 from cnnlab.runs.lock import RunLock
+from cnnlab.reading import MOST_TEXT, check_regular, read_text
 
 if TYPE_CHECKING:
+from cnnlab.runs.record import read_record
     from cnnlab.drawings import Drawing
 
 DEFAULT_ROOT = Path("runs")
@@ -115,33 +117,31 @@ class Run:
 
     @property
     def state(self) -> State:
-        """``complete``; ``training`` in some process just now; ``unfinished``; ``damaged``: run.json is unreadable."""
-        if not self.complete:
-            return "training" if RunLock(self.path).is_held() else "unfinished"
+        """``complete``; ``training`` in some process just now; ``unfinished``; ``damaged``: no record can be read."""
+        if not self.complete and RunLock(self.path).is_held():
+            return "training"
         try:
-            _ = self.config
+            _ = self.config if is_run(self.path) else None
         except CnnlabError:
             return "damaged"
-        return "complete"
+        return "complete" if self.complete else "unfinished"
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """run.json as a dictionary; of an unfinished run, the settings that it was started with.
 
         Raises:
-            CnnlabError: It is no JSON object, or lacks what every run.json has.
+            CnnlabError: It is no JSON object, or not what every run.json is (:mod:`cnnlab.runs.record`).
         """
-        path = self.record_path if self.complete else self.path / SETTINGS
-        config = _read_object(path)
-        missing = [key for key in ("dataset", "architecture", "epochs") if key not in config]
-        if missing:
-            raise CnnlabError(f"{path} is not a run's record: it has no {missing[0]!r}.")
-        return config
+        if not is_run(self.path):
+            raise CnnlabError(f"{self.record_path} does not exist, so {self.path} is no run folder.")
+        complete = self.complete
+        return read_record(self.record_path if complete else self.path / SETTINGS, complete=complete)
 
     @property
     def metrics(self) -> dict[str, float]:
         """The final numbers: ``train_loss``, ``train_accuracy``, ``val_loss``, ``val_accuracy`` and others."""
-        return dict(self.config.get("metrics", {}))
+        return dict(self.config.get("metrics", {}))  # of an unfinished run, none
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -157,46 +157,31 @@ class Run:
         """
         from cnnlab.drawings import from_json
 
-        try:
-            return from_json(self.drawings_path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise CnnlabError(f"{self.path} has no drawings: {error}. A complete run has.") from error
+        return from_json(read_text(self.drawings_path))
 
     @property
     def dataset_name(self) -> str:
         """What :func:`cnnlab.datasets.load` takes to load the dataset again: a name or a path."""
         dataset = self.config["dataset"]
-        return str(dataset.get("source", dataset["name"]))
+        return str(dataset["source"])
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the logits."""
-        return tuple(self.config["dataset"].get("class_names", ()))
+        return tuple(self.config["dataset"]["class_names"])
 
     @property
     def created(self) -> datetime.datetime:
         """When training started; of a folder that does not say, when it was last changed."""
         try:
             created = datetime.datetime.fromisoformat(self.config["created"])
-        except (CnnlabError, KeyError, TypeError, ValueError):
+        except (CnnlabError, ValueError):
             return datetime.datetime.fromtimestamp(self.path.stat().st_mtime, datetime.UTC)
         return created if created.tzinfo else created.replace(tzinfo=datetime.UTC)
 
 
 def _epochs(count: int) -> str:
     return f"{count} epoch{'' if count == 1 else 's'}"
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CnnlabError(f"{path} does not exist, so {path.parent} is no run folder.") from None
-    except (ValueError, OSError) as error:
-        raise CnnlabError(f"{path} cannot be read: {error}. Train the run anew, or restore the file.") from None
-    if not isinstance(value, dict):
-        raise CnnlabError(f"{path} holds {type(value).__name__}, where a JSON object was expected.")
-    return value
 
 
 def is_run(folder: Path) -> bool:
@@ -257,7 +242,7 @@ def _newest(root: Path) -> Run:
 
 def _unfinished(run: Run) -> str:
     if run.state == "damaged":
-        return f"{run.path} is damaged: {RECORD} cannot be read."
+        return f"{run.path} is damaged: its record cannot be read."
     if run.state == "training":
         return f"{run.path} is still being trained."
     return f"{run.path} is unfinished; go on with `cnnlab train --out {run.path} --resume`."
@@ -276,10 +261,10 @@ def files_tell(model: str | os.PathLike[str] | None) -> tuple[tuple[str, ...], t
         run = Run(Path(model)) if model is not None else find(None)
         keras_file = run.path if run.path.suffix == ".keras" else run.keras_path
         classes = run.class_names if run.complete else ()
-        with zipfile.ZipFile(keras_file) as archive:
-            layers = json.loads(archive.read("config.json"))["config"]["layers"]
+        with zipfile.ZipFile(check_regular(keras_file)) as archive, archive.open("config.json") as file:
+            layers = json.loads(file.read(MOST_TEXT))["config"]["layers"]
         return classes, tuple(str(layer["config"]["name"]) for layer in layers if layer["class_name"] != "InputLayer")
-    except (CnnlabError, OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+    except Exception:  # what cannot be told is not told
         return (), ()
 
 

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cnnlab.runs.record import SCHEMA
 from cnnlab.training.settings import Settings
 from cnnlab.versions import versions
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from cnnlab.datasets import Dataset
     from cnnlab.training.evaluation import Evaluation
 
-SCHEMA = 1
 MOST_CLASSES = 100
 """With more classes than this, run.json holds no confusion matrix."""
 

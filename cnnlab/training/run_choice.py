@@ -63,12 +63,20 @@ def stored_settings(run: Run) -> dict[str, Any]:
     """Return the settings that a run was started with, as :meth:`Settings.to_json` gives them.
 
     Raises:
-        CnnlabError: Its record is damaged.
+        CnnlabError: Its record is damaged, or they are none that a run can be started with.
     """
-    settings = run.config.get("settings")
-    if not isinstance(settings, dict):
-        raise CnnlabError(f"{run.path} does not say what settings it was started with. Train anew in another folder.")
-    return settings
+    said: dict[str, Any] = run.config["settings"]
+    try:
+        known = Settings.from_public(said).to_json()
+    except UsageError as error:
+        raise CnnlabError(f"the settings of {run.path} are damaged: {error} Train anew in another folder.") from error
+    if known != said:
+        wrong = next(name for name in known if name not in said or known[name] != said[name])
+        raise CnnlabError(
+            f"the settings of {run.path} are damaged: {wrong} is {said.get(wrong, 'missing')!r}, expected a value such "
+            f"as {known[wrong]!r}. Train anew in another folder."
+        )
+    return said
 
 
 def command_to_resume(folder: Path) -> str:

@@ -171,7 +171,9 @@ class Session:
             CnnlabError: The loss diverged, or the disk is full.
         """
         self._request = request
-        self.position = checkpoint.restore(self._run.path / STATE, self._loop.variables)
+        self.position = checkpoint.restore(
+            self._run.path / STATE, self._loop.variables, epochs=self._epochs, steps=self._steps
+        )
         write_history(self._run.history_path, self.position.history)
         self._reporter.started(self._run.path, len(self._training), len(self._evaluated), self.position.epochs_done)
         while self.position.epochs_done < self._epochs:
