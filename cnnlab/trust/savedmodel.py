@@ -2,18 +2,14 @@
 
 A SavedModel is a program. TensorFlow runs a part of it while loading (initialisers, the restoring of variables) and
 the rest when it is called, and its vocabulary has operations that write files and call Python. So ``saved_model.pb`` is
-parsed here before TensorFlow loads it, and every node of the main graph and of every function in the library, reached
-or not, must stay inside the computation:
+parsed here before TensorFlow loads it, and every node of the main graph and of every function in the library of every
+MetaGraph, reached or not, must be one of the operations that compute (:mod:`cnnlab.trust.operations`) or a call of a
+function of the library. Every other is refused by its name. Printing is among these: whoever reads cnnlab's output must
+be able to believe that cnnlab wrote it.
 
-- operations known to reach outside (files, Python, the network, code that cannot be read here) are refused by name;
-- operations with state are refused unless they are known: variables, random numbers, control flow, tables, arrays;
-- operations without state are accepted unless their declaration takes a file, a path, a URL or an address;
-- operations that TensorFlow does not have registered are refused.
-
-Two things are normal, and are followed rather than refused: the saver's own save and restore functions, as long as
+Two things that touch files are normal, and are followed: the saver's own save and restore functions, as long as
 nothing but the saver calls them and restoring reads the file that the saver is given; and tables initialised from text
-files, as long as these are the model's own assets. Printing is not: whoever reads cnnlab's output must be able to
-believe that cnnlab wrote it.
+files, as long as these are the model's own assets.
 """
 
 from __future__ import annotations
@@ -26,61 +22,39 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from cnnlab.errors import CnnlabError
+from cnnlab.reading import check_regular, in_bytes, read_bytes
+from cnnlab.trust.operations import ALLOWED
 
 MOST_NAMED = 5
 """Operations that a refusal names; it counts the others."""
+
+LARGEST_GRAPH = 512 << 20
+"""Bytes of ``saved_model.pb`` and of what describes it: weights lie in ``variables/``, and the graph of a large network
+takes some 10 MB. It leaves room for one whose weights were frozen into it."""
 
 MAIN = "the main graph"
 
 _SAVER = re.compile(r"(Save|Restore)(V2|Slices?)?|MergeV2Checkpoints")
 _TEXT_TABLE = re.compile(r"InitializeTableFromTextFile(V2)?")
-_REACHES = {
-    "files": re.compile(
-        r"ReadFile|WriteFile|MatchingFiles|ImmutableConst|DumpTensor|FileSystemSetConfiguration|RecordInput"
-        r"|(Generate|Load).*(Remap|Checkpoint).*|.*Snapshot.*|DatasetToTFRecord|(Save|Load|Cache)Dataset(V\d+)?"
-        r"|.*(Record|Line|CSV|SSTable|LMDB|Sql|Files)Dataset(V\d+)?"
-        r"|.*(Record|Line|File|LMDB|Identity)Reader(V2)?|Reader[A-Z].*|(Create|Flush|Close)Summary.*|SummaryWriter"
-        r"|Write.*Summary|ImportEvent|DistributedSave|DTensorRestore.*|Debug(Identity|NanCount|Numeric).*"
-    ),
-    "Python": re.compile(r"(Eager)?PyFunc(Stateless)?|NumpyFunction|.*PyFunc.*"),
-    "network or other processes": re.compile(
-        r"_?(Xla|Host|Nccl\w*)?(Send|Recv)|RemoteCall|Rpc.*|.*Grpc.*|.*Http.*|Gcs.*|BigQuery.*|Collective.*|Nccl.*"
-        r"|DataService.*|RegisterDataset.*|Xla(Send|Recv).*|XlaHostCompute.*|.*DistributedTPU.*|WorkerHeartbeat"
-    ),
-    "datasets": re.compile(r".*Dataset(V\d+)?|.*Dataset(To|From|Reader).*"),
-    "the terminal": re.compile(r"Print(V2)?"),
-    "ends the process": re.compile(r"Abort"),
-    "code that cannot be read here": re.compile(
-        r"XlaCallModule|XlaCustomCall.*|XlaLaunch.*|Mlir.*|TRT.*|TPU.*Call|TPUCompile|TPUExecute.*|TfLite.*"
-        r"|DeserializeIterator|IteratorFromStringHandle.*|LoadLibrary.*|Sh(ell)?Exec.*|_.*"
-    ),
-}
-"""What operations reach, by their names; the whole name must match."""
-
-_STATEFUL = re.compile(
-    r"VarHandleOp|ReadVariableOp|Variable(V2)?|Assign(Add|Sub)?VariableOp|VarIsInitializedOp|VariableShape"
-    r"|DestroyResourceOp|DisableCopyOnRead|TemporaryVariable|IsResourceHandleRefCounting"
-    r"|Resource(Gather|Scatter|Apply|SparseApply|StridedSlice|CountUpTo)\w*"
-    r"|Random\w*|Multinomial|ParameterizedTruncatedNormal|TruncatedNormal|Stateful(Random|Standard|Truncated|Uniform)\w*"
-    r"|Rng(ReadAnd)?Skip|NonDeterministicInts|StatelessRandomGetAlg|SampleDistortedBoundingBox(V2)?"
-    r"|(Uniform|LogUniform|LearnedUnigram|ThreadUnsafeUnigram|All)CandidateSampler|(Anonymous|Dummy)?\w*SeedGenerator"
-    r"|If|While|Case|StatefulPartitionedCall|Assert|CheckNumerics(V2)?|GuaranteeConst|Timestamp"
-    r"|DeviceIndex|DtypeWithDefaultOp|Empty|DeepCopy|CudnnRNN\w*|TensorArray\w*|Stack(V2)?|Stack(Close|Pop|Push)V2"
-    r"|(Anonymous)?(Mutable)?(Dense)?HashTable(OfTensors)?(V2)?|LookupTable\w+V2|InitializeTableV2"
-    r"|(AddMany|Add)SparseToTensorsMap|TakeManySparseFromTensorsMap"
-)
-"""Operations with state whose state stays in the process: no others with state are accepted."""
-
-_HINTS = re.compile(
-    r"(.*_)?(file|filenames?|filepath|path|urls?|address|dir|host|callback|library|memory_region)(_.*)?"
-)
-"""Arguments of an operation that speak of something outside the computation."""
-
-_NAMES_ONLY = frozenset({"ShardedFilename", "ShardedFilespec"})
-"""Operations on the names of files alone."""
-
-_TERMINAL = frozenset({"", "stdout", "stderr", "log(info)", "log(warning)", "log(error)"})
 _OPAQUE_TYPES = frozenset({"DT_RESOURCE", "DT_VARIANT"})
+
+_REACHES = {
+    "files": r".*(File|Save|Restore|Checkpoint|Snapshot|Record|Summary|Reader|Debug|Dump|Remap|ImmutableConst).*",
+    "Python": r".*PyFunc.*",
+    "the network or other processes": r".*(Send|Recv|Remote|Rpc|Collective|Nccl|DataService|Register|Worker).*",
+    "datasets": r".*(Dataset|Iterator).*",
+    "the terminal": r"Print(V2)?",
+    "ends the process": r"Abort",
+    "waits for others": r".*(Queue|Barrier|Stage|Mutex|Sleep|Accumulator).*",
+    "the clock": r"Timestamp",
+    "code that cannot be read here": r"(Xla|Mlir|TRT|TPU|TfLite|_).*",
+}
+"""What operations that are not allowed are known to reach, by their names: words of a refusal, not its ground."""
+
+_OTHER = "not known to compute and nothing else"
+
+_FILES = ("*.pb", "assets/**/*", "debug/*", "variables/*")
+"""The files of a SavedModel."""
 
 _RUN_BY_LOADING = frozenset({"__saved_model_init_op", "__saved_model_train_op"})
 """Signatures that are no functions of images, but what loading runs."""
@@ -94,27 +68,35 @@ class Found:
         operation: Its type, with what it names where that matters.
         node: Its name.
         where: The function that it is in, or :data:`MAIN`.
-        reaches: What it reaches; empty for one that TensorFlow does not know.
+        why: What it reaches, or what else is known of it.
     """
 
     operation: str
     node: str
     where: str
-    reaches: str
+    why: str
 
     def __str__(self) -> str:
-        return f"{self.operation} ({self.reaches or 'not registered'}) in {self.where}"
+        return f"{self.operation} ({self.why}) in {self.where}"
+
+
+UNKNOWN = "not registered"
+"""Why an operation is refused that this TensorFlow does not have."""
+
+WAY_OUT = "If you trust where it came from, open it with `trust=True`."
 
 
 def check_saved_model(path: Path) -> None:
-    """Refuse a SavedModel that reaches outside the computation. Nothing of it is loaded or run.
+    """Refuse a SavedModel that does anything but compute. Nothing of it is loaded or run.
 
     Args:
         path: The folder with ``saved_model.pb``.
 
     Raises:
-        CnnlabError: It holds such operations, its assets lie outside it, or it cannot be read.
+        CnnlabError: It holds operations that are not allowed, its assets lie outside it, one of its files is none, is
+            larger than any should be, or is damaged.
     """
+    _check_files(path)
     saved = read(path)
     for meta_graph in saved.meta_graphs:
         for name in asset_names(meta_graph):
@@ -122,29 +104,24 @@ def check_saved_model(path: Path) -> None:
     found = [each for meta_graph in saved.meta_graphs for each in examine(meta_graph, len(saved.meta_graphs) > 1)]
     if not found:
         return
-    if all(not each.reaches for each in found):
+    if all(each.why == UNKNOWN for each in found):
         raise CnnlabError(
             f"the SavedModel in {path} needs operations that this TensorFlow does not have: {_list(found)}. They are "
             "custom operations of the library that the model was made with; import it in Python, and open the model "
             "with cnnlab.load(model, trust=True), or export it without them."
         )
     raise CnnlabError(
-        f"the SavedModel in {path} holds operations that reach outside the computation, so nothing in it was run: "
-        f"{_list(found)}. {WAY_OUT}"
+        f"the SavedModel in {path} holds operations that are not among those that only compute, so nothing in it was "
+        f"run: {_list(found)}. {WAY_OUT}"
     )
 
 
-WAY_OUT = "If you trust where it came from, open it with `trust=True`."
-
-
 def _list(found: Iterable[Found]) -> str:
-    """Name the first few operations with a place of each, in the order of what they reach."""
-    order = list(_REACHES)
+    """Name the first few operations with a place of each, those first of which is known what they reach."""
+    order = [*_REACHES, _OTHER, UNKNOWN]
     places: dict[str, list[str]] = {}
-    for each in sorted(
-        found, key=lambda each: (order.index(each.reaches) if each.reaches in order else len(order), each.operation)
-    ):
-        where = places.setdefault(f"{each.operation} ({each.reaches or 'not registered'})", [])
+    for each in sorted(found, key=lambda each: (order.index(each.why) if each.why in order else 0, each.operation)):
+        where = places.setdefault(f"{each.operation} ({each.why})", [])
         if each.where not in where:
             where.append(each.where)
     named = [
@@ -159,25 +136,44 @@ def read(path: Path) -> Any:
     """Parse ``saved_model.pb``, and nothing else, as the protocol buffer that it is.
 
     Raises:
-        CnnlabError: It is not there, damaged, truncated, or holds no graph.
+        CnnlabError: It is not there, no file, larger than :data:`LARGEST_GRAPH`, damaged, truncated, or holds no graph.
     """
-    from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel()
-    try:
-        saved.ParseFromString((path / "saved_model.pb").read_bytes())
-    except (OSError, DecodeError) as error:
-        raise CnnlabError(
-            f"the SavedModel in {path} cannot be read: its saved_model.pb is damaged or truncated ({error}). Export or "
-            "copy the model again."
-        ) from error
+    _parse(path, "saved_model.pb", saved)
     if not saved.meta_graphs:
         raise CnnlabError(
             f"the SavedModel in {path} cannot be read: its saved_model.pb holds no graph. Export or copy the model "
             "again."
         )
     return saved
+
+
+def _parse(path: Path, name: str, message: Any) -> None:
+    from google.protobuf.message import DecodeError
+
+    try:
+        message.ParseFromString(read_bytes(path / name, LARGEST_GRAPH))
+    except DecodeError as error:
+        raise CnnlabError(
+            f"the SavedModel in {path} cannot be read: its {name} is damaged or truncated ({error}). Export or copy "
+            "the model again."
+        ) from error
+
+
+def _check_files(path: Path) -> None:
+    """Refuse pipes and devices among the files that TensorFlow opens, and what is larger or else than it should be."""
+    from tensorflow.core.protobuf import fingerprint_pb2
+
+    for pattern in _FILES:
+        for file in path.glob(pattern):
+            if not file.is_dir() and check_regular(file).suffix == ".pb" and file.stat().st_size > LARGEST_GRAPH:
+                raise CnnlabError(
+                    f"{file} is larger than the {in_bytes(LARGEST_GRAPH)} that cnnlab reads of such a file."
+                )
+    if (path / "fingerprint.pb").exists():  # TensorFlow shows a traceback of its own where it is damaged.
+        _parse(path, "fingerprint.pb", fingerprint_pb2.FingerprintDef())
 
 
 def check_inside(folder: Path, name: str) -> Path:
@@ -221,7 +217,7 @@ def _assets(meta_graph: Any) -> list[Any]:
 
 
 def examine(meta_graph: Any, several: bool = False) -> list[Found]:
-    """Find what in a MetaGraph reaches outside the computation.
+    """Find what in a MetaGraph is not among the operations that compute.
 
     Args:
         meta_graph: The ``MetaGraphDef``.
@@ -229,10 +225,7 @@ def examine(meta_graph: Any, several: bool = False) -> list[Found]:
     """
     program = _Program(meta_graph, runs_main=several or not meta_graph.HasField("object_graph_def"))
     return [
-        each
-        for graph in (program.main, *program.functions.values())
-        for node in graph.nodes.values()
-        if (each := _judge(program, graph, node)) is not None
+        each for graph in program.graphs for node in graph.every if (each := _judge(program, graph, node)) is not None
     ]
 
 
@@ -240,74 +233,46 @@ def examine(meta_graph: Any, several: bool = False) -> list[Found]:
 
 
 def _judge(program: _Program, graph: _Graph, node: Any) -> Found | None:
-    """Decide on a node: None where it stays inside."""
+    """Decide on a node: None where it is allowed."""
 
-    def found(reaches: str, detail: str = "") -> Found:
+    def found(why: str, detail: str = "") -> Found:
         where = graph.title if graph is program.main else f"the function {graph.title}"
-        return Found(f"{node.op}{detail}", node.name, where, reaches)
+        return Found(f"{node.op}{detail}", node.name, where, why)
 
     if _SAVER.fullmatch(node.op):
         return None if program.saves(graph, node) else found("files")
     if _TEXT_TABLE.fullmatch(node.op):
         return None if program.reads_asset(graph, node) else found("files", " of a file that is not the model's asset")
-    if (said := _names_outside(node)) is not None:
-        return found("files", f" {said}")
-    for reaches, names in _REACHES.items():
-        if names.fullmatch(node.op):
-            return found(reaches)
-    if node.op in program.functions:
-        return None
-    declared = _declared(node.op)
-    if declared is None:
-        return found("")
-    if declared.is_stateful and not _STATEFUL.fullmatch(node.op):
-        return found("effects that cnnlab does not know")
-    if not declared.is_stateful and node.op not in _NAMES_ONLY and _hints(node.op):
-        return found("takes a file or an address")
-    if node.op in ("Const", "ParseTensor", "HostConst") and _opaque(node):
+    if node.op not in ALLOWED and (node.op not in program.functions or _declared(node.op)):
+        return found(_why(node.op))
+    if not program.is_only_one(graph, node):
+        return found("another has the same name")
+    for name in _functions_of(node):
+        if name not in program.functions:
+            return found(f"calls {name!r}, which is no function of the model")
+    if node.op == "Const" and _opaque(node):
         return found("holds an object that cannot be read here")
     return None
 
 
-def _names_outside(node: Any) -> str | None:
-    """What file an operation writes to or reads, besides what its name tells; None where it is none."""
-    if node.op == "PrintV2":
-        stream = _text(node, "output_stream")
-        return None if stream in _TERMINAL else f"to {stream}"
-    if node.op in ("DecodeProtoV2", "EncodeProto"):
-        source = _text(node, "descriptor_source")
-        return None if source in ("", "local://") or source.startswith("bytes://") else f"with {source}"
-    if node.op in ("Copy", "CopyHost") and node.attr["debug_ops_spec"].list.s:
-        return "with debugging"
-    return None
-
-
-def _text(node: Any, attribute: str) -> str:
-    value: bytes = node.attr[attribute].s
-    return value.decode("utf-8", errors="replace")
+def _why(operation: str) -> str:
+    if not _declared(operation):
+        return UNKNOWN
+    return next((what for what, names in _REACHES.items() if re.fullmatch(names, operation)), _OTHER)
 
 
 def _opaque(node: Any) -> bool:
     from tensorflow.core.framework import types_pb2
 
-    kinds = {node.attr[name].type for name in ("dtype", "out_type") if name in node.attr}
-    return not {types_pb2.DataType.Name(kind) for kind in kinds}.isdisjoint(_OPAQUE_TYPES)
+    return types_pb2.DataType.Name(node.attr["dtype"].type) in _OPAQUE_TYPES
 
 
 @functools.cache
-def _declared(operation: str) -> Any:
-    """TensorFlow's declaration of an operation; None where it has none."""
+def _declared(operation: str) -> bool:
+    """Whether this TensorFlow has an operation."""
     from tensorflow.python.framework import op_def_registry
 
-    return op_def_registry.get(operation)
-
-
-@functools.cache
-def _hints(operation: str) -> bool:
-    declared = _declared(operation)
-    arguments = [argument.name for argument in declared.input_arg]
-    arguments += [attribute.name for attribute in declared.attr if attribute.type in ("string", "list(string)")]
-    return any(_HINTS.fullmatch(name) for name in arguments)
+    return op_def_registry.get(operation) is not None
 
 
 # --- the whole ---
@@ -319,15 +284,20 @@ class _Graph:
 
     Attributes:
         title: Its name.
+        every: Its nodes.
         nodes: Its nodes by name.
         arguments: The arguments of a function in order, by name.
         callers: The nodes that call it, and the graph they are in; for references that are no plain calls, None.
     """
 
     title: str
-    nodes: dict[str, Any]
+    every: list[Any]
     arguments: dict[str, int] = field(default_factory=dict)
     callers: list[tuple[_Graph, Any] | None] = field(default_factory=list)
+    nodes: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.nodes = {node.name: node for node in self.every}
 
 
 class _Program:
@@ -336,18 +306,24 @@ class _Program:
     Attributes:
         main: The main graph.
         functions: The library, by name.
+        graphs: All of these.
         runs_main: Whether loading runs the main graph. TensorFlow 2 runs functions of the object graph alone.
     """
 
     def __init__(self, meta_graph: Any, runs_main: bool) -> None:
         self.meta_graph = meta_graph
         self.runs_main = runs_main
-        self.main = _Graph(MAIN, {node.name: node for node in meta_graph.graph_def.node})
-        self.functions: dict[str, _Graph] = {}
-        for function in meta_graph.graph_def.library.function:
-            arguments = {argument.name: place for place, argument in enumerate(function.signature.input_arg)}
-            nodes = {node.name: node for node in function.node_def}
-            self.functions[function.signature.name] = _Graph(function.signature.name, nodes, arguments)
+        self.main = _Graph(MAIN, list(meta_graph.graph_def.node))
+        library = [
+            _Graph(
+                function.signature.name,
+                list(function.node_def),
+                {argument.name: place for place, argument in enumerate(function.signature.input_arg)},
+            )
+            for function in meta_graph.graph_def.library.function
+        ]
+        self.functions = {graph.title: graph for graph in library}
+        self.graphs = [self.main, *library]
         self.bound = meta_graph.object_graph_def.concrete_functions
         self._find_callers()
         saver = meta_graph.saver_def
@@ -358,8 +334,8 @@ class _Program:
 
     def _find_callers(self) -> None:
         """Note of each function who calls it; references that are no plain calls are noted as None."""
-        for graph in (self.main, *self.functions.values()):
-            for node in graph.nodes.values():
+        for graph in self.graphs:
+            for node in graph.every:
                 call = node.op in ("PartitionedCall", "StatefulPartitionedCall")
                 names = [node.op, *_functions_of(node)]
                 for callee in filter(None, map(self.functions.get, names)):
@@ -375,6 +351,11 @@ class _Program:
                 self._refer(function.attr[attribute].s.decode("utf-8", errors="replace"))
             if "api_implements" in function.attr:  # one that TensorFlow may call in the place of another
                 self._refer(function.signature.name)
+
+    def is_only_one(self, graph: _Graph, node: Any) -> bool:
+        """Whether a name stands for one node or function alone, so that what is said of it is said of what runs."""
+        unique = graph.nodes[node.name] is node and node.name not in graph.arguments
+        return unique and (graph is self.main or self.functions[graph.title] is graph)
 
     def _refer(self, *names: str) -> None:
         for name in names:

@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 from click.testing import CliRunner
-from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.core.framework import types_pb2
 
 import cnnlab
 from cnnlab.cli import cli
@@ -129,7 +129,7 @@ def dump_summaries(target):
 WRITERS = {
     "signature": (write, r"WriteFile \(files\) in the function __inference_"),
     "branch": (write_in_a_branch, r"WriteFile \(files\) in the function __inference_inner_"),
-    "print": (print_to_file, r"PrintV2 to file://.*spoils \(files\)"),
+    "print": (print_to_file, r"PrintV2 \(the terminal\)"),
     "saver": (save_from_signature, r"SaveV2 \(files\)"),
     "summaries": (dump_summaries, r"CreateSummaryFileWriter \(files\)"),
 }
@@ -249,16 +249,18 @@ def test_datasets_of_files_are_refused(tmp_path):
     assert "TextLineDataset" in refused(save(tmp_path / "model", act))
 
 
-def test_several_operations_are_named_and_the_others_counted(tmp_path):
-    def act(images):
-        for index in range(3):
-            tf.io.write_file(str(tmp_path / f"{index}"), tf.io.read_file("x"))
-            tf.print(1, output_stream=f"file://{tmp_path}/{index}")
-        return tf.size(tf.io.matching_files("*"))
-
-    message = refused(save(tmp_path / "model", act))
-    assert message.count("(files)") == 5
-    assert ", and 1 more operations. If" in message
+def test_several_operations_are_named_and_the_others_counted(harmless, tmp_path):
+    model = shutil.copytree(harmless, tmp_path / "model")
+    operations = ["Barrier", "WriteFile", "PrintV2", "Abort", "FIFOQueue", "Timestamp"]
+    for count, operation in enumerate(operations, 1):
+        edit(model, lambda graph, name=operation: graph.graph_def.node.add(name=name, op=name))
+        edit(model, lambda graph, name=operation: graph.graph_def.library.function[0].node_def.add(name=name, op=name))
+        message = refused(model)
+        assert message.count(" in the main graph and 1 more") == min(count, 5)
+        assert (", and 1 more operations. If" in message) == (count == 6)
+    named = ["WriteFile (files)", "PrintV2 (the terminal)", "Abort (ends the process)", "Barrier (waits for others)"]
+    assert [message.index(each) for each in named] == sorted(message.index(each) for each in named)
+    assert "Timestamp" not in message
 
 
 OPERATIONS = {
@@ -267,7 +269,7 @@ OPERATIONS = {
     "CollectiveReduceV3": "network",
     "PyFuncStateless": "Python",
     "DatasetFromGraph": "datasets",
-    "IteratorFromStringHandleV2": "cannot be read",
+    "IteratorFromStringHandleV2": "datasets",
     "XlaCallModule": "cannot be read",
     "DebugIdentity": "files",
     "DebugIdentityV3": "files",
@@ -281,8 +283,13 @@ OPERATIONS = {
     "PrintV2": "the terminal",
     "Print": "the terminal",
     "Abort": "ends the process",
-    "Barrier": "effects that cnnlab does not know",
-    "FixedUnigramCandidateSampler": "effects that cnnlab does not know",
+    "Barrier": "waits for others",
+    "FixedUnigramCandidateSampler": "not known to compute and nothing else",
+    "ParseTensor": "not known to compute",
+    "DecodeProtoV2": "not known to compute",
+    "Timestamp": "the clock",
+    "_Retval": "cannot be read",
+    "FIFOQueueV2": "waits for others",
 }
 
 
@@ -304,27 +311,97 @@ def test_an_operation_is_found_wherever_it_is(harmless, operation, where):
     assert ("the main graph" in str(found)) == (where == "main")
 
 
-def test_no_operation_that_speaks_of_files_or_addresses_is_accepted():
-    """All that this TensorFlow declares, by the names of their arguments; what is accepted of them is listed here."""
-    from tensorflow.core.framework import op_def_pb2
-    from tensorflow.python.client import pywrap_tf_session
+def test_names_stand_for_one_thing(harmless):
+    """Of two nodes or functions of one name, the one that is looked at could be another than the one that runs."""
+    for where in ("main", "function"):
+        meta_graph = read(harmless).meta_graphs[0]
+        nodes = meta_graph.graph_def.node if where == "main" else meta_graph.graph_def.library.function[0].node_def
+        nodes.add(name="twice", op="WriteFile")
+        nodes.add(name="twice", op="NoOp")
+        assert [each.why for each in examine(meta_graph)] == ["files"]
+        nodes[-2].op = "NoOp"
+        assert [each.why for each in examine(meta_graph)] == ["another has the same name"]
+    meta_graph = read(harmless).meta_graphs[0]
+    function = meta_graph.graph_def.library.function
+    count = len(function[0].node_def)
+    function.add().CopyFrom(function[0])
+    assert [each.why for each in examine(meta_graph)] == ["another has the same name"] * count
+    meta_graph = read(harmless).meta_graphs[0]
+    with_argument = next(each for each in meta_graph.graph_def.library.function if each.signature.input_arg)
+    with_argument.node_def.add(name=with_argument.signature.input_arg[0].name, op="NoOp")
+    assert [each.why for each in examine(meta_graph)] == ["another has the same name"]
 
-    known = op_def_pb2.OpList.FromString(pywrap_tf_session.TF_GetBuffer(pywrap_tf_session.TF_GetAllOpList())).op
-    assert len(known) > 1000
-    program = saved_model_pb2.SavedModel().meta_graphs.add()
-    program.object_graph_def.SetInParent()
-    for operation in known:
-        program.graph_def.node.add(name=operation.name, op=operation.name)
-    found = {each.node for each in examine(program)}
-    words = re.compile("file|path|prefix|director|log_?dir|address|url|python|module|callback|shard_dir|memory_region")
-    named = {op.name for op in known if any(words.search(each.name) for each in [*op.input_arg, *op.attr])}
-    names_alone = {"ShardedFilename", "ShardedFilespec", "CTCBeamSearchDecoder"}  # the latter: paths through a lattice
-    saver = {"Save", "SaveV2", "SaveSlices", "Restore", "RestoreV2", "RestoreSlice", "MergeV2Checkpoints"}
-    assert named - found - names_alone - saver == set()
-    common = {"Conv2D", "MatMul", "Relu", "FusedBatchNormV3", "VarHandleOp", "ReadVariableOp", "PartitionedCall"}
-    common |= {"StatefulPartitionedCall", "If", "TensorListReserve", "BiasAdd", "Mean", "Cast", "NoOp", "Placeholder"}
-    common |= {"Softmax", "MaxPool", "DepthwiseConv2dNative", "ResizeBilinear", "StatelessRandomUniformV2", "While"}
-    assert not common & found
+
+def test_a_call_of_what_is_no_function_of_the_model_is_refused(harmless):
+    meta_graph = read(harmless).meta_graphs[0]
+    node = meta_graph.graph_def.node.add(name="call", op="PartitionedCall")
+    node.attr["f"].func.name = "WriteFile"
+    (found,) = examine(meta_graph)
+    assert str(found) == "PartitionedCall (calls 'WriteFile', which is no function of the model) in the main graph"
+    node.attr["f"].func.name = meta_graph.graph_def.library.function[0].signature.name
+    assert examine(meta_graph) == []
+
+
+def test_a_function_that_is_called_as_an_operation_is_no_other_operation(harmless):
+    meta_graph = read(harmless).meta_graphs[0]
+    function = meta_graph.graph_def.library.function.add()
+    function.signature.name = "of_its_own"
+    meta_graph.graph_def.node.add(name="call", op="of_its_own")
+    assert examine(meta_graph) == []
+    function.signature.name = meta_graph.graph_def.node[-1].op = "ReadFile"
+    assert [each.why for each in examine(meta_graph)] == ["files"]
+
+
+@pytest.mark.parametrize("kind", ["DT_RESOURCE", "DT_VARIANT"])
+def test_constants_that_hold_objects_are_refused(harmless, kind):
+    meta_graph = read(harmless).meta_graphs[0]
+    node = meta_graph.graph_def.node.add(name="held", op="Const")
+    node.attr["dtype"].type = tf.dtypes.float32.as_datatype_enum
+    assert examine(meta_graph) == []
+    node.attr["dtype"].type = types_pb2.DataType.Value(kind)
+    assert [each.why for each in examine(meta_graph)] == ["holds an object that cannot be read here"]
+
+
+# --- at any depth ---
+
+
+def in_a_gradient(target):
+    @tf.custom_gradient
+    def same(images):
+        def gradient(upstream):
+            tf.io.write_file(str(target), "seized")
+            return upstream
+
+        return tf.identity(images), gradient
+
+    return lambda images: tf.cast(tf.reduce_sum(same(images)) * 0.0, tf.int32)
+
+
+def test_an_operation_in_a_gradient_function_is_refused(tmp_path):
+    module = Hostile(in_a_gradient(tmp_path / "spoils"))
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=True)
+    signatures = module.__call__.get_concrete_function()
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=signatures, options=options)
+    assert re.search(r"WriteFile \(files\) in the function __inference_", refused(tmp_path / "model"))
+
+
+def test_an_operation_in_another_signature_is_refused(tmp_path):
+    module = Hostile()
+    module.other = tf.function(write(tmp_path / "spoils"), input_signature=[tf.TensorSpec((), tf.float32)])
+    signatures = {"serving_default": module.__call__.get_concrete_function(), "b": module.other.get_concrete_function()}
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=signatures)
+    assert "WriteFile (files)" in refused(tmp_path / "model")
+
+
+def test_an_operation_in_another_graph_of_the_file_is_refused(harmless, tmp_path):
+    model = shutil.copytree(harmless, tmp_path / "model")
+    saved = read(model)
+    saved.meta_graphs.add().CopyFrom(saved.meta_graphs[0])
+    (model / "saved_model.pb").write_bytes(saved.SerializeToString())
+    check_saved_model(model)
+    saved.meta_graphs[1].graph_def.node.add(name="last", op="PrintV2")
+    (model / "saved_model.pb").write_bytes(saved.SerializeToString())
+    assert "PrintV2 (the terminal) in the main graph" in refused(model)
 
 
 def test_operations_that_are_not_registered_are_named(harmless, tmp_path):
