@@ -1,4 +1,4 @@
-"""The command ``cnnlab``, and ``python -m cnnlab``: what Ctrl-C does while libraries load."""
+"""The command ``cnnlab``, and ``python -m cnnlab``: how it ends where somebody ends it, whatever is being done."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ import os
 import sys
 from typing import Any, NoReturn
 
-INTERRUPTED = 130
+from cnnlab import interrupts
+
 SHOW_CURSOR = b"\x1b[?25h"
 
 
 def main() -> NoReturn:
-    """Run the command line; Ctrl-C ends it with status 130 and one word, whatever is being imported."""
+    """Run the command line; Ctrl-C, SIGTERM and SIGHUP end it with a status of their own and one word."""
     leave = _Leaving()
     try:
+        interrupts.listen(leave.at_once)
         sys.excepthook, sys.unraisablehook = leave.unless_failed, leave.unless_unraisable
         from cnnlab.cli import main as run
 
         run()
     except KeyboardInterrupt:
-        leave(b"\nInterrupted.\n")
+        leave("Interrupted.")
     except SystemExit as stop:
-        if stop.code == INTERRUPTED:
+        if isinstance(stop.code, int) and stop.code > 128:
             leave()
         raise
 
@@ -37,23 +39,28 @@ class _Leaving:
     def __init__(self) -> None:
         self._stderr = os.dup(2) if sys.stderr else None  # 2 itself is set aside while TensorFlow loads
 
-    def __call__(self, words: bytes = b"") -> NoReturn:
+    def __call__(self, words: str = "") -> NoReturn:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 stream.flush()
+        self.at_once(words)
+
+    def at_once(self, words: str = "") -> NoReturn:
+        """End, whatever other threads are doing; what they were about to print is lost."""
         if self._stderr is not None:
+            said = f"\n{words}\n" if words else ""
             with contextlib.suppress(OSError):
-                os.write(self._stderr, (SHOW_CURSOR if os.isatty(self._stderr) else b"") + words)
-        os._exit(INTERRUPTED)
+                os.write(self._stderr, (SHOW_CURSOR if os.isatty(self._stderr) else b"") + said.encode())
+        os._exit(interrupts.status())
 
     def unless_failed(self, kind: type[BaseException], error: BaseException, trace: Any) -> None:
         if issubclass(kind, KeyboardInterrupt):
-            self(b"\nInterrupted.\n")
+            self("Interrupted.")
         sys.__excepthook__(kind, error, trace)
 
     def unless_unraisable(self, failed: Any) -> None:
         if issubclass(failed.exc_type, KeyboardInterrupt):
-            self(b"\nInterrupted.\n")
+            self("Interrupted.")
         sys.__unraisablehook__(failed)
 
 

@@ -175,7 +175,7 @@ def places(sections: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:
 
 def figures_in(folder: Path) -> list[Path]:
     """Return the pictures that a report in Markdown has beside it, in their order."""
-    return sorted(folder.glob("figure-*.png"), key=lambda path: int(path.stem.removeprefix("figure-")))
+    return sorted(folder.glob("figure-*.png"), key=lambda path: int(path.stem.split("-")[1]))
 
 
 def told(tutorial: str, sections: list[dict[str, Any]]) -> str:

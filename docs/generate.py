@@ -34,7 +34,8 @@ def cli_page() -> str:
         "Generated from the commands themselves by `make docs`; a test compares the two.",
         "",
         "Exit status: 0 done; 1 it could not be done; 2 the command line is wrong; 3 a gate set with",
-        "`--fail-under` was not met; 130 interrupted. `CNNLAB_DEBUG=1` shows tracebacks.",
+        "`--fail-under` was not met; 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP (within two seconds,",
+        "what is done kept; a second one ends at once). `CNNLAB_DEBUG=1` shows tracebacks.",
         "",
     ]
     for path, help_text in _helps(cli, "cnnlab", None):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
+from cnnlab import places
 from cnnlab.analysis.image_choice import ImageChoice
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.errors import UsageError
@@ -141,12 +143,17 @@ def analyze(
     return perform(request, shown(progress))
 
 
-def default_folder(result: Result) -> Path:
-    """Return a new folder for a result: in the run, or under results/ for other models; earlier results are left."""
-    model, name = result.record["model"], result.record["analysis"]
-    parent = Path(model["path"]) / "analyses" if model["kind"] == "run" and model["path"] else Path("results")
-    candidate, count = parent / name, 1
-    while candidate.exists():
-        count += 1
-        candidate = parent / f"{name}-{count}"
-    return candidate
+def default_parent(model: Any) -> Path:
+    """Return where results of a model go by default: into the run, or under results/ for other models."""
+    from cnnlab.runs import Run
+    from cnnlab.runs.folder import is_run
+
+    path = model.path if isinstance(model, Run) else model
+    return Path(path) / "analyses" if isinstance(path, str | Path) and is_run(Path(path)) else Path("results")
+
+
+def new_folder(result: Result) -> AbstractContextManager[Path]:
+    """Claim a new folder for a result, called after its analysis; earlier results are left."""
+    model = result.record["model"]
+    parent = default_parent(model["path"] if model["kind"] == "run" else None)
+    return places.new_folder(parent, result.record["analysis"])

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from cnnlab import __version__
+from cnnlab import __version__, interrupts
 from cnnlab.cli import help as helping
 from cnnlab.errors import CnnlabError, did_you_mean
 from cnnlab.spelling import as_options
@@ -79,7 +79,7 @@ def cli() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 done, 1 could not be done, 2 wrong usage, 3 gate not met, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 it could not be, 2 wrong usage, 3 gate not met, 128 + N by signal N."""
     debug = os.environ.get("CNNLAB_DEBUG") == "1"
     try:
         status = cli(prog_name="cnnlab", standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None)
@@ -90,7 +90,7 @@ def main() -> NoReturn:
         sys.exit(stop.exit_code)
     except (click.Abort, KeyboardInterrupt) as interrupt:
         _say(_how_to_go_on(interrupt) or "Interrupted.")
-        sys.exit(130)
+        sys.exit(interrupts.status())
     except CnnlabError as error:
         if debug:
             raise

@@ -5,20 +5,25 @@ The files lie under ``templates/<kind>``, with placeholders for the name in ever
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.files import write_beside
+from cnnlab.files import move_up, write_beside, write_into
+from cnnlab.places import check_folder
 from cnnlab.pluginhost.registry import is_name
 
 Kind = Literal["analysis", "dataset", "architecture"]
 KINDS: tuple[Kind, ...] = ("analysis", "dataset", "architecture")
 
 
-def create(name: str, kind: Kind = "analysis", parent: Path | None = None, version: str = "0.1.0") -> Path:
+def create(
+    name: str, kind: Kind = "analysis", parent: Path | None = None, version: str = "0.1.0", *, force: bool = False
+) -> Path:
     """Write the package folder ``cnnlab-<name>`` and return its path.
 
     Args:
@@ -26,6 +31,8 @@ def create(name: str, kind: Kind = "analysis", parent: Path | None = None, versi
         kind: What the plugin provides.
         parent: The folder to write into; the current one by default.
         version: The cnnlab version that the package asks for at least.
+        force: Write into a folder of that name that is there already: files called as the package's are replaced, and
+            no other is touched.
 
     Raises:
         UsageError: The name is none that users could type, or the kind is unknown.
@@ -37,8 +44,10 @@ def create(name: str, kind: Kind = "analysis", parent: Path | None = None, versi
         raise UsageError(f"kind must be one of {', '.join(KINDS)}; received {kind!r}.")
     parent = parent or Path.cwd()
     target = parent / f"cnnlab-{name}"
-    if target.exists():
-        raise CnnlabError(f"{target} exists already; choose another name, or remove it first.")
+    check_folder(target)
+    existed = target.exists()
+    if existed and not force:
+        raise CnnlabError(f"{target} exists already; choose another name, or write into it with `force=True`.")
     words = {
         "{{name}}": name,
         "{{module}}": f"cnnlab_{name.replace('-', '_')}",
@@ -46,14 +55,21 @@ def create(name: str, kind: Kind = "analysis", parent: Path | None = None, versi
         "{{version}}": version,
     }
     templates = resources.files("cnnlab.pluginhost") / "templates"
-    try:
-        with write_beside(target) as stage:
-            stage.mkdir()
-            for folder in ("common", kind):
-                _fill(templates / folder, stage, words)
-    except OSError as error:
-        raise CnnlabError(f"{target} cannot be written: {error.strerror}.") from error
+    with write_into(target) if existed else _new(target) as stage:
+        for folder in ("common", kind):
+            _fill(templates / folder, stage, words)
+        if existed:
+            files = [str(path.relative_to(stage)) for path in stage.rglob("*") if path.is_file()]
+            move_up(stage, target, files)
     return target
+
+
+@contextlib.contextmanager
+def _new(target: Path) -> Iterator[Path]:
+    """Give a folder that becomes the package whole, where nobody has made one of that name in the meantime."""
+    with write_beside(target, replace=False) as stage:
+        stage.mkdir()
+        yield stage
 
 
 def _fill(source: Traversable, target: Path, words: dict[str, str]) -> None:

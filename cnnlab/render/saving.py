@@ -10,17 +10,18 @@ from matplotlib.figure import Figure
 
 from cnnlab.drawings import Drawing, Image
 from cnnlab.files import write_beside
+from cnnlab.places import MARK
 from cnnlab.render.figures import figure
 from cnnlab.render.style import DPI, styled
 
 Format = Literal["png", "svg", "pdf"]
 
-_METADATA: dict[str, dict[str, None]] = {
-    ".png": {"Software": None},
-    ".svg": {"Date": None},
-    ".pdf": {"CreationDate": None},
+_METADATA: dict[str, dict[str, str | None]] = {
+    ".png": {"Software": MARK},
+    ".svg": {"Creator": MARK, "Date": None},
+    ".pdf": {"Creator": MARK, "CreationDate": None},
 }
-"""Without these a file would hold its date and matplotlib's version."""
+"""Who made a file, by which it is known again; without these it would hold its date and matplotlib's version."""
 
 
 @styled

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 from typing import Any, Literal
 
+from cnnlab import places
 from cnnlab.errors import CnnlabError
+from cnnlab.files import is_leftover
 from cnnlab.runs import folder
 
 Format = Literal["html", "md", "json"]
@@ -43,25 +47,48 @@ def pictures_of(path: Path) -> Path:
     return path.with_name(f"{path.stem}-images")
 
 
-def check_file(path: Path, format: Format) -> None:
+def check_file(path: Path, format: Format, *, force: bool = False) -> None:
     """Refuse a place where no report can be written, or something lies that is no report of that format.
+
+    Args:
+        path: The file.
+        format: What it is to hold.
+        force: Write there all the same: the file is replaced, and no picture that is not a report's is touched.
 
     Raises:
         CnnlabError: It is such a place.
     """
-    there = next(parent for parent in path.absolute().parents if parent.exists())
-    if not there.is_dir():
-        raise CnnlabError(f"{path} cannot be written: {there} is a file, where a folder was expected. Name a new file.")
-    if path.exists():
-        if MARKS[format] not in _beginning(path):
-            raise CnnlabError(
-                f"{path} is no report of cnnlab's in the format {format}, so it was not replaced. Name a new file."
-            )
-    elif format == "md" and pictures_of(path).exists():
+    mark = MARKS[format]
+    places.check_file(
+        path,
+        force=force,
+        own=lambda path: mark in _beginning(path),
+        what=f"no report of cnnlab's in the format {format}",
+    )
+    if format != "md":
+        return
+    folder = pictures_of(path)
+    places.check_folder(folder)
+    if path.exists() or force or not folder.exists():
+        return
+    if not all(is_leftover(file) or is_own_picture(file) for file in folder.iterdir()):
         raise CnnlabError(
-            f"{pictures_of(path)}, where the pictures of {path.name} would go, is there already and not of a report, "
-            "so nothing was written. Name a new file."
+            f"{folder}, where the pictures of {path.name} would go, is there already and not of a report, so nothing "
+            "was written. Name a new file, or write there all the same with `force=True`."
         )
+
+
+def picture(number: int, content: bytes) -> str:
+    """Name a picture of a report in Markdown: by its content, so that it is known again as the report's."""
+    return f"figure-{number}-{hashlib.sha256(content).hexdigest()[:12]}.png"
+
+
+def is_own_picture(file: Path) -> bool:
+    """Whether a file is a picture as a report wrote it: it is called by what it holds."""
+    found = re.fullmatch(r"figure-(\d+)-[0-9a-f]{12}\.png", file.name)
+    if found is None or file.is_symlink() or not file.is_file():
+        return False
+    return file.name == picture(int(found[1]), file.read_bytes())
 
 
 def _beginning(path: Path) -> str:

@@ -15,6 +15,7 @@ from cnnlab.analysis.host import blame
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.classifier.device import current_device, use_device
 from cnnlab.errors import CnnlabError, FailedError
+from cnnlab.interrupts import saying
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Section, resolve
 from cnnlab.progress import Progress, shown
@@ -94,12 +95,13 @@ class Report:
         """Which sections could not be written, and why."""
         return [f"the section {each.name} could not be written: {each.reason}" for each in self.sections if each.failed]
 
-    def save(self, path: str | os.PathLike[str], format: Format = "html") -> list[Path]:
+    def save(self, path: str | os.PathLike[str], format: Format = "html", *, force: bool = False) -> list[Path]:
         """Write it.
 
         Args:
             path: The file. Beside a Markdown file, its pictures are written into a folder of its name.
             format: ``html`` for one self-contained page, ``md`` for Markdown, ``json`` for data.
+            force: Replace also a file that is no report, and write pictures beside others that are none.
 
         Returns:
             What was written: the file, and with Markdown the folder.
@@ -109,7 +111,7 @@ class Report:
         """
         from cnnlab.reports import saving
 
-        return saving.save(self, Path(path), format)
+        return saving.save(self, Path(path), format, force=force)
 
 
 def report(
@@ -171,10 +173,8 @@ def report(
             cache=Cache(_kept_in(classifier)),
             progress=where,
         )
-        try:
+        with saying(lambda: INTERRUPTED):
             return write(subject, wanted, told)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(INTERRUPTED) from None
 
 
 def _dataset(classifier: Classifier, named: Any) -> Dataset | None:

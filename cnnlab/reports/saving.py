@@ -5,39 +5,56 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cnnlab.files import write_beside, write_json
+from cnnlab.files import alone_in, move_up, write_into, write_json, write_text
+from cnnlab.interrupts import keeping
 from cnnlab.render import save as save_figure
 from cnnlab.reports import telling
-from cnnlab.reports.chapter import Chapter
+from cnnlab.reports.chapter import Chapter, Figure
 from cnnlab.reports.markdown import markdown
 from cnnlab.reports.page import data_of, page
-from cnnlab.reports.places import Format, check_file, pictures_of
+from cnnlab.reports.places import Format, check_file, is_own_picture, picture, pictures_of
 from cnnlab.reports.report import SCHEMA, Report
 
 
-def save(report: Report, path: Path, format: Format) -> list[Path]:
+def save(report: Report, path: Path, format: Format, *, force: bool = False) -> list[Path]:
     """Write a report; see :meth:`Report.save`."""
-    check_file(path, format)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    check_file(path, format, force=force)
     if format == "json":
         write_json(path, to_json(report))
         return [path]
     if format == "html":
-        return [_text(path, page(report))]
+        write_text(path, page(report))
+        return [path]
+    return _with_pictures(report, path)
+
+
+def _with_pictures(report: Report, path: Path) -> list[Path]:
+    """Write Markdown and its pictures. Those of the report before go once no text refers to them."""
     folder = pictures_of(path)
-    names = [f"figure-{number}.png" for number in telling.figure_numbers(report)]
     figures = [figure for each in report.sections if each.chapter for figure in each.chapter.figures]
-    folder.mkdir(exist_ok=True)
-    for name, figure in zip(names, figures, strict=True):
-        with write_beside(folder / name) as place:
-            save_figure(figure.drawing, place, None)
-    return [_text(path, markdown(report, [f"{folder.name}/{name}" for name in names])), folder]
+    with write_into(path.parent) as stage:
+        (stage / folder.name).mkdir()
+        numbers = telling.figure_numbers(report)
+        names = [
+            f"{folder.name}/{_drawn(figure, number, stage / folder.name)}"
+            for number, figure in zip(numbers, figures, strict=True)
+        ]
+        write_text(stage / path.name, markdown(report, names))
+        with alone_in(path.parent), keeping():
+            move_up(stage, path.parent, [*names, path.name])
+            for file in folder.iterdir() if names else ():
+                if f"{folder.name}/{file.name}" not in names and is_own_picture(file):
+                    file.unlink()
+    return [path, folder] if names else [path]
 
 
-def _text(path: Path, text: str) -> Path:
-    with write_beside(path) as place:
-        place.write_text(text, encoding="utf-8")
-    return path
+def _drawn(figure: Figure, number: int, folder: Path) -> str:
+    """Draw a figure into a folder, and return what it is called there."""
+    plain = folder / "figure.png"
+    save_figure(figure.drawing, plain, None)
+    name = picture(number, plain.read_bytes())
+    plain.rename(folder / name)
+    return name
 
 
 def to_json(report: Report) -> dict[str, Any]:

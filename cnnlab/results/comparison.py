@@ -124,14 +124,20 @@ class ResultComparison:
 
         return figure(self._drawn())
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
         """Write them to a file, and return its path.
 
+        Args:
+            path: The file; a figure of cnnlab's that lies there is replaced.
+            force: Replace also another file.
+
         Raises:
-            CnnlabError: There is nothing to draw.
+            CnnlabError: There is nothing to draw, or the file cannot be written, or is not cnnlab's.
         """
+        from cnnlab.places import check_figure
         from cnnlab.render import save
 
+        check_figure(path, force=force)
         save(self._drawn(), path)
         return Path(path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,42 +10,46 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from cnnlab import places
 from cnnlab.errors import CnnlabError
-from cnnlab.files import is_leftover
+from cnnlab.files import alone_in, is_leftover, leftovers, move_up
+from cnnlab.interrupts import keeping
 from cnnlab.results.images import IMAGES
+from cnnlab.results.record import NAMES, SCHEMA
 
-SCHEMA = 1
 RECORD = "result.json"
 ARRAYS = "arrays.npz"
 DRAWINGS = "drawings.json"
 
-_NAMES = re.compile(r"arrays\.npz|drawings\.json|\w+\.csv|figure[^/\\]*\.(png|svg|pdf)|images/[^/\\]+\.png")
-"""What a result's folder holds beside its record. A record from elsewhere must not lead to other files."""
 
+def check_folder(directory: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Refuse a folder that no result can be written to, or in which it would lie among what cnnlab did not write.
 
-def check_folder(directory: str | os.PathLike[str]) -> None:
-    """Refuse a folder in which a result would replace what cnnlab did not write.
+    Args:
+        directory: The folder.
+        force: Write there all the same: files called as the result's make way, and no other is touched.
 
     Raises:
-        CnnlabError: It holds files and no result of cnnlab's, or a file of the result there was changed since.
+        CnnlabError: It cannot be written to; it holds files and no result of cnnlab's, or a file of the result there
+            was changed since.
     """
-    _own_files(Path(directory))
+    target = Path(directory)
+    places.check_folder(target)
+    if target.exists():
+        with alone_in(target):
+            _own_files(target, (), force=force)
 
 
-def move_in(stage: Path, target: Path, names: Sequence[str]) -> None:
-    """Move staged files into a result's folder, in order; those of an earlier result go.
+def move_in(stage: Path, target: Path, names: Sequence[str], *, force: bool = False) -> None:
+    """Move staged files into a result's folder, in order; those of an earlier result go, the record first.
 
     Raises:
         CnnlabError: See :func:`check_folder`; nothing was moved.
     """
-    for file in _own_files(target, names):
-        file.unlink(missing_ok=True)
-    for name in names:
-        (target / name).parent.mkdir(exist_ok=True)
-        os.replace(stage / name, target / name)
-    images = target / IMAGES
-    if images.is_dir() and not any(images.iterdir()):
-        images.rmdir()
+    with alone_in(target), keeping():
+        move_up(stage, target, names, away=_own_files(target, names, force=force))
+        with contextlib.suppress(OSError):  # it is no longer of use, or never was there
+            (target / IMAGES).rmdir()
 
 
 def tables_of(names: Iterable[str]) -> list[str]:
@@ -62,32 +67,41 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _own_files(target: Path, names: Sequence[str] = ()) -> list[Path]:
-    """List the files of the result that lies in ``target``: each is proved to be cnnlab's by its digest in the record.
+def _own_files(target: Path, names: Sequence[str], *, force: bool) -> list[str]:
+    """List the files of the result that lies in ``target``: each is proved to be cnnlab's by its digest in a record.
 
     Args:
         target: The folder.
         names: What is about to be written there.
+        force: Whether other files may lie there, and make way where they are called so.
     """
-    try:
-        there = [path for path in target.iterdir() if not is_leftover(path)]
-    except OSError:  # nothing is there, or no folder: writing will say so
-        return []
-    if not there:
+    if all(map(is_leftover, target.iterdir())):
         return []
     written = _written(target / RECORD)
-    if written is None:
+    # A process that was killed while it moved files leaves the records of the old and of the new behind.
+    records = [path for leftover in leftovers(target) for path in leftover.rglob(RECORD)]
+    known = [each for each in (written, *map(_written, records)) if each is not None]
+    if not known and not force:
         raise CnnlabError(
-            f"{target} is not empty and holds no result of cnnlab's, so nothing was written to it. Name a new folder."
+            f"{target} is not empty and holds no result of cnnlab's, so nothing was written to it. Name a new folder, "
+            "or write there all the same with `force=True`."
         )
-    changed = [name for name, known in written.items() if (target / name).is_file() and digest(target / name) != known]
-    foreign = [name for name in names if name not in written and name != RECORD and (target / name).exists()]
-    if changed or foreign:
+    recorded = dict.fromkeys(name for each in known for name in each)
+    present = [name for name in dict.fromkeys([*recorded, *names]) if name != RECORD and os.path.lexists(target / name)]
+    own = [name for name in present if any(_is_as_written(target, name, each.get(name)) for each in known)]
+    others = [name for name in present if name not in own]
+    if others and not force:
         raise CnnlabError(
-            f"{target / [*changed, *foreign][0]} is not as cnnlab wrote it, so nothing was written to its folder. Move "
-            "it elsewhere, or name a new folder."
+            f"{target / others[0]} is not as cnnlab wrote it, so nothing was written to its folder. Move it elsewhere, "
+            "name a new folder, or write there all the same with `force=True`."
         )
-    return [target / RECORD, *(target / name for name in written)]
+    return [RECORD, *own] if written is not None else own
+
+
+def _is_as_written(folder: Path, name: str, known: str | None) -> bool:
+    path = folder / name
+    linked = path.is_symlink() or (path.parent != folder and path.parent.is_symlink())
+    return known is not None and path.is_file() and not linked and digest(path) == known
 
 
 def _written(record: Path) -> dict[str, str] | None:
@@ -98,4 +112,4 @@ def _written(record: Path) -> dict[str, str] | None:
         own = said["schema"] == SCHEMA and bool(said["analysis"]) and bool(said["versions"]["cnnlab"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return files if own and all(_NAMES.fullmatch(name) for name in files) else None
+    return files if own and all(NAMES.fullmatch(name) for name in files) else None

@@ -129,10 +129,20 @@ class Comparison:
 
         return figure(self.drawing)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the curves to a file, and return its path."""
+    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+        """Write the curves to a file, and return its path.
+
+        Args:
+            path: The file; a figure of cnnlab's that lies there is replaced.
+            force: Replace also another file.
+
+        Raises:
+            CnnlabError: The file cannot be written, or is not cnnlab's.
+        """
+        from cnnlab.places import check_figure
         from cnnlab.render import save
 
+        check_figure(path, force=force)
         save(self.drawing, path)
         return Path(path)
 

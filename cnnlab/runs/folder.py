@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
@@ -11,13 +12,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cnnlab import places
 from cnnlab.errors import CnnlabError, did_you_mean
+from cnnlab.reading import MOST_TEXT, check_regular, read_text
 from cnnlab.runs.history import read_history
 from cnnlab.runs.lock import RunLock
-from cnnlab.reading import MOST_TEXT, check_regular, read_text
+from cnnlab.runs.record import read_record
 
 if TYPE_CHECKING:
-from cnnlab.runs.record import read_record
     from cnnlab.drawings import Drawing
 
 DEFAULT_ROOT = Path("runs")
@@ -268,11 +270,6 @@ def files_tell(model: str | os.PathLike[str] | None) -> tuple[tuple[str, ...], t
         return (), ()
 
 
-def new_folder(stem: str, root: str | os.PathLike[str] = DEFAULT_ROOT) -> Path:
-    """Return a path below ``root`` that does not exist yet: ``stem``, the present time, and a number where needed."""
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    candidate, count = Path(root) / f"{stem}-{stamp}", 1
-    while candidate.exists():
-        count += 1
-        candidate = Path(root) / f"{stem}-{stamp}-{count}"
-    return candidate
+def new_folder(stem: str, root: str | os.PathLike[str] = DEFAULT_ROOT) -> contextlib.AbstractContextManager[Path]:
+    """Claim a folder below ``root`` that nobody else has: ``stem``, the present time, and a number where needed."""
+    return places.new_folder(root, f"{stem}-{datetime.datetime.now().strftime('%Y%m%d-%H%M%S')}")

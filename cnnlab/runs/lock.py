@@ -7,15 +7,9 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 from cnnlab.errors import CnnlabError
-
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:  # not a POSIX system: runs are not locked there
-    fcntl = None
+from cnnlab.files import lock
 
 
 class RunLock:
@@ -50,7 +44,7 @@ class RunLock:
         except OSError:
             return False
         try:
-            return not _lock(handle)
+            return not lock(handle)
         finally:
             os.close(handle)
 
@@ -58,20 +52,7 @@ class RunLock:
 def _lock_soon(handle: int) -> bool:
     """Try for a moment: somebody who lists the runs holds each lock for as long as it takes to look."""
     for _ in range(5):
-        if _lock(handle):
+        if lock(handle):
             return True
         time.sleep(0.05)
     return False
-
-
-def _lock(handle: int) -> bool:
-    """Take the lock of an open file; whether that went well. A file system without locks counts as unlocked."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True

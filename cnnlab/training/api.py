@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnlab.pluginhost import registry
 from cnnlab.progress import wanted
-from cnnlab.training import run_choice as place
+from cnnlab.training import run_choice
 from cnnlab.training.reporter import Reporter
 from cnnlab.training.settings import Settings
 
@@ -36,6 +36,7 @@ def train(
     device: str = "auto",
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    force: bool = False,
     progress: bool | None = None,
     reporter: Reporter | None = None,
 ) -> Run:
@@ -64,6 +65,8 @@ def train(
         out: The run folder; None for a new one below ``runs/``.
         resume: Go on with the run in ``out`` (None: the newest unfinished one), which must have the same settings. A
             complete run is returned as it is.
+        force: Begin also in a folder that holds other files: those called as a run's are replaced, and no other is
+            touched. A run is never replaced, nor a folder ``model`` or ``checkpoint``.
         progress: Whether to show a bar and a row per epoch, on stderr or below the cell of a notebook; by default where
             somebody sits before a terminal or a notebook.
         reporter: Is told of the progress instead.
@@ -74,7 +77,7 @@ def train(
     Raises:
         UsageError: A value is wrong by itself, or differs from that of the run to go on with.
         CnnlabError: The data cannot be read, the folder is taken, the loss diverged, the disk is full.
-        Interrupted: Ctrl-C (a KeyboardInterrupt); what was done is saved.
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP (a KeyboardInterrupt); what was done is saved.
     """
     name = source_of(dataset) if isinstance(dataset, (str, os.PathLike)) else dataset.name
     settings = Settings(
@@ -91,20 +94,20 @@ def train(
         seed=seed,
     ).filled()
     reporter = reporter or _reporter(progress)
-    run = place.choose(settings, out, resume)
-    if run.complete:
-        reporter.note(f"{run.path} is complete already; nothing was done.")
-        return run
     try:
-        from cnnlab import datasets
+        with run_choice.chosen(settings, out, resume, force=force) as run:
+            if run.complete:
+                reporter.note(f"{run.path} is complete already; nothing was done.")
+                return run
+            from cnnlab import datasets
 
-        reporter.stage("Reading the data")
-        data: Any = datasets.load(name) if isinstance(dataset, (str, os.PathLike)) else dataset
+            reporter.stage("Reading the data")
+            data: Any = datasets.load(name) if isinstance(dataset, (str, os.PathLike)) else dataset
 
-        reporter.stage("Loading TensorFlow")
-        from cnnlab.training.session import train_in
+            reporter.stage("Loading TensorFlow")
+            from cnnlab.training.session import train_in
 
-        return train_in(run, settings, data, device, reporter)
+            return train_in(run, settings, data, device, reporter, resume=resume)
     finally:
         reporter.finished()
 

@@ -1,16 +1,20 @@
-"""Ctrl-C: finish the steps under way, save, and say how to go on."""
+"""Ctrl-C, SIGTERM and SIGHUP: finish the steps under way, save, and say how to go on."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
+from cnnlab import interrupts
+
 
 class Interrupted(KeyboardInterrupt):
-    """Training was stopped with Ctrl-C; what was done is saved, and the message says how to go on."""
+    """Training was stopped by Ctrl-C, SIGTERM or SIGHUP; what was done is saved, and the message says how to go on."""
 
 
 class StopRequest:
@@ -22,22 +26,31 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_on_interrupt() -> Iterator[StopRequest]:
-    """Let the first Ctrl-C only be noted inside the ``with`` block, for the loop to look at; the second is as usual.
+    """Let the first of these signals only be noted inside the ``with`` block, for the loop to look at.
 
-    Outside the main thread, where Python delivers no signals, and where SIGINT is ignored, nothing changes.
+    The second is as usual. Outside the main thread, where Python delivers no signals, and for a signal that is ignored,
+    nothing changes.
     """
     request = StopRequest()
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
+    if threading.current_thread() is not threading.main_thread():
         yield request
         return
+    before = {signum: signal.getsignal(signum) for signum in interrupts.SIGNALS if interrupts.heeded(signum)}
+    began = 0.0
 
     def note(signum: int, frame: FrameType | None) -> None:
-        request.asked = True
-        signal.signal(signal.SIGINT, before)
+        nonlocal began
+        if not request.asked:
+            interrupts.hear(signum)
+            request.asked, began = True, time.monotonic()
+        elif time.monotonic() - began > interrupts.AGAIN:
+            signal.signal(signum, before[signum])
+            os.kill(os.getpid(), signum)
 
-    signal.signal(signal.SIGINT, note)
+    for signum in before:
+        signal.signal(signum, note)
     try:
         yield request
     finally:
-        signal.signal(signal.SIGINT, before)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.files import is_leftover
+from cnnlab.places import check_folder
 from cnnlab.runs import DEFAULT_ROOT, Run, list_runs, new_folder
-from cnnlab.runs.folder import is_run
+from cnnlab.runs.folder import CHECKPOINT, MODEL, is_run
 from cnnlab.training.settings import Settings, difference
 
 
-def choose(settings: Settings, out: str | os.PathLike[str] | None, resume: bool) -> Run:
+@contextlib.contextmanager
+def chosen(
+    settings: Settings, out: str | os.PathLike[str] | None, resume: bool, *, force: bool = False
+) -> Iterator[Run]:
+    """Give the run that :func:`choose` decides for; a new folder is claimed, and goes again where nothing is kept."""
+    run = choose(settings, out, resume, force=force)
+    if run is not None:
+        yield run
+        return
+    with new_folder(stem(settings)) as folder:
+        yield Run(folder)
+
+
+def choose(settings: Settings, out: str | os.PathLike[str] | None, resume: bool, *, force: bool = False) -> Run | None:
     """Decide where a run goes. Nothing is made on the disk.
 
     Args:
         settings: What it is told, the recipe's values filled in.
         out: The folder, or None for a new one below ``runs/``.
         resume: Whether to go on with what is there. A folder that does not exist, or is empty, is begun in either case.
+        force: Whether a run may be begun among other files.
+
+    Returns:
+        The run; None for a new one below ``runs/``.
 
     Raises:
         UsageError: The run there has other settings.
-        CnnlabError: The folder is taken, or holds no run to go on with.
+        CnnlabError: The folder is taken, cannot be written to, or holds no run to go on with.
     """
-    run = find_unfinished(out) if resume else None
+    run = find_unfinished(out, force=force) if resume else None
     if run is None:
-        return Run(_new(settings, out))
+        return None if out is None else Run(_new(Path(out), force))
     differs = difference(stored_settings(run), settings.to_json())
     if differs:
         raise UsageError(
@@ -37,11 +58,12 @@ def choose(settings: Settings, out: str | os.PathLike[str] | None, resume: bool)
     return run
 
 
-def find_unfinished(out: str | os.PathLike[str] | None) -> Run | None:
+def find_unfinished(out: str | os.PathLike[str] | None, *, force: bool = False) -> Run | None:
     """Return the run that ``--resume`` means; None where ``out`` is a folder still to be begun.
 
     Args:
         out: The run's folder; None for the newest unfinished run below ``runs/``.
+        force: Whether a run may be begun among other files.
 
     Raises:
         CnnlabError: There is none.
@@ -54,7 +76,7 @@ def find_unfinished(out: str | os.PathLike[str] | None) -> Run | None:
     folder = Path(out)
     if is_run(folder):
         return Run(folder)
-    if _is_free(folder):
+    if force or _is_free(folder):
         return None
     raise CnnlabError(f"{folder} holds no run to go on with, and is not empty. Name another folder with `out=`.")
 
@@ -84,16 +106,28 @@ def command_to_resume(folder: Path) -> str:
     return f"cnnlab train --out {shlex.quote(str(folder))} --resume"
 
 
-def _new(settings: Settings, out: str | os.PathLike[str] | None) -> Path:
-    if out is None:
-        return new_folder(stem(settings))
-    folder = Path(out)
+def taken(run: Run) -> CnnlabError:
+    """Return the error that a run is there already."""
+    what = "a complete run" if run.complete else "an unfinished run, which `resume=True` goes on with"
+    return CnnlabError(f"{run.path} already holds {what}. Name another folder with `out=`, or delete this one.")
+
+
+def _new(folder: Path, force: bool) -> Path:
+    check_folder(folder)
     if is_run(folder):
-        run = Run(folder)
-        what = "a complete run" if run.complete else "an unfinished run, which `resume=True` goes on with"
-        raise CnnlabError(f"{folder} already holds {what}. Name another folder with `out=`, or delete this one.")
-    if not _is_free(folder):
-        raise CnnlabError(f"{folder} already exists and is not an empty folder. Name another one with `out=`.")
+        raise taken(Run(folder))
+    if _is_free(folder):
+        return folder
+    if not force:
+        raise CnnlabError(
+            f"{folder} already exists and is not an empty folder. Name another one with `out=`, or write there all the "
+            "same with `force=True`."
+        )
+    whole = [folder / name for name in (MODEL, CHECKPOINT) if os.path.lexists(folder / name)]
+    if whole:
+        raise CnnlabError(
+            f"{whole[0]} would be replaced with all that is in it. Move it elsewhere, or name another folder."
+        )
     return folder
 
 
@@ -104,4 +138,4 @@ def stem(settings: Settings) -> str:
 
 
 def _is_free(folder: Path) -> bool:
-    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    return not folder.exists() or (folder.is_dir() and all(map(is_leftover, folder.iterdir())))

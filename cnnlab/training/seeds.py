@@ -40,6 +40,7 @@ def train_seeds(
     *,
     out: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    force: bool = False,
     reporter: Callable[[], Reporter] = Reporter,
 ) -> list[Run]:
     """Train once with each seed, one after the other; complete runs are left as they are, unfinished ones gone on with.
@@ -50,6 +51,7 @@ def train_seeds(
         out: What the folders are called before ``-seed0``, ``-seed1``, ...; None for the dataset and the network, below
             ``runs/``.
         device: ``auto``, ``cpu`` or ``gpu:0``.
+        force: As for :func:`cnnlab.train`.
         reporter: Makes what is told of the progress of each run.
 
     Raises:
@@ -63,11 +65,11 @@ def train_seeds(
     base = str(out) if out is not None else str(DEFAULT_ROOT / stem(settings[0]))
     folders = [Path(f"{base}-seed{seed}") for seed in seeds]
     for each, folder in zip(settings, folders, strict=True):
-        choose(each, folder, resume=True)
+        choose(each, folder, resume=True, force=force)
     runs = []
     for seed, folder in zip(seeds, folders, strict=True):
         try:
-            made = train(**given, seed=seed, device=device, out=folder, resume=True, reporter=reporter())
+            made = train(**given, seed=seed, device=device, out=folder, resume=True, force=force, reporter=reporter())
         except Interrupted as stop:
             done = str(stop).partition("\n")[0]
             advice = "Go on with: the same command again; runs that are complete are left as they are."

@@ -13,7 +13,8 @@ import numpy as np
 
 from cnnlab.classifier.device import use_device
 from cnnlab.errors import CnnlabError
-from cnnlab.files import remove_leftovers, write_json
+from cnnlab.files import write_json
+from cnnlab.interrupts import keeping, saying
 from cnnlab.runs import Run, RunLock, write_history
 from cnnlab.runs.folder import SETTINGS, STATE, is_run
 from cnnlab.training import artifacts, checkpoint, record
@@ -26,7 +27,7 @@ from cnnlab.training.network import build_network
 from cnnlab.training.optimizer import make_optimizer
 from cnnlab.training.recipes import RECIPES
 from cnnlab.training.reporter import Progress, Reporter
-from cnnlab.training.run_choice import command_to_resume
+from cnnlab.training.run_choice import command_to_resume, taken
 from cnnlab.training.schedules import schedule
 from cnnlab.training.settings import Settings
 
@@ -40,23 +41,35 @@ SAVE_SECONDS = 300.0
 """Epochs longer than this are saved in the middle, too."""
 
 
-def train_in(run: Run, settings: Settings, dataset: Dataset, device: str, reporter: Reporter) -> Run:
+def train_in(
+    run: Run, settings: Settings, dataset: Dataset, device: str, reporter: Reporter, *, resume: bool = False
+) -> Run:
     """Train, from the beginning or from the checkpoint in the folder, and complete the run.
 
     Raises:
         CnnlabError: It could not be done; finished epochs are kept.
-        Interrupted: Ctrl-C; finished steps are kept.
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP; finished steps are kept.
     """
     _check_data(settings, dataset)
     with use_device(device) as used:
         session = Session(run, settings, dataset, reporter)
         start = record.at_start(settings, dataset, used, session.sizes)
         with _opened(run), stop_on_interrupt() as request:
-            _begin(run, start, reporter)
-            session.train(request)
-            reporter.stage("Drawing and saving")
-            artifacts.complete(run, session.evaluated_model, dataset, session.position.history, session.stop_if_asked)
+            _begin(run, start, reporter, resume)
+            with saying(lambda: _how_to_go_on(run)):
+                session.train(request)
+                reporter.stage("Drawing and saving")
+                artifacts.complete(
+                    run, session.evaluated_model, dataset, session.position.history, session.stop_if_asked
+                )
     return Run(run.path)
+
+
+def _how_to_go_on(run: Run) -> str:
+    """What is said where training ends at once; nothing before anything is saved."""
+    if not (run.path / STATE).exists():
+        return ""
+    return f"Stopped; what was saved last is kept.\nGo on with: {command_to_resume(run.path)}"
 
 
 def _check_data(settings: Settings, dataset: Dataset) -> None:
@@ -80,13 +93,14 @@ def _check_data(settings: Settings, dataset: Dataset) -> None:
 def _opened(run: Run) -> Iterator[None]:
     """Make the folder and keep it locked. Where it ends before the first checkpoint, nothing is left of it."""
     existed = run.path.exists()
+    first = [file for file in (run.path / SETTINGS, run.history_path) if not file.exists()]
     try:
         with RunLock(run.path).hold():
             try:
                 yield
             except BaseException:
                 if not (run.path / STATE).exists():
-                    for file in (run.path / SETTINGS, run.history_path):
+                    for file in first:
                         file.unlink(missing_ok=True)
                 raise
     except BaseException:
@@ -98,10 +112,10 @@ def _opened(run: Run) -> Iterator[None]:
         raise
 
 
-def _begin(run: Run, start: dict[str, Any], reporter: Reporter) -> None:
+def _begin(run: Run, start: dict[str, Any], reporter: Reporter, resume: bool) -> None:
     """Record the settings, or check that the data are those that the run was started with."""
-    for folder in (run.path, run.checkpoint_path):
-        remove_leftovers(folder)
+    if is_run(run.path) and not resume:  # another process has begun it since the folder was chosen
+        raise taken(run)
     if not (run.path / SETTINGS).exists():
         write_json(run.path / SETTINGS, start)
         return
@@ -265,7 +279,8 @@ class Session:
             self.evaluated_model.set_weights(self._loop.model.get_weights())
 
     def _save(self) -> None:
-        checkpoint.save(self._run.path / STATE, self._loop.variables, self.position)
+        with keeping():
+            checkpoint.save(self._run.path / STATE, self._loop.variables, self.position)
 
 
 def _feeds(settings: Settings, dataset: Dataset) -> tuple[Feed, Feed]:

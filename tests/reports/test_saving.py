@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -31,14 +34,72 @@ def test_an_earlier_report_is_replaced_and_nothing_else(made, tmp_path, format):
 def test_a_folder_or_an_image_is_not_replaced(made, tmp_path):
     (tmp_path / "folder.html").mkdir()
     (tmp_path / "image.html").write_bytes(b"\x89PNG\xff")
-    for name in ("folder.html", "image.html"):
-        with pytest.raises(CnnlabError, match="was not replaced"):
+    for name, said in (("folder.html", "is a folder, where a file was expected"), ("image.html", "was not replaced")):
+        with pytest.raises(CnnlabError, match=said):
             made().save(tmp_path / name, "html")
+
+
+def test_by_force_a_file_is_replaced_and_pictures_of_others_stay(made, tmp_path):
+    (tmp_path / "report.md").write_text("my thesis")
+    (tmp_path / "report-images").mkdir()
+    (tmp_path / "report-images" / "figure-1-0123456789ab.png").write_text("mine")
+    with pytest.raises(CnnlabError, match="is no report"):
+        made().save(tmp_path / "report.md", "md")
+    made().save(tmp_path / "report.md", "md", force=True)
+    assert "# About seven" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert (tmp_path / "report-images" / "figure-1-0123456789ab.png").read_text() == "mine"
+
+
+def test_a_pipe_is_not_waited_for(made, tmp_path):
+    os.mkfifo(tmp_path / "report.html")
+    with pytest.raises(CnnlabError, match="is a pipe, where a file was expected"):
+        made().save(tmp_path / "report.html", "html", force=True)
+
+
+def pictures_in(path):
+    return {path.parent / name for name in re.findall(r"\(<([^>]*)>\)", path.read_text(encoding="utf-8"))}
+
+
+def test_pictures_of_an_earlier_report_go_and_pictures_alone_are_in_nobodys_way(made, tmp_path):
+    path, folder = tmp_path / "report.md", tmp_path / "report-images"
+    made().save(path, "md")
+    (folder / "mine.png").write_text("mine")
+    first = pictures_in(path)
+    made("eight").save(path, "md")
+    assert set(folder.iterdir()) == {*pictures_in(path), folder / "mine.png"}
+    assert first != pictures_in(path)
+    (folder / "mine.png").unlink()
+    path.unlink()
+    made().save(path, "md")
+    assert set(folder.iterdir()) == first
+
+
+def test_where_the_text_cannot_be_written_its_pictures_go_too(made, tmp_path, monkeypatch):
+    replace = os.replace
+
+    def full(source, target):
+        if str(target).endswith("/report.md"):
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(CnnlabError, match="the disk is full"):
+        made().save(tmp_path / "report.md", "md")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reports_written_at_once_are_each_whole(made, tmp_path):
+    """The last one stands, with its own pictures and no other's."""
+    path = tmp_path / "report.md"
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda word: made(word).save(path, "md"), ("one", "two", "three")))
+    assert set((tmp_path / "report-images").iterdir()) == pictures_in(path)
+    assert len(set(re.findall("About (one|two|three)", path.read_text(encoding="utf-8")))) == 1
 
 
 def test_a_file_is_no_folder(made, tmp_path):
     (tmp_path / "notes").write_text("mine")
-    with pytest.raises(CnnlabError, match="notes is a file, where a folder was expected"):
+    with pytest.raises(CnnlabError, match="notes is no folder"):
         made().save(tmp_path / "notes" / "deep" / "report.html", "html")
 
 
@@ -72,7 +133,8 @@ def test_markdown_shows_its_pictures_and_says_the_same(made, tmp_path):
     pictures = re.findall(r"!\[[^\]]*\]\(<([^>]*)>\)", text)
     assert len(pictures) == 4
     assert all((tmp_path / picture).read_bytes().startswith(b"\x89PNG") for picture in pictures)
-    assert sorted(each.name for each in folder.iterdir()) == [f"figure-{number}.png" for number in (1, 2, 3, 4)]
+    assert sorted(each.name for each in folder.iterdir()) == sorted(Path(name).name for name in pictures)
+    assert [Path(name).name.rsplit("-", 1)[0] for name in pictures] == [f"figure-{number}" for number in (1, 2, 3, 4)]
     for words in (
         "# About seven",
         "## First of seven",

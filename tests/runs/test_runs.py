@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import functools
 import json
 import os
 import subprocess
@@ -12,22 +12,51 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from cnnlab import files
 from cnnlab.errors import CnnlabError
-from cnnlab.files import remove_leftovers, write_beside, write_json
+from cnnlab.files import write_json
 from cnnlab.runs import COLUMNS, Run, RunLock, find, list_runs, new_folder, read_history, write_history
-from cnnlab.runs.comparison import Spread, compare_runs
+from cnnlab.runs.comparison import Spread, compare_runs, facts_of
+from cnnlab.runs.folder import files_tell
 
-RECORD = {"dataset": {"name": "mnist"}, "architecture": "mnist-cnn", "epochs": 2}
+STARTED = {
+    "schema": 1,
+    "created": "2026-01-01T00:00:00+00:00",
+    "settings": {"dataset": "toy", "seed": 0},
+    "dataset": {
+        "name": "toy",
+        "source": "toy",
+        "digest": "d",
+        "class_names": ["a", "b"],
+        "shape": [4, 4, 1],
+        "value_range": [0, 1.0],
+        "training_images": 8,
+        "validation_images": 2,
+        "test_images": 2,
+    },
+    "architecture": "mnist-cnn",
+    "batch_norm": False,
+    "epochs": 2,
+    "seed": 0,
+    "validated_on": "test images",
+    "device": "cpu",
+    "versions": {"cnnlab": "0.1.0"},
+}
+RECORD = STARTED | {
+    "finished": "2026-01-01T00:01:00+00:00",
+    "seconds": 60,
+    "parameters": {"total": 10, "trainable": 10},
+    "metrics": dict.fromkeys(("train_loss", "train_accuracy", "val_loss", "val_accuracy"), 0.5),
+    "evaluated_on": "test images",
+    "classes": [{"name": "a", "images": 2, "accuracy": 0.5}, {"name": "b", "images": 0, "accuracy": None}],
+}
 
 
 def make_run(root: Path, name: str, created: str, *, complete: bool = True) -> Path:
     folder = root / name
     (folder / "checkpoint").mkdir(parents=True)
-    record = {**RECORD, "created": created}
-    write_json(folder / "checkpoint" / "settings.json", record)
+    write_json(folder / "checkpoint" / "settings.json", {**STARTED, "created": created})
     if complete:
-        write_json(folder / "run.json", record)
+        write_json(folder / "run.json", {**RECORD, "created": created})
     return folder
 
 
@@ -81,6 +110,74 @@ def test_a_run_is_found_by_path_and_by_name(tmp_path):
         find("half", tmp_path)
 
 
+WRONG = {
+    "epochs": ("3", "epochs is '3', expected a valid integer"),
+    "seed": (True, "seed is True, expected a valid integer"),
+    "settings": ([1], r"settings is \[1\], expected an object"),
+    "settings.seed": ({}, "settings.seed.* is {}"),
+    "dataset": (3, "dataset is 3, expected an object"),
+    "dataset.shape": ([4, 4], "dataset.shape is .*at least 3 items"),
+    "dataset.shape.1": (0, "dataset.shape.1 is 0, expected greater than or equal to 1"),
+    "dataset.value_range": ([1, 0], "expected value_range to rise"),
+    "dataset.class_names": ("ab", "dataset.class_names is 'ab', expected a valid array"),
+    "dataset.name": (None, "dataset.name is None, expected a valid string"),
+    "metrics.val_loss": (1e400, "no JSON: Infinity"),
+    "metrics": (None, "metrics is None, expected an object"),
+    "classes.0.accuracy": ("x" * 200, "classes.0.accuracy is 'x.*…, expected a valid number"),
+    "versions": ({"cnnlab": 1}, "versions.cnnlab is 1, expected a valid string"),
+    "schema": (2, "schema is 2, expected 1"),
+    "evaluated_on": ("nothing", "evaluated_on is 'nothing', expected 'test images' or"),
+}
+
+
+@pytest.mark.parametrize("key", WRONG)
+def test_a_record_of_another_type_is_said(tmp_path, key):
+    folder = make_run(tmp_path, "x", "2026-01-01T00:00:00+00:00")
+    value, message = WRONG[key]
+    record = json.loads((folder / "run.json").read_text())
+    *way, last = (int(part) if part.isdecimal() else part for part in key.split("."))
+    functools.reduce(lambda inner, part: inner[part], way, record)[last] = value
+    (folder / "run.json").write_text(json.dumps(record))
+    with pytest.raises(CnnlabError, match=f"run.json is .*{message}"):
+        find(folder)
+    assert Run(folder).state == "damaged"
+    assert facts_of(Run(folder))["state"] == "damaged"
+
+
+@pytest.mark.parametrize("key", RECORD)
+def test_a_record_that_lacks_a_key_is_said(tmp_path, key):
+    folder = make_run(tmp_path, "x", "2026-01-01T00:00:00+00:00")
+    write_json(folder / "run.json", {name: value for name, value in RECORD.items() if name != key})
+    with pytest.raises(CnnlabError, match=f"run.json is damaged: it has no {key}"):
+        find(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]"])
+def test_a_damaged_unfinished_run_hides_no_other(tmp_path, text):
+    folder = make_run(tmp_path, "half", "2026-01-01T00:00:00+00:00", complete=False)
+    (folder / "checkpoint" / "settings.json").write_text(text)
+    make_run(tmp_path, "whole", "2026-01-02T00:00:00+00:00")
+    assert [(facts_of(run)["name"], facts_of(run)["state"]) for run in list_runs(tmp_path)] == [
+        ("half", "damaged"),
+        ("whole", "complete"),
+    ]
+    assert find(None, tmp_path).name == "whole"
+
+
+def test_a_folder_that_is_no_run_has_no_record(tmp_path):
+    assert Run(tmp_path / "none").state == "unfinished"
+    with pytest.raises(CnnlabError, match=r"run\.json does not exist, so .*none is no run folder"):
+        _ = Run(tmp_path / "none").config
+
+
+def test_nothing_is_told_of_files_that_cannot_be_read(tmp_path):
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / "pipe" / "model.keras")
+    (tmp_path / "text.keras").write_text("no zip")
+    for path in (tmp_path / "pipe", tmp_path / "text.keras", tmp_path / "none"):
+        assert files_tell(path) == ((), ())
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"dataset": {}}', "\x00"])
 def test_a_damaged_record_is_said(tmp_path, text):
     folder = make_run(tmp_path, "x", "2026-01-01T00:00:00+00:00")
@@ -90,14 +187,12 @@ def test_a_damaged_record_is_said(tmp_path, text):
     assert Run(folder).state == "damaged"
 
 
-def test_a_new_folder_is_new(tmp_path):
-    names = set()
-    for _ in range(3):
-        folder = new_folder("mnist", tmp_path)
-        folder.mkdir()
-        names.add(folder.name)
-    assert len(names) == 3
-    assert all(name.startswith("mnist-") for name in names)
+def test_a_new_folder_is_called_after_the_time_and_claimed(tmp_path):
+    with new_folder("mnist", tmp_path) as one, new_folder("mnist", tmp_path) as other:
+        assert one.is_dir()
+        assert other.is_dir()
+        assert one != other
+    assert one.name.startswith("mnist-2")
 
 
 # Who holds one
@@ -140,7 +235,24 @@ def test_a_history_is_read_as_it_was_written(tmp_path_factory, rows):
     assert read_history(path) == written
 
 
-@pytest.mark.parametrize("text", ["epoch,loss\n1,2\n", "a\nb\n", ",".join(COLUMNS) + "\n1,2,x,3,4,5\n"])
+HEAD = ",".join(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "epoch,loss\n1,2\n",
+        "a\nb\n",
+        f"{HEAD}\n1,2,x,3,4,5\n",
+        f"{HEAD}\n1,2,nan,3,4,5\n",
+        f"{HEAD}\n1,2,3,4,5,inf\n",
+        f"{HEAD}\n0,1,2,3,4,5\n",
+        f"{HEAD}\n1,1,2,3,4,5\n3,1,2,3,4,5\n",
+        f"{HEAD}\n{'1' * 5000},1,2,3,4,5\n",
+        f"{HEAD}\n1,1,2\n",
+        "\0",
+    ],
+)
 def test_what_is_no_history_is_refused(tmp_path, text):
     (tmp_path / "history.csv").write_text(text)
     with pytest.raises(CnnlabError, match="not a training history"):
@@ -151,120 +263,14 @@ def test_no_history_has_no_rows(tmp_path):
     assert read_history(tmp_path / "history.csv") == []
 
 
-# Whole or not at all
-
-
-@pytest.mark.parametrize("kind", ["file", "folder"])
-def test_what_fails_half_way_leaves_what_was_there(tmp_path, kind):
-    path = tmp_path / "it"
-
-    def write(text: str, *, fail: bool) -> None:
-        with write_beside(path) as beside:
-            file = beside
-            if kind == "folder":
-                beside.mkdir()
-                file = beside / "inside"
-            file.write_text(text)
-            assert not path.exists() or contents() == "old"
-            if fail:
-                raise KeyboardInterrupt
-
-    def contents() -> str:
-        return (path if kind == "file" else path / "inside").read_text()
-
-    with pytest.raises(KeyboardInterrupt):
-        write("half", fail=True)
-    assert not list(tmp_path.iterdir())
-    write("old", fail=False)
-    with pytest.raises(KeyboardInterrupt):
-        write("half", fail=True)
-    assert contents() == "old"
-    write("new", fail=False)
-    assert contents() == "new"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError(errno.ENOSPC, "No space left on device"),
-        OSError(errno.EDQUOT, "Disk quota exceeded"),
-        RuntimeError("Unable to write file (errno = 28, error message = 'No space left on device')"),
-    ],
-    ids=lambda error: type(error).__name__,
-)
-def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, error):
-    def fill() -> None:
-        with write_beside(tmp_path / "it") as beside:
-            beside.write_text("half")
-            raise error
-
-    with pytest.raises(CnnlabError, match="the disk is full"):
-        fill()
-    assert not list(tmp_path.iterdir())
-
-
-def test_another_error_is_passed_on(tmp_path):
-    with pytest.raises(PermissionError), write_beside(tmp_path / "it"):
-        raise PermissionError(errno.EACCES, "no")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_device_without_space_counts_as_a_full_disk(tmp_path):
-    def fill() -> None:
-        with write_beside(tmp_path / "it"), open("/dev/full", "w") as full:
-            full.write("x")
-
-    with pytest.raises(CnnlabError, match="the disk is full"):
-        fill()
-
-
-def test_a_killed_writer_leaves_the_old_file_and_what_it_wrote_is_removed(tmp_path):
-    path = tmp_path / "it.json"
-    write_json(path, {"is": "old"})
-    code = (
-        "import os, sys; from cnnlab.files import write_beside\n"
-        "with write_beside(sys.argv[1]) as beside:\n"
-        "    beside.write_text('half')\n"
-        "    os.kill(os.getpid(), 9)\n"
-    )
-    assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == -9
-    assert json.loads(path.read_text()) == {"is": "old"}
-    assert len(list(tmp_path.iterdir())) == 2
-    remove_leftovers(tmp_path)
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_contents_reach_the_disk_before_the_name(tmp_path, monkeypatch):
-    events = []
-    fsync, replace = os.fsync, os.replace
-    monkeypatch.setattr(files.os, "fsync", lambda handle: (events.append("contents"), fsync(handle)))
-    monkeypatch.setattr(files.os, "replace", lambda *paths: (events.append("name"), replace(*paths)))
-    write_json(tmp_path / "it.json", 1)
-    assert events == ["contents", "name"]
-
-
-def test_json_without_numbers_that_json_lacks(tmp_path):
-    with pytest.raises(ValueError, match="JSON"):
-        write_json(tmp_path / "it.json", float("nan"))
-    assert not list(tmp_path.iterdir())
-
-
 # Seeds
 
 
 def seeded(folder, seed, accuracy, **settings):
     """A complete run of a seed, in so far as a comparison reads it."""
     folder.mkdir()
-    record = {
-        "dataset": {"name": "toy", "digest": "d"},
-        "architecture": "mnist-cnn",
-        "epochs": 1,
-        "seed": seed,
-        "settings": {"epochs": 1, "seed": seed, **settings},
-        "metrics": {"val_loss": 1.0, "val_accuracy": accuracy},
-    }
-    write_json(folder / "run.json", record)
+    said = {"seed": seed, "settings": {"epochs": 1, "seed": seed, **settings}}
+    write_json(folder / "run.json", RECORD | said | {"metrics": {**RECORD["metrics"], "val_accuracy": accuracy}})
     write_history(folder / "history.csv", [dict.fromkeys(COLUMNS, 1)])
     return Run(folder)
 

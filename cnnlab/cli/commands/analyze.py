@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +14,10 @@ from cnnlab.analysis import gates as gating
 from cnnlab.cli.commands.declared_options import option_for
 from cnnlab.cli.commands.options import (
     OUTPUT,
+    RESULTS,
     about_options,
     device_option,
+    force_option,
     gates_option,
     image_options,
     json_option,
@@ -92,6 +95,7 @@ def host_options(images: bool) -> list[click.Parameter]:
             help="Where to write. [default: beside the run]",
             heading=OUTPUT,
         ),
+        force_option(RESULTS),
         Option(
             ["--format"],
             heading=OUTPUT,
@@ -152,7 +156,6 @@ def _answer(analysis: Analysis, params: dict[str, Any], values: dict[str, Any]) 
     What can be refused by its words alone is refused before anything heavy is imported.
     """
     from cnnlab.analysis.request import Request
-    from cnnlab.results.folder import check_folder
 
     request = Request(
         analysis=analysis,
@@ -164,8 +167,7 @@ def _answer(analysis: Analysis, params: dict[str, Any], values: dict[str, Any]) 
     )
     wanted = gating.parse(values["gates"], analysis.metrics, analysis.name)
     request.check()
-    if values["out"] is not None:
-        check_folder(values["out"])
+    check_out(request, values["out"], values["force"])
 
     from cnnlab.progress import RichProgress
 
@@ -175,24 +177,40 @@ def _answer(analysis: Analysis, params: dict[str, Any], values: dict[str, Any]) 
     gating.judge(wanted, result.metrics)
 
 
+def check_out(request: Request, out: Path | None, force: bool) -> None:
+    """Refuse where nothing can be written, or lies what cnnlab did not write.
+
+    Raises:
+        CnnlabError: It is such a place.
+    """
+    from cnnlab.analysis.request import default_parent
+    from cnnlab.places import check_folder as check_place
+    from cnnlab.results.folder import check_folder
+
+    if out is None:
+        check_place(default_parent(request.model.source))
+    else:
+        check_folder(out, force=force)
+
+
 def answer(request: Request, out: Path | None, values: Mapping[str, Any], progress: Progress) -> tuple[Result, str]:
     """Perform a request, save what it finds and, unless JSON is wanted, show it.
 
     Args:
         request: What is asked.
         out: Where to write; None for beside the run.
-        values: Of the command's options: ``format``, ``dpi`` and ``as_json``.
+        values: Of the command's options: ``force``, ``format``, ``dpi`` and ``as_json``.
         progress: Where to show progress.
 
     Returns:
         The result, and its result.json.
     """
-    from cnnlab.analysis.request import default_folder, perform
+    from cnnlab.analysis.request import new_folder, perform
     from cnnlab.results.folder import RECORD
 
     result = perform(request, progress)
-    with progress.stage("Drawing and saving"):
-        files = result.save(out or default_folder(result), format=values["format"], dpi=values["dpi"])
+    with progress.stage("Drawing and saving"), contextlib.nullcontext(out) if out else new_folder(result) as folder:
+        files = result.save(folder, format=values["format"], dpi=values["dpi"], force=values["force"])
     if not values["as_json"]:
         from cnnlab.cli.views import result as view
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnnlab.analysis import gates as gating
-from cnnlab.cli.commands.analyze import answer
+from cnnlab.cli.commands.analyze import answer, check_out
 from cnnlab.cli.commands.options import take_images, take_model
 from cnnlab.cli.help import Command
 from cnnlab.errors import CnnlabError, UsageError
@@ -63,7 +63,6 @@ def _answer(analyses: Sequence[Analysis], **values: Any) -> None:
     """Do what was asked; what can be refused by its words alone is refused before anything heavy is imported."""
     from cnnlab.analysis.image_choice import ImageChoice
     from cnnlab.analysis.request import Request
-    from cnnlab.results.folder import check_folder
 
     model, images, out = take_model(values), take_images(values), values["out"]
     declared = {f"{each.name}.{metric}": said for each in analyses for metric, said in each.metrics.items()}
@@ -73,8 +72,7 @@ def _answer(analyses: Sequence[Analysis], **values: Any) -> None:
         chosen = ImageChoice() if analysis.inputs == "none" else images
         request = Request(analysis=analysis, model=model, images=chosen, seed=values["seed"], device=values["device"])
         request.check()
-        if out is not None:
-            check_folder(out / analysis.name)
+        check_out(request, out and out / analysis.name, values["force"])
         requests.append(request)
 
     from cnnlab.progress import RichProgress

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from cnnlab.cli.commands.options import force_option, with_options
 from cnnlab.cli.help import Group
 from cnnlab.errors import UsageError
+from cnnlab.places import check_file
 
 
 @click.group(cls=Group, invoke_without_command=True)
@@ -75,9 +77,11 @@ def _record(name: str) -> dict[str, object]:
 @click.argument("dataset")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--index", required=True, metavar="SPLIT:I", help="Which image, such as test:0 or train:59999.")
-def export(dataset: str, file: Path, index: str) -> None:
+@with_options(force_option("Replace the file where there is one."))
+def export(dataset: str, file: Path, index: str, force: bool) -> None:
     """Write one image of DATASET to FILE, whose suffix says what kind (.png keeps every value)."""
     name, position = _parse(index)
+    check_file(file, force=force, what="there already")
     from cnnlab.datasets import images, load
     from cnnlab.drawings import Picture
     from cnnlab.render import terminal

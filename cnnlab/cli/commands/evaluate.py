@@ -13,7 +13,9 @@ from cnnlab.cli.commands.completion import dataset_names
 from cnnlab.cli.commands.options import (
     IMAGES,
     OUTPUT,
+    RESULTS,
     device_option,
+    force_option,
     gates_option,
     json_option,
     model_options,
@@ -55,7 +57,7 @@ from cnnlab.cli.help import Command, Option
     type=click.Path(path_type=Path),
     help="Save it as a result: figures, arrays, predictions.csv. [default: nothing is written]",
 )
-@with_options(device_option(), gates_option(), json_option())
+@with_options(force_option(RESULTS), device_option(), gates_option(), json_option())
 def evaluate(
     choice: ModelChoice,
     dataset: str | None,
@@ -63,6 +65,7 @@ def evaluate(
     limit: int | None,
     batch_size: int,
     out: Path | None,
+    force: bool,
     device: str,
     gates: tuple[str, ...],
     as_json: bool,
@@ -82,7 +85,7 @@ def evaluate(
     wanted = gating.parse(gates, METRICS, "evaluate")
     _ = choice.source
     if out is not None:
-        check_folder(out)
+        check_folder(out, force=force)
 
     import cnnlab
     from cnnlab.classifier.device import use_device
@@ -106,7 +109,7 @@ def evaluate(
     files = []
     if out is not None:
         with progress.stage("Drawing and saving"):
-            files = found.result().save(out)
+            files = found.result().save(out, force=force)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from cnnlab.cli.commands.options import json_option, with_options
+from cnnlab.cli.commands.options import force_option, json_option, with_options
 from cnnlab.cli.help import Group
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 
@@ -167,12 +167,17 @@ def check_plugin(context: click.Context, name: str) -> None:
     default=Path(),
     help="The folder to write into. [default: this one]",
 )
-def new_plugin(name: str, kind: Any, out: Path) -> None:
+@with_options(
+    force_option(
+        "Write also into a folder of that name that is there. Files called as the package's are replaced, no other."
+    )
+)
+def new_plugin(name: str, kind: Any, out: Path, force: bool) -> None:
     """Write a complete, installable plugin package to start from: cnnlab-NAME."""
     from cnnlab import __version__
     from cnnlab.pluginhost.scaffold import create
 
-    folder = create(name, kind, out, __version__)
+    folder = create(name, kind, out, __version__, force=force)
     click.echo(f"Wrote {folder}:")
     for path in sorted(folder.rglob("*")):
         if path.is_file():

@@ -10,7 +10,7 @@ import click
 
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.cli.commands.completion import dataset_names, model_paths
-from cnnlab.cli.commands.options import IMAGES, OUTPUT, about_options_only, device_option, with_options
+from cnnlab.cli.commands.options import IMAGES, OUTPUT, about_options_only, device_option, force_option, with_options
 from cnnlab.cli.help import Command, Option
 from cnnlab.pluginhost.declarations import ProfileName
 
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     type=click.Choice(["html", "md", "json"]),
     help="One page, Markdown with a folder of pictures, or data. [default: by the file's ending, else html]",
 )
+@with_options(force_option("Replace the file also where it is no report. Pictures that are not a report's stay."))
 @click.option(
     "--seed", cls=Option, type=click.IntRange(min=0), default=0, show_default=True, help="Seeds all analyses."
 )
@@ -84,6 +85,7 @@ def report(
     limit: int | None,
     out: Path | None,
     format: Format | None,
+    force: bool,
     seed: int,
     device: str,
 ) -> None:
@@ -104,7 +106,7 @@ def report(
     wanted = profile or ("assignment" if is_run(source) else "audit")
     format = format or format_of(out)
     path = out or default_file(source, format)
-    check_file(path, format)
+    check_file(path, format, force=force)
 
     from cnnlab.reports.report import report as write_report
 
@@ -121,5 +123,5 @@ def report(
         told=view.told,
     )
     with progress.stage("Writing the report"):
-        files = found.save(path, format)
+        files = found.save(path, format, force=force)
     view.show(found, files)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from cnnlab.cli.commands.completion import model_paths
-from cnnlab.cli.commands.options import OUTPUT, json_option, with_options
+from cnnlab.cli.commands.options import OUTPUT, force_option, json_option, with_options
 from cnnlab.cli.help import Command, Option
 
 LISTED = ("name", "state", "dataset", "architecture", "epochs", "accuracy", "loss", "seconds_per_epoch", "created")
@@ -43,13 +43,13 @@ def runs(as_json: bool) -> None:
     "--out",
     cls=Option,
     heading=OUTPUT,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     default="compare.png",
     show_default=True,
     help="Where the figure goes.",
 )
-@with_options(json_option())
-def compare(names: Sequence[str], out: Path, as_json: bool) -> None:
+@with_options(force_option("Replace the file also where it is no figure of cnnlab's."), json_option())
+def compare(names: Sequence[str], out: Path, force: bool, as_json: bool) -> None:
     """Put runs side by side, or results of one analysis.
 
     RUN is a run folder, or the name of one below runs/: accuracy, loss, time per epoch, and the curves of all in one
@@ -63,13 +63,15 @@ def compare(names: Sequence[str], out: Path, as_json: bool) -> None:
     from cnnlab.cli.views import comparison as view
     from cnnlab.cli.views.result import warn
     from cnnlab.inspection.comparison import compare as put_side_by_side
+    from cnnlab.places import check_figure
     from cnnlab.progress import status
 
+    check_figure(out, force=force)
     found = put_side_by_side(*names)
     figure = None
     if found.drawing is not None:
         with status("Drawing"):
-            figure = str(found.save(out))
+            figure = str(found.save(out, force=force))
     if as_json:
         click.echo(json.dumps({**found.to_json(), "figure": figure}, indent=2, ensure_ascii=False))
         return

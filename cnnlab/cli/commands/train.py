@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import click
 
 from cnnlab.cli.commands.completion import architecture_names, dataset_names
 from cnnlab.cli.commands.declared_options import option_for
-from cnnlab.cli.commands.options import OUTPUT, device_option, json_option
+from cnnlab.cli.commands.options import OUTPUT, device_option, force_option, json_option
 from cnnlab.cli.help import Command, Option
 from cnnlab.errors import UsageError
 from cnnlab.pluginhost.params import fields_of
@@ -34,6 +35,7 @@ OWN = [
         type=click.Path(path_type=Path),
         help="The run folder. [default: a new one below runs/]",
     ),
+    force_option("Begin also in a folder that holds other files. Those called as a run's are replaced, no other."),
     Option(
         ["--resume"],
         heading=OUTPUT,
@@ -62,29 +64,30 @@ def _callback(**values: Any) -> None:
         if context.get_parameter_source(field.name) is not click.core.ParameterSource.DEFAULT
     }
     if values["seeds"] is not None:
-        _train_seeds(values["seeds"], given, values["out"], device=values["device"], as_json=values["as_json"])
+        _train_seeds(values["seeds"], given, values)
     else:
-        _train(given, values["out"], device=values["device"], resume=values["resume"], as_json=values["as_json"])
+        _train(given, values)
 
 
-def _train(given: dict[str, Any], out: Path | None, *, device: str, resume: bool, as_json: bool) -> None:
+def _train(given: dict[str, Any], values: Mapping[str, Any]) -> None:
     """Train as it was asked for, then show the result; a run that is gone on with has its own settings."""
     from cnnlab.cli.views import training as view
     from cnnlab.training import run_choice, train as train_network
     from cnnlab.training.live import RichReporter
 
-    before = run_choice.find_unfinished(out) if resume else None
+    out, resume, force = values["out"], values["resume"], values["force"]
+    before = run_choice.find_unfinished(out, force=force) if resume else None
     if before is not None:
         out, given = before.path, run_choice.stored_settings(before) | given
     Settings.from_public(dict(given))
-    done = train_network(**given, device=device, out=out, resume=resume, reporter=RichReporter())
-    if as_json:
+    done = train_network(**given, device=values["device"], out=out, resume=resume, force=force, reporter=RichReporter())
+    if values["as_json"]:
         sys.stdout.write(done.record_path.read_text(encoding="utf-8"))
     else:
         view.show(done)
 
 
-def _train_seeds(text: str, given: dict[str, Any], out: Path | None, *, device: str, as_json: bool) -> None:
+def _train_seeds(text: str, given: dict[str, Any], values: Mapping[str, Any]) -> None:
     """Train with one seed after the other, then show how the results spread."""
     from cnnlab.cli.views import training as view
     from cnnlab.runs.comparison import Spread
@@ -94,10 +97,12 @@ def _train_seeds(text: str, given: dict[str, Any], out: Path | None, *, device: 
     wanted = seeds.parse(text)
     if "seed" in given:
         raise UsageError("--seed and --seeds exclude each other; give one of them.")
-    runs = seeds.train_seeds(wanted, given, out=out, device=device, reporter=RichReporter)
+    runs = seeds.train_seeds(
+        wanted, given, out=values["out"], device=values["device"], force=values["force"], reporter=RichReporter
+    )
     label = str(runs[0].path).removesuffix(f"-seed{wanted[0]}")
     spread = Spread.of(label, runs)
-    if as_json:
+    if values["as_json"]:
         click.echo(json.dumps({"runs": [run.config for run in runs], "over_seeds": asdict(spread)}, indent=2))
     else:
         view.show_seeds(runs, spread)
