@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnnlab.adversarial.measure import Measured as Measured, measure as measure
+    from cnnlab.adversarial.measure import Measured as Measured, derive as derive, measure as measure
     from cnnlab.adversarial.names import (
         ADVERSARIAL_ARRAYS as ADVERSARIAL_ARRAYS,
         ADVERSARIAL_METRICS as ADVERSARIAL_METRICS,
@@ -75,7 +75,6 @@ if TYPE_CHECKING:
         explained as explained,
         run_map_test as run_map_test,
     )
-    from cnnlab.reading import read_npz as read_npz
     from cnnlab.inputs import Inputs as Inputs, from_split as from_split
     from cnnlab.numerics import (
         UNKNOWN as UNKNOWN,
@@ -109,6 +108,7 @@ if TYPE_CHECKING:
     from cnnlab.pluginhost.hookspecs import hookimpl as hookimpl
     from cnnlab.pluginhost.of_model import AClass as AClass, ALayer as ALayer
     from cnnlab.pluginhost.params import Doc as Doc, Params as Params
+    from cnnlab.reading import read_npz as read_npz
     from cnnlab.reports.chapter import (
         Chapter as Chapter,
         Conclusion as Conclusion,
@@ -167,7 +167,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "Adversarial results": {
-        "cnnlab.adversarial.measure": ("measure", "Measured"),
+        "cnnlab.adversarial.measure": ("measure", "derive", "Measured"),
         "cnnlab.results.claims": ("Claims",),
     },
     "Testing explanations": {

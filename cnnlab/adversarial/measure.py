@@ -116,11 +116,23 @@ def measure(
 def derive(arrays: Mapping[str, np.ndarray], claims: Claims | None, sources: Sequence[str] | None = None) -> Measured:
     """Work out successes, metrics and columns from labels, confidences and distances, without a model.
 
+    This is what :func:`measure` does at its end; an analysis calls it where it sums up
+    (:attr:`cnnlab.plugin.Analysis.sum_up`).
+
     Args:
-        arrays: What an adversarial result holds, with its axis E, but for ``counted``, ``success`` and
-            ``success_8bit``.
+        arrays: What an adversarial result holds, with its axis E; ``counted``, ``success`` and ``success_8bit`` are
+            worked out anew.
         claims: What names the strengths.
-        sources: Where each image came from.
+        sources: Where each image came from, for the column ``image``; its number by default.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.plugin import measure
+        >>> from cnnlab.testing import FakeClassifier
+        >>> original = np.full((1, 2, 2, 1), 0.4, np.float32)
+        >>> measured = measure(FakeClassifier.of_brightness(), original, original + 0.2, np.array([0]))
+        >>> derive(measured.arrays, None).metrics == measured.metrics
+        True
     """
     claims = claims or Claims()
     counted = _counted(arrays)

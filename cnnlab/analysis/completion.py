@@ -13,15 +13,16 @@ import numpy as np
 from cnnlab import drawings as drawing_data
 from cnnlab.drawings import At, Image, Picture, Scrub, Sheet, Tiles
 from cnnlab.errors import UsageError
-from cnnlab.pluginhost.axes import check_axes, optional_axes
-from cnnlab.pluginhost.declarations import Analysis
+from cnnlab.pluginhost.axes import check_axes, optional_axes, with_optional_axes
+from cnnlab.pluginhost.declarations import Analysis, resolve
 from cnnlab.results.claims import Claims
 from cnnlab.results.meanings import declared_as
 from cnnlab.results.result import Result
 from cnnlab.results.rows import rows_of
 
 if TYPE_CHECKING:
-    from cnnlab.inputs import Inputs
+    from cnnlab.classifier import Classifier
+    from cnnlab.pluginhost.params import Params
 
 DRAWN = 8
 """Images that are shown; the arrays hold all."""
@@ -30,20 +31,48 @@ ACROSS = 4
 """Pictures side by side, at least, where there are several images."""
 
 
-def complete(analysis: Analysis, result: Result, inputs: Inputs) -> Result:
+def check_unsummed(result: Result) -> None:
+    """Refuse numbers that an analysis gives where it runs, though it declares where its arrays are summed up.
+
+    Raises:
+        UsageError: It did; as the middle of a sentence whose subject is the analysis.
+    """
+    given = [*result.metrics, *(name for name in result.columns if name != "image")]
+    if given or result.headline:
+        what = repr(given[0]) if given else "a headline"
+        raise UsageError(f"gave {what} where it ran, and declares `sum_up=`, which is to give it")
+
+
+def sums_of(analysis: Analysis, classifier: Classifier, result: Result, params: Params) -> Any:
+    """Return what ``Analysis.sum_up`` says of arrays, whether they were found just now or read from a disk."""
+    assert analysis.sum_up is not None
+    whole = with_optional_axes(analysis.arrays, result.arrays)
+    return resolve(analysis.sum_up)(classifier, replace(result, arrays=whole), params)
+
+
+def with_sums(result: Result, said: Result) -> Result:
+    """Add the headline, metrics and columns of :func:`sums_of`; the sources that ``run`` gave stay."""
+    columns = {**said.columns, **result.columns}
+    return replace(result, headline=said.headline, metrics=said.metrics, columns=columns)
+
+
+def complete(analysis: Analysis, result: Result, sources: Sequence[str]) -> Result:
     """Hold what a plugin handed over against its declaration, and make all of it data.
+
+    Args:
+        analysis: What it declares.
+        result: What it handed over.
+        sources: Where each of the images that it was given is from, [N].
 
     Raises:
         UsageError: It broke its declaration; as the middle of a sentence whose subject is the analysis.
     """
     _check_declared(analysis, result)
     lengths = check_axes(analysis.arrays, result.arrays)
-    columns = _columns(analysis, result, inputs)
-    claims = result.claims or Claims()
-    strengths = _strengths(claims, columns)
+    rows = rows_from(analysis, result, sources)
     gone = optional_axes(analysis.arrays, result.arrays)
     arrays = {name: np.squeeze(array, gone.get(name, ())) for name, array in result.arrays.items()}
-    drawings = _drawings(result, lengths.get("N", len(inputs)), gone)
+    drawings = _drawings(result, lengths.get("N", len(sources)), gone)
     try:
         # Read back as it will be from the disk: what is shown now is what will be loaded.
         kept = drawing_data.from_json(drawing_data.to_json(drawings))
@@ -51,8 +80,17 @@ def complete(analysis: Analysis, result: Result, inputs: Inputs) -> Result:
             drawing_data.resolved(kept[name], arrays)
     except Exception as error:
         raise UsageError(f"gave a drawing that cannot be kept: {error}") from error
-    rows = rows_of(columns, claims.axis, strengths) if columns else result.rows
     return replace(result, arrays=arrays, drawings=kept, rows=rows, columns={}, show=None, title="")
+
+
+def rows_from(analysis: Analysis, result: Result, sources: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    """Make rows of the columns of a result, where there are any; those it has, where there are none.
+
+    Raises:
+        UsageError: The columns fit neither each other nor the claims; as the middle of a sentence.
+    """
+    columns, claims = _columns(analysis, result, sources), result.claims or Claims()
+    return rows_of(columns, claims.axis, _strengths(claims, columns)) if columns else result.rows
 
 
 def _check_declared(analysis: Analysis, result: Result) -> None:
@@ -75,19 +113,24 @@ def _check_declared(analysis: Analysis, result: Result) -> None:
                 raise UsageError(f"returned the {noun} {name!r}, which it does not declare")
 
 
-def _columns(analysis: Analysis, result: Result, inputs: Inputs) -> dict[str, Any]:
+def _columns(analysis: Analysis, result: Result, sources: Sequence[str]) -> dict[str, Any]:
     """The columns, with the sources of the images first where the analysis is about the images given."""
     columns = dict(result.columns)
     if not columns:
         return {}
+    if analysis.inputs == "required":
+        image = np.asarray(columns.get("image", range(len(sources))))
+        if image.dtype.kind in "iu" and image.size and 0 <= image.min() <= image.max() < len(sources):
+            columns = {"image": [sources[index] for index in image]} | _without(columns, "image")
     lengths = {name: np.shape(values)[-1] if np.ndim(values) else -1 for name, values in columns.items()}
-    if analysis.inputs == "required" and "image" not in columns:
-        columns = {"image": inputs.sources, **columns}
-        lengths = {"image": len(inputs), **lengths}
     if len(set(lengths.values())) > 1:
         said = ", ".join(f"{count} of {name}" for name, count in lengths.items())
         raise UsageError(f"gave columns of different lengths: {said}")
     return columns
+
+
+def _without(columns: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {column: values for column, values in columns.items() if column != name}
 
 
 def _strengths(claims: Claims, columns: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.adversarial import judge
-from cnnlab.analysis.completion import complete
+from cnnlab.analysis.completion import check_unsummed, complete, sums_of, with_sums
 from cnnlab.analysis.context import Context
 from cnnlab.classifier.device import current_device
 from cnnlab.errors import CnnlabError, FailedError, UsageError
@@ -23,8 +24,8 @@ from cnnlab.pluginhost.declarations import Analysis, Declaration, resolve
 from cnnlab.pluginhost.params import Params
 from cnnlab.pluginhost.requirements import check_requirements
 from cnnlab.progress import Progress
-from cnnlab.results.folder import SCHEMA
 from cnnlab.results.meanings import declared_as, meanings_of, settled
+from cnnlab.results.record import SCHEMA
 from cnnlab.results.result import Result
 from cnnlab.results.rows import plain
 from cnnlab.versions import versions
@@ -58,10 +59,14 @@ def run(
         context.warn(note)
     looked = _preflight(analysis, classifier, inputs, context)
     started = time.perf_counter()
-    result = _guarded(analysis, classifier, inputs, params, context)
+    result = _guarded(analysis, lambda: resolve(analysis.run)(classifier, inputs, params, context))
     seconds = time.perf_counter() - started
     try:
-        result = complete(analysis, result, inputs)
+        if analysis.sum_up is not None:
+            check_unsummed(result)
+            said = _guarded(analysis, lambda: sums_of(analysis, classifier, result, params))
+            result = with_sums(result, said)
+        result = complete(analysis, result, inputs.sources)
     except UsageError as error:
         raise blame(analysis, str(error)) from error
     result, attacked = _verified(analysis, classifier, inputs, context, result)
@@ -87,9 +92,9 @@ def _preflight(analysis: Analysis, classifier: Classifier, inputs: Inputs, conte
     return found.to_json()
 
 
-def _guarded(analysis: Analysis, classifier: Classifier, inputs: Inputs, params: Params, context: Context) -> Result:
+def _guarded(analysis: Analysis, work: Callable[[], Result]) -> Result:
     try:
-        result = resolve(analysis.run)(classifier, inputs, params, context)
+        result = work()
     except (CnnlabError, KeyboardInterrupt, MemoryError):
         raise
     except (Exception, SystemExit) as error:

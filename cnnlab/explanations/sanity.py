@@ -54,12 +54,11 @@ CURVES = ("deletion", "insertion", "deletion_random", "insertion_random")
 class MapTest:
     """What :func:`run_map_test` found: arrays, metrics, columns and drawings of a Result, to be added to its own.
 
-    All are empty where the user asked for no test.
+    All are empty where the user asked for no test. Made of the arrays of a whole Result, it tells their metrics and
+    columns, for an analysis that sums up (:attr:`cnnlab.plugin.Analysis.sum_up`).
 
     Attributes:
-        arrays: What :data:`~cnnlab.plugin.MAP_TEST_ARRAYS` explains.
-        metrics: What :data:`~cnnlab.plugin.MAP_TEST_METRICS` explains.
-        columns: Values for each image, [N]: ``sanity_all``, ``deletion_area`` and ``insertion_area``.
+        arrays: What :data:`~cnnlab.plugin.MAP_TEST_ARRAYS` explains; others among them are of no account.
         drawings: ``deletion-insertion`` and, where the model has weights, ``sanity`` and ``sanity-maps``.
 
     Example:
@@ -68,10 +67,32 @@ class MapTest:
         dict_keys(['map'])
     """
 
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
-    columns: dict[str, np.ndarray] = field(default_factory=dict)
-    drawings: dict[str, Drawing] = field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    drawings: Mapping[str, Drawing] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What :data:`~cnnlab.plugin.MAP_TEST_METRICS` explains."""
+        if "sanity_similarity" not in self.arrays:
+            return {}
+        likeness = self.arrays["sanity_similarity"]
+        layers = zip(self.arrays["sanity_layers"], likeness, strict=True)
+        metrics = {f"sanity/{name}": known_mean(row) for name, row in layers}
+        if len(likeness):
+            metrics["sanity_all"] = known_mean(likeness[-1])
+        return metrics | {f"{name}_area": float(self._area(name).mean()) for name in CURVES}
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """Values for each image, [N]: ``sanity_all``, ``deletion_area`` and ``insertion_area``."""
+        if "sanity_similarity" not in self.arrays:
+            return {}
+        likeness = self.arrays["sanity_similarity"]
+        columns = {"sanity_all": likeness[-1]} if len(likeness) else {}
+        return columns | {f"{name}_area": self._area(name) for name in ("deletion", "insertion")}
+
+    def _area(self, name: str) -> np.ndarray:
+        return area(self.arrays[name], self.arrays["fraction"])
 
 
 def explained(
@@ -169,7 +190,7 @@ def run_map_test(
     maps, targets = arrays[of], arrays["target"]
     found = _randomised(explain, classifier, inputs, context, maps, targets)
     found |= _exchanged(classifier, inputs, params, context, maps, targets)
-    metrics = _metrics(found)
+    metrics = MapTest(arrays=found).metrics
     kept = metrics.get("sanity_all", 0.0)
     if kept > BELIEVED:
         context.warn(
@@ -178,7 +199,7 @@ def run_map_test(
         )
     titles = [f"{name} for {classifier.class_names[target]}" for target in targets]
     drawings = draw_map_test(found, metrics, inputs, of=of, name=name, titles=titles, score=params.score, signed=signed)
-    return MapTest(arrays=found, metrics=metrics, columns=_columns(found), drawings=drawings)
+    return MapTest(arrays=found, drawings=drawings)
 
 
 def _randomised(
@@ -233,17 +254,3 @@ def _exchanged(
 def _score(classifier: Classifier, params: MapTestParams, targets: np.ndarray) -> Score:
     read = classifier.logits if params.score == "logit" else classifier.probabilities
     return lambda images: of_class(read(images), targets)
-
-
-def _metrics(arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
-    likeness = arrays["sanity_similarity"]
-    metrics = {f"sanity/{name}": known_mean(row) for name, row in zip(arrays["sanity_layers"], likeness, strict=True)}
-    if len(likeness):
-        metrics["sanity_all"] = known_mean(likeness[-1])
-    return metrics | {f"{name}_area": float(area(arrays[name], arrays["fraction"]).mean()) for name in CURVES}
-
-
-def _columns(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    likeness = arrays["sanity_similarity"]
-    columns = {"sanity_all": likeness[-1]} if len(likeness) else {}
-    return columns | {f"{name}_area": area(arrays[name], arrays["fraction"]) for name in ("deletion", "insertion")}

@@ -11,7 +11,7 @@ import numpy as np
 from cnnlab.drawings import Drawing
 from cnnlab.drawings.words import out_of, percent
 from cnnlab.inspection import drawings
-from cnnlab.results.folder import SCHEMA
+from cnnlab.results.record import SCHEMA
 from cnnlab.results.result import Result
 from cnnlab.results.rows import plain
 from cnnlab.versions import versions

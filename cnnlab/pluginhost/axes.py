@@ -56,6 +56,21 @@ def optional_axes(declared: Mapping[str, Array], arrays: Mapping[str, np.ndarray
     return found
 
 
+def with_optional_axes(declared: Mapping[str, Array], arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Give arrays the axes back that the host took away because they have one entry; whole arrays stay as they are."""
+    import numpy as np
+
+    found = dict(arrays)
+    for name, array in arrays.items():
+        said = declared_as(declared, name)
+        if said is None or "..." in said.axes:
+            continue
+        places = tuple(place for place, axis in enumerate(said.axes) if axis.endswith("?"))
+        if places and array.ndim == len(said.axes) - len(places):
+            found[name] = np.expand_dims(array, places)
+    return found
+
+
 def _axes(said: Array, count: int) -> tuple[str, ...] | None:
     """The names of ``count`` axes; None where an array cannot have so many."""
     axes = said.axes

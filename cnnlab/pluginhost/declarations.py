@@ -78,6 +78,12 @@ class Analysis(Declaration):
             A number from 0 to 1 whose meaning begins with "share" or "probability" is shown in percent.
         sometimes: The names among them that a Result holds only with some parameters, for some images or models; all
             others come with the defaults, and the contract tests see to it.
+        sum_up: Where the arrays are summed up, ``"package.module:function"``; called as
+            ``sum_up(classifier, result, params)`` with what ``run`` gave, which then holds arrays and no metrics, and
+            returning a :class:`~cnnlab.plugin.Result` of headline, metrics and columns. ``cnnlab verify`` calls it with
+            the saved arrays and holds the saved numbers against what it says: so it looks at arrays, claims and
+            parameters, and asks the model for the names of its classes and layers alone. None where ``run`` gives the
+            metrics itself, which nobody can verify.
 
     Example:
         >>> from cnnlab.plugin import Array, Params
@@ -99,6 +105,7 @@ class Analysis(Declaration):
     arrays: Mapping[str, Array] = field(default_factory=dict)
     metrics: Mapping[str, str] = field(default_factory=dict)
     sometimes: tuple[str, ...] = ()
+    sum_up: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

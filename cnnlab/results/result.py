@@ -16,10 +16,12 @@ from cnnlab import drawings as drawing_data
 from cnnlab.drawings.words import is_share
 from cnnlab.errors import CnnlabError
 from cnnlab.files import write_into
+from cnnlab.reading import read_json, read_npz, read_text
 from cnnlab.results import images as saved_images
 from cnnlab.results.claims import Claims
-from cnnlab.results.folder import ARRAYS, DRAWINGS, RECORD, SCHEMA, check_folder, digest, move_in, tables_of
+from cnnlab.results.folder import ARRAYS, DRAWINGS, RECORD, check_folder, digest, move_in, tables_of
 from cnnlab.results.meanings import declared_as
+from cnnlab.results.record import check_record, signed
 
 if TYPE_CHECKING:
     import pandas
@@ -145,7 +147,12 @@ class Result:
         return figure(self.drawing(name))
 
     def save(
-        self, directory: str | os.PathLike[str], *, format: Format | None = "png", dpi: int | None = None
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        format: Format | None = "png",
+        dpi: int | None = None,
+        force: bool = False,
     ) -> list[Path]:
         """Write ``result.json``, ``arrays.npz``, ``drawings.json``, tables and ``figure*.png``, and return their paths.
 
@@ -157,13 +164,15 @@ class Result:
             directory: The folder.
             format: What the figures are written as: ``png``, ``svg`` or ``pdf``; None for no figures.
             dpi: Dots per inch of the figures, of a PNG and of pictures within other files; 150 by default.
+            force: Write also into a folder that holds what cnnlab did not write: files called as the result's are
+                replaced, and no other is touched.
 
         Raises:
             CnnlabError: The folder holds what cnnlab did not write (:func:`cnnlab.results.folder.check_folder`), or
                 cannot be written; what was there before is still there.
         """
         target = Path(directory)
-        check_folder(target)
+        check_folder(target, force=force)
         with write_into(target) as stage:
             figures = self._save_figures(stage, format, dpi) if format else []
             written = [ARRAYS, *self._save_drawings(stage), *figures]
@@ -172,10 +181,10 @@ class Result:
                 arrays: dict[str, Any] = dict(self.arrays)
                 np.savez_compressed(file, **arrays)
             digests = {name: digest(stage / name) for name in written}
-            record = {**self.record, "figures": figures, "files": digests}
+            record = signed({**self.record, "figures": figures, "files": digests})
             text = json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False)
             (stage / RECORD).write_text(text + "\n", encoding="utf-8")
-            move_in(stage, target, [*written, RECORD])
+            move_in(stage, target, [*written, RECORD], force=force)
         return [target / name for name in [RECORD, *written]]
 
     def _save_figures(self, stage: Path, format: Format, dpi: int | None) -> list[str]:
@@ -219,16 +228,16 @@ class Result:
         """
         record = read_record(directory)
         arrays = read_arrays(directory)
-        with _reading(directory) as source:
-            text = (source / DRAWINGS).read_text(encoding="utf-8") if DRAWINGS in record.get("files", {}) else "{}"
-            tables = tables_of(record.get("files", {}))
+        text = read_text(_part_of(directory, DRAWINGS)) if DRAWINGS in record["files"] else "{}"
+        tables = {name: read_text(_part_of(directory, f"{name}.csv")) for name in tables_of(record["files"])}
+        with _reading(directory):
             return cls(
                 headline=record.get("headline", ""),
                 arrays=arrays,
                 metrics=dict(record["metrics"]),
                 rows=list(record.get("rows", ())),
                 drawings=drawing_data.from_json(text),
-                tables={name: (source / f"{name}.csv").read_text(encoding="utf-8") for name in tables},
+                tables=tables,
                 claims=Claims.from_json(record["claims"]) if record.get("claims") else None,
                 record=record,
             )
@@ -240,12 +249,8 @@ def read_record(directory: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         CnnlabError: There is none, it is damaged, or it was written by a newer cnnlab.
     """
-    with _reading(directory) as source:
-        record = json.loads((source / RECORD).read_text(encoding="utf-8"))
-    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
-        found = record.get("schema") if isinstance(record, dict) else None
-        raise CnnlabError(f"{source / RECORD} has schema {found!r}; this cnnlab reads schema {SCHEMA}.")
-    return record
+    path = _part_of(directory, RECORD)
+    return check_record(read_json(path), path)
 
 
 def read_arrays(directory: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -254,8 +259,16 @@ def read_arrays(directory: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Raises:
         CnnlabError: There is none, or it is damaged.
     """
-    with _reading(directory) as source, np.load(source / ARRAYS, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    return read_npz(_part_of(directory, ARRAYS))
+
+
+def _part_of(directory: str | os.PathLike[str], name: str) -> Path:
+    path = Path(directory) / name
+    if not path.exists():
+        raise CnnlabError(
+            f"{directory} holds no result: {name} is missing. Name a folder that `cnnlab analyze NAME --out DIR` wrote."
+        )
+    return path
 
 
 @contextmanager
@@ -264,11 +277,5 @@ def _reading(directory: str | os.PathLike[str]) -> Iterator[Path]:
     source = Path(directory)
     try:
         yield source
-    except FileNotFoundError as error:
-        missing = error.filename or RECORD
-        raise CnnlabError(
-            f"{source} holds no result: {Path(missing).name} is missing. Name a folder that "
-            "`cnnlab analyze NAME --out DIR` wrote."
-        ) from error
     except Exception as error:
         raise CnnlabError(f"the result in {source} is damaged: {error}. Run the analysis again.") from error

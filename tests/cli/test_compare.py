@@ -24,11 +24,14 @@ def save(folder, model, blur, success, analysis="sharpness"):
         "params": {},
         "seed": 0,
         "model": {"path": f"runs/{model}", "kind": "run", "digest": model},
-        "inputs": [{"source": image, "digest": image} for image in images],
+        "inputs": [{"source": image, "digest": image, "shape": [8, 8, 1], "label": 0} for image in images],
         "metrics": metrics,
         "rows": rows,
         "versions": {"cnnlab": "0"},
         "warnings": [],
+        "arrays": {},
+        "device": "cpu",
+        "seconds": 0.5,
     }
     Result(metrics=metrics, rows=rows, drawings={"": CURVES}, record=record).save(folder / analysis)
     return folder / analysis

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,6 +20,14 @@ from cnnlab.results.result import Result
 RECORD = {
     "schema": 1,
     "analysis": "one",
+    "params": {},
+    "model": {"path": None, "kind": "keras", "digest": "0"},
+    "inputs": [],
+    "seed": 0,
+    "arrays": {},
+    "device": "cpu",
+    "seconds": 0.5,
+    "warnings": [],
     "versions": {"cnnlab": "0"},
     "metrics": {},
     "rows": [],
@@ -40,6 +52,14 @@ def test_saving_and_loading_gives_the_same_result(tmp_path):
     assert list(loaded.rows) == [{"a": 1}]
     for name, array in arrays.items():
         np.testing.assert_array_equal(loaded.arrays[name], array)
+
+
+def attacked() -> Result:
+    """A result with an adversarial image that is saved as a file."""
+    arrays = {"original": np.zeros((1, 4, 4, 1), np.float32), "adversarial": np.ones((1, 1, 4, 4, 1), np.float32)}
+    claims = Claims(norm="linf", epsilons=(1.0,))
+    record = {**RECORD, "images": [{"file": "images/0-eps1.png"}], "claims": {"bounds": [0.0, 1.0]}}
+    return Result(arrays=arrays, claims=claims, record=record)
 
 
 def every_drawing(arrays):
@@ -119,12 +139,132 @@ def test_saving_again_replaces_the_result_and_nothing_else(drawn, tmp_path):
     assert json.loads((tmp_path / "result.json").read_text())["figures"] == ["figure.svg"]
 
 
-def test_a_folder_of_somebody_elses_is_left_as_it_is(tmp_path):
-    (tmp_path / "result.json").write_text('{"mine": 1}')
-    with pytest.raises(CnnlabError, match="holds no result of cnnlab's, so nothing was written"):
+MINE = {
+    "result.json": json.dumps(RECORD | {"files": {"arrays.npz": "0", "thesis.csv": "0", "../thesis.csv": "0"}}),
+    "arrays.npz": "mine",
+    "thesis.csv": "mine",
+    "notes.txt": "mine",
+}
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """A folder with files of a user's, who has copied a record of cnnlab's."""
+    (tmp_path / "thesis.csv").write_text("mine")
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name, text in MINE.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def texts_of(folder):
+    return {file.name: file.read_text(errors="replace") for file in folder.iterdir()}
+
+
+@pytest.mark.parametrize("names", [["notes.txt"], ["arrays.npz"], ["result.json", "arrays.npz"], list(MINE)], ids=len)
+def test_a_folder_of_somebody_elses_is_left_as_it_is(mine, names):
+    for name in set(MINE) - set(names):
+        (mine / name).unlink()
+    with pytest.raises(CnnlabError, match=r"nothing was written to .* or write there all the same with `force=True`"):
+        made().save(mine)
+    assert texts_of(mine) == {name: MINE[name] for name in names}
+
+
+def test_by_force_files_called_as_the_results_make_way_and_no_other_is_touched(mine, drawn):
+    drawn.save(mine, force=True)
+    assert Result.load(mine).arrays["steps"].tolist() == [0.5, 0.25]
+    assert {name: (mine / name).read_text() for name in ("thesis.csv", "notes.txt")} == dict.fromkeys(
+        ("thesis.csv", "notes.txt"), "mine"
+    )
+    assert (mine.parent / "thesis.csv").read_text() == "mine"
+    # From then on it is a result's folder, but for what was there before.
+    made().save(mine)
+    assert set(texts_of(mine)) == {"result.json", "arrays.npz", "thesis.csv", "notes.txt"}
+
+
+def test_a_file_of_a_result_that_was_changed_is_left_and_by_force_only_where_it_is_in_the_way(drawn, tmp_path):
+    drawn.save(tmp_path)
+    for name in ("figure.png", "arrays.npz"):
+        (tmp_path / name).write_text("mine")
+    before = texts_of(tmp_path)
+    with pytest.raises(CnnlabError, match="is not as cnnlab wrote it"):
         made().save(tmp_path)
-    assert (tmp_path / "result.json").read_text() == '{"mine": 1}'
-    assert len(list(tmp_path.iterdir())) == 1
+    assert texts_of(tmp_path) == before
+    made().save(tmp_path, force=True)
+    assert set(texts_of(tmp_path)) == {"result.json", "arrays.npz", "figure.png"}
+    assert (tmp_path / "figure.png").read_text() == "mine"
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("name", ["arrays.npz", "images"])
+def test_links_in_a_folder_lead_nowhere(tmp_path, name, force):
+    result = attacked()
+    result.save(tmp_path / "out")
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / "out" / name).rename(elsewhere)
+    (tmp_path / "out" / name).symlink_to(elsewhere)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(CnnlabError, match=r"is not as cnnlab wrote it|is no plain"):
+        result.save(tmp_path / "out", force=force)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+KILLED = """
+import json, os, sys
+import numpy as np
+from cnnlab import files
+from cnnlab.drawings import Picture
+from cnnlab.results.result import Result
+
+def save(metric):
+    metrics = {"m": metric}
+    record = json.loads(sys.argv[3]) | {"metrics": metrics}
+    drawings = {"": Picture(values=np.eye(4))}
+    Result(metrics=metrics, drawings=drawings, record=record).save(sys.argv[1], format=None)
+
+save(1.0)
+replace, left = os.replace, int(sys.argv[2])
+
+def kill(*paths):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), 9)
+    replace(*paths)
+
+files.os.replace = kill
+save(2.0)
+"""
+
+
+@pytest.mark.parametrize("moment", [1, 2, 4, 6])
+def test_a_kill_among_the_moves_leaves_a_whole_result_or_none_and_the_next_is_written(tmp_path, moment):
+    words = [sys.executable, "-c", KILLED, str(tmp_path / "out"), str(moment), json.dumps(RECORD)]
+    assert subprocess.run(words).returncode == -signal.SIGKILL
+    if moment == 1:
+        assert Result.load(tmp_path / "out").metrics == {"m": 1.0}
+    else:
+        with pytest.raises(CnnlabError, match="is missing"):
+            Result.load(tmp_path / "out")
+    made(metrics={"m": 3.0}).save(tmp_path / "out")
+    assert Result.load(tmp_path / "out").metrics == {"m": 3.0}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"result.json", "arrays.npz"}
+
+
+def test_results_saved_at_once_are_each_whole(tmp_path):
+    """The last one stands, with its own files and no other's."""
+
+    def save(number: int) -> None:
+        arrays = {"number": np.full(1000, number)}
+        made(arrays=arrays, metrics={"m": number}, drawings={f"of-{number}": PICTURE}).save(tmp_path, format=None)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(save, range(8)))
+    found = Result.load(tmp_path)
+    assert set(found.arrays["number"]) == {found.metrics["m"]}
+    assert list(found.drawings) == [f"of-{found.metrics['m']}"]
+    assert {path.name for path in tmp_path.iterdir()} == {"result.json", "arrays.npz", "drawings.json"}
 
 
 def full(*_, **__):
@@ -133,7 +273,7 @@ def full(*_, **__):
 
 def test_a_figure_that_cannot_be_drawn_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setattr("cnnlab.render.saving.save", full)
-    with pytest.raises(CnnlabError, match=r"could not be written to .*No space left on device"):
+    with pytest.raises(CnnlabError, match=r"the disk is full: .*/a/b could not be written"):
         made(drawings={"x": PICTURE}).save(tmp_path / "a" / "b")
     assert list(tmp_path.iterdir()) == []
 
@@ -169,7 +309,8 @@ def test_a_damaged_result_is_refused(tmp_path, damage, message):
 def test_claims_come_back(tmp_path):
     claims = Claims(norm="l2", epsilons=(0.1, 0.2), eight_bit=True)
     result = made(claims=claims)
-    Result(record={**result.record, "claims": claims.to_json()}).save(tmp_path)
+    told = {**claims.to_json(), "bounds": [0.0, 1.0], "original": "inputs"}
+    Result(record={**result.record, "claims": told}).save(tmp_path)
     assert Result.load(tmp_path).claims == claims
 
 
@@ -181,4 +322,5 @@ def test_tables_are_saved_and_read_back_and_a_record_leads_to_no_other_file(tmp_
     record = json.loads((tmp_path / "out" / "result.json").read_text())
     record["files"]["../secret.csv"] = "0"
     (tmp_path / "out" / "result.json").write_text(json.dumps(record))
-    assert set(Result.load(tmp_path / "out").tables) == {"people"}
+    with pytest.raises(CnnlabError, match="files of a result alone, and not '../secret.csv'"):
+        Result.load(tmp_path / "out")

@@ -27,7 +27,14 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             summary="Map the error rate under noise of each spatial frequency.",
             params=FourierParams,
             run="cnnlab_fourier.run:run",
+            sum_up="cnnlab_fourier.run:sum_up",
             arrays={
+                "misread": Array("whether the image is misread without noise", axes=("N",)),
+                "misread_by_frequency": Array(
+                    "whether it is misread with noise of each frequency, H rows of cycles down by W columns of cycles "
+                    "across, frequency 0 first",
+                    axes=("N", "H", "W"),
+                ),
                 "error_rate": Array(
                     "share of the images misread with noise of each frequency, frequency 0 at the centre: row "
                     "H // 2 + i, column W // 2 + j is i cycles down and j cycles across the image",

@@ -20,8 +20,7 @@ def run(classifier: Classifier, inputs: Inputs, params: FourierParams, context: 
         noisy = np.clip(inputs.images + signs * noise[..., np.newaxis], low, high).astype(np.float32)
         # A frequency and its opposite are the same real noise.
         wrong[:, i, j] = wrong[:, -i % height, -j % width] = classifier.predict(noisy) != labels
-    errors = wrong.mean(axis=0)
-    error_rate = np.fft.fftshift(errors)
+    error_rate = np.fft.fftshift(wrong.mean(axis=0))
     picture = Picture(
         values=At("error_rate"),
         title=f"Error rate under Fourier noise of L2 norm {params.norm:g}",
@@ -29,20 +28,26 @@ def run(classifier: Classifier, inputs: Inputs, params: FourierParams, context: 
         limits=(0.0, 1.0),
         unit="share of the images misread",
     )
-    is_misread = classifier.predict(inputs.images) != labels
-    clean = float(is_misread.mean())
+    misread = classifier.predict(inputs.images) != labels
+    return Result(
+        arrays={"error_rate": error_rate, "misread": misread, "misread_by_frequency": wrong}, drawings={"": picture}
+    )
+
+
+def sum_up(classifier: Classifier, result: Result, params: FourierParams) -> Result:
+    """Say what share of the images noise of each frequency makes the model misread."""
+    wrong, misread = result.arrays["misread_by_frequency"], result.arrays["misread"]
+    errors, clean = wrong.mean(axis=0), float(misread.mean())
     return Result(
         headline=f"Noise of one frequency makes the model misread up to {percent(float(errors.max()))} of the images, "
         f"where it misreads {percent(clean)} without noise",
-        arrays={"error_rate": error_rate},
         metrics={
             "clean_error": clean,
             "mean_error": float(errors.mean()),
             "worst_error": float(errors.max()),
             **{name: float(share) for name, share in by_frequency(errors).items()},
         },
-        columns={"clean_error": is_misread.astype(float), **by_frequency(wrong)},
-        drawings={"": picture},
+        columns={"clean_error": misread.astype(float), **by_frequency(wrong)},
     )
 
 

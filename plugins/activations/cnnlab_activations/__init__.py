@@ -41,6 +41,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             summary="Show the feature maps of every layer, and measure what they keep of the image.",
             params=ActivationsParams,
             run="cnnlab_activations.run:run",
+            sum_up="cnnlab_activations.run:sum_up",
             arrays={
                 "image": Array("the images in the figures, the first of those given", axes=("drawn", "H", "W", "C")),
                 "activation/<layer>": Array(

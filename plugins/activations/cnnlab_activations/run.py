@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnlab.plugin import Classifier, Context, Inputs, Layer, Result, UsageError, percent
 from cnnlab_activations import ActivationsParams, sheets
-from cnnlab_activations.tally import Tally, strongest
+from cnnlab_activations.tally import Tally, numbers_of, strongest
 
 MOST_LISTED = 6
 """Layers of which the rows of a result tell each image's correlation; the arrays tell of all."""
@@ -32,19 +32,13 @@ def run(classifier: Classifier, inputs: Inputs, params: ActivationsParams, conte
             advance(len(images))
     # Held once: every layer's drawing refers to them.
     arrays = {"image": inputs.select(np.arange(min(kept, sheets.IMAGES))).images}
-    metrics: dict[str, float] = {}
     for layer in layers:
-        found, numbers = tallies[layer.name].result()
-        _tell_dead(layer, numbers["dead"], len(inputs), context)
+        found = tallies[layer.name].result()
+        _tell_dead(layer, numbers_of(found)["dead"], len(inputs), context)
         arrays |= {f"{array}/{layer.name}": values for array, values in found.items()}
-        metrics |= {f"{metric}/{layer.name}": value for metric, value in numbers.items()}
-    with_maps = [layer.name for layer in layers if f"correlation/{layer.name}" in arrays]
     outputs = of_classes(classifier)
     return Result(
-        headline=headline(metrics),
         arrays=arrays,
-        metrics=metrics,
-        columns={f"{name}_correlation": strongest(arrays[f"correlation/{name}"]) for name in with_maps[:MOST_LISTED]},
         drawings={
             name: sheets.layer(
                 name, arrays[f"activation/{name}"], inputs, params, classifier.class_names if name in outputs else ()
@@ -52,6 +46,19 @@ def run(classifier: Classifier, inputs: Inputs, params: ActivationsParams, conte
             for name in tallies
         },
     )
+
+
+def sum_up(classifier: Classifier, result: Result, params: ActivationsParams) -> Result:
+    """Say of each layer how much of it is zero, and how much of the images is seen in it."""
+    metrics: dict[str, float] = {}
+    columns: dict[str, np.ndarray] = {}
+    for name in (key.removeprefix("zeros/") for key in result.arrays if key.startswith("zeros/")):
+        found = {array: result.arrays.get(f"{array}/{name}") for array in ("zeros", "correlation")}
+        own = {array: values for array, values in found.items() if values is not None}
+        metrics |= {f"{metric}/{name}": value for metric, value in numbers_of(own).items()}
+        if "correlation" in own and len(columns) < MOST_LISTED:
+            columns[f"{name}_correlation"] = strongest(own["correlation"])
+    return Result(headline=headline(metrics), metrics=metrics, columns=columns)
 
 
 def of_classes(classifier: Classifier) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from cnnlab.plugin import known_mean, standardised
@@ -31,17 +33,27 @@ class Tally:
         if values.ndim == 4:
             self._correlations.append(correlations(images, values))
 
-    def result(self) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-        """Return what was gathered, as arrays and as metrics."""
-        share = self._zeros / self._places
-        arrays = {"activation": np.concatenate(self._values), "zeros": share.astype(np.float32)}
-        metrics = {"zeros": float(share.mean()), "dead": int((self._zeros == self._places).sum())}
+    def result(self) -> dict[str, np.ndarray]:
+        """Return what was gathered: ``activation``, ``zeros`` and, where there are maps, ``correlation``."""
+        share = (self._zeros / self._places).astype(np.float32)
+        # 1 is dead: what all but is, is not rounded to it.
+        share = np.where(
+            self._zeros == self._places, share, np.minimum(share, np.nextafter(np.float32(1), np.float32(0)))
+        )
+        arrays = {"activation": np.concatenate(self._values), "zeros": share}
         if self._correlations:
-            found = np.concatenate(self._correlations)
-            arrays["correlation"] = found.astype(np.float32)
-            metrics["correlation"] = known_mean(strongest(found))
-            metrics["typical_correlation"] = known_mean(np.abs(found))
-        return arrays, metrics
+            arrays["correlation"] = np.concatenate(self._correlations).astype(np.float32)
+        return arrays
+
+
+def numbers_of(found: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Return the metrics of one layer, of what :meth:`Tally.result` gives."""
+    metrics = {"zeros": float(found["zeros"].mean(dtype=np.float64)), "dead": int((found["zeros"] == 1).sum())}
+    if "correlation" in found:
+        alike = found["correlation"].astype(np.float64)
+        metrics["correlation"] = known_mean(strongest(alike))
+        metrics["typical_correlation"] = known_mean(np.abs(alike))
+    return metrics
 
 
 def correlations(images: np.ndarray, maps: np.ndarray) -> np.ndarray:

@@ -51,6 +51,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             summary="Move every pixel by at most epsilon so that the model misreads the image.",
             params=FgsmUntargetedParams,
             run="cnnlab_fgsm_untargeted.run:run",
+            sum_up="cnnlab_fgsm_untargeted.run:sum_up",
             requires=("gradients", "one-class"),
             arrays={
                 **{name: array for name, array in ADVERSARIAL_ARRAYS.items() if name != "target"},

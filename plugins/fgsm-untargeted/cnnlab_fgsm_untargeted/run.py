@@ -19,6 +19,7 @@ from cnnlab.plugin import (
     Picture,
     Result,
     Scrub,
+    derive,
     fgsm,
     measure,
     out_of,
@@ -44,18 +45,27 @@ def run(classifier: Classifier, inputs: Inputs, params: FgsmUntargetedParams, co
             classifier, original, labels, epsilon=np.array(epsilons)[:, None], seed=context.seed, advance=advance
         )
     claims = Claims(norm=params.norm, epsilons=epsilons, eight_bit=params.eight_bit)
-    measured = measure(classifier, original, outcome.adversarial, inputs.labels, claims=claims, sources=inputs.sources)
+    measured = measure(classifier, original, outcome.adversarial, inputs.labels, claims=claims)
     # Full colour stands for a pixel moved by all of the largest epsilon; an L2 noise moves none that far.
     moved = np.abs(outcome.adversarial - original).max(initial=0.0)
     largest = max(epsilons) if params.norm == "linf" else float(moved)
     return Result(
-        headline=headline(classifier, measured, claims),
         arrays={**measured.arrays, "steps": outcome.steps},
-        metrics=_named(measured.metrics, claims) if len(epsilons) == 1 else measured.metrics,
-        columns=measured.columns,
         claims=claims,
         show=functools.partial(show, classifier, measured, params, epsilons, largest),
         title=_title(params),
+    )
+
+
+def sum_up(classifier: Classifier, result: Result, params: FgsmUntargetedParams) -> Result:
+    """Count what became of the images at each strength."""
+    claims = result.claims or Claims()
+    found = derive(result.arrays, claims)
+    single = len(found.arrays["success"]) == 1
+    return Result(
+        headline=headline(classifier, found, claims),
+        metrics=_named(found.metrics, claims) if single else found.metrics,
+        columns=found.columns,
     )
 
 

@@ -49,6 +49,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             summary="Show the kernels of the convolutional layers, and measure what they are made of.",
             params=FiltersParams,
             run="cnnlab_filters.run:run",
+            sum_up="cnnlab_filters.run:sum_up",
             inputs="none",
             requires=("convolutions",),
             arrays={

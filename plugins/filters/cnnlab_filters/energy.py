@@ -13,22 +13,27 @@ from cnnlab.plugin import known_mean, percent
 PARTS = ("constant", "edge", "higher")
 
 
-def measure(kernel: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """Measure the kernels [h, w, in, out] of one layer.
+def measure(kernel: np.ndarray) -> dict[str, np.ndarray]:
+    """Measure the kernels [h, w, in, out] of one layer: ``energy`` [3, in, out] and ``similarity`` [out, out]."""
+    return {"energy": shares(kernel).astype(np.float32), "similarity": alikeness(kernel).astype(np.float32)}
 
-    Returns:
-        The arrays ``energy`` [3, in, out] and ``similarity`` [out, out], float32, and the means over them: the three
-        shares by their names, ``similarity`` and ``slice_similarity``; NaN where there is nothing to take a mean of.
+
+def numbers(kernel: np.ndarray) -> dict[str, float]:
+    """Return the means over what :func:`measure` gives, NaN where there is nothing to take a mean of.
+
+    They are the three shares by their names, ``similarity`` and ``slice_similarity``.
     """
-    split = shares(kernel)
-    cosine = cosines(kernel.reshape(-1, kernel.shape[-1]).T)
-    numbers = {part: known_mean(share) for part, share in zip(PARTS, split, strict=True)}
-    numbers |= {"similarity": mean_alikeness(cosine), "slice_similarity": slice_alikeness(kernel)}
-    return {"energy": split.astype(np.float32), "similarity": cosine.astype(np.float32)}, numbers
+    means = {part: known_mean(share) for part, share in zip(PARTS, shares(kernel), strict=True)}
+    return means | {"similarity": mean_alikeness(alikeness(kernel)), "slice_similarity": slice_alikeness(kernel)}
+
+
+def alikeness(kernel: np.ndarray) -> np.ndarray:
+    """Return the cosine of every pair of whole filters of a kernel [h, w, in, out], float64 [out, out]."""
+    return cosines(kernel.reshape(-1, kernel.shape[-1]).T)
 
 
 def chance(shape: tuple[int, ...]) -> dict[str, float]:
-    """Return what :func:`measure` gives on average for independent normal weights of a kernel's ``shape``.
+    """Return what :func:`numbers` gives on average for independent normal weights of a kernel's ``shape``.
 
     Each dimension has an equal part of the energy. The expected |cosine| of two vectors in d dimensions is
     Γ(d/2) / (√π Γ((d+1)/2)).
@@ -36,15 +41,15 @@ def chance(shape: tuple[int, ...]) -> dict[str, float]:
     height, width, inputs, _ = shape
     constant, edge = (len(part) / (height * width) for part in basis(height, width))
 
-    def alikeness(dimensions: int) -> float:
+    def by_chance(dimensions: int) -> float:
         return math.exp(math.lgamma(dimensions / 2) - math.lgamma((dimensions + 1) / 2)) / math.sqrt(math.pi)
 
     return {
         "constant": constant,
         "edge": edge,
         "higher": 1 - constant - edge,
-        "similarity": alikeness(height * width * inputs),
-        "slice_similarity": alikeness(height * width),
+        "similarity": by_chance(height * width * inputs),
+        "slice_similarity": by_chance(height * width),
     }
 
 

@@ -28,12 +28,11 @@ TRIED = 32
 
 def layer(
     classifier: Classifier, name: str, count: int, params: FiltersParams, context: Context
-) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+) -> dict[str, np.ndarray]:
     """Climb for the first ``count`` filters of a layer, and name those that nothing was found for.
 
     Returns:
-        The arrays ``maximizing`` and ``excitation`` as :func:`climb` gives them, and ``excited``, the share of the
-        filters for which the climb ended above where it began.
+        The arrays ``maximizing`` and ``excitation`` as :func:`climb` gives them.
     """
     # A stream of its own for each layer: choosing layers does not change what is found for the others.
     images, excitation = climb(classifier, name, count, params, np.random.default_rng([context.seed, *name.encode()]))
@@ -43,7 +42,7 @@ def layer(
             f"{name}: no input was found that excites filters {few(np.flatnonzero(~climbed), most=10)} more than noise "
             "does: a filter whose ReLU is shut everywhere gives no gradient to climb."
         )
-    return {"maximizing": images, "excitation": excitation}, {"excited": float(climbed.mean())}
+    return {"maximizing": images, "excitation": excitation}
 
 
 def climb(

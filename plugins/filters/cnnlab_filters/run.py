@@ -18,35 +18,41 @@ def run(classifier: Classifier, inputs: Inputs, params: FiltersParams, context: 
     kernels = {layer.name: by_filter(layer) for layer in layers}
     channels = channels_drawn(kernels, params, context)
     arrays: dict[str, np.ndarray] = {f"kernel/{layer.name}": np.asarray(layer.kernel) for layer in layers}
-    metrics: dict[str, float] = {}
-    rows: list[dict[str, Any]] = []
     drawings: dict[str, Drawing] = {}
     for name, kernel in context.track(kernels.items(), "layers"):
-        found, numbers = energy.measure(kernel)
-        by_chance = energy.chance(kernel.shape)
+        found = energy.measure(kernel)
         _tell_zeros(name, found["energy"], context)
         drawn = Drawn(name, kernel, channels[name], params)
         if channels[name]:
-            drawings[name] = drawn.sheet(energy.in_words(numbers, by_chance))
+            drawings[name] = drawn.sheet(energy.in_words(energy.numbers(kernel), energy.chance(kernel.shape)))
         if params.maximize:
             from cnnlab_filters import maximize  # tf-keras-vis is slow to import
 
-            reached, climbed = maximize.layer(classifier, name, drawn.filters, params, context)
+            reached = maximize.layer(classifier, name, drawn.filters, params, context)
             found |= reached
-            numbers |= climbed
             if channels[name]:
                 drawings[f"{name}-maximized"] = drawn.beside(reached["excitation"][1], classifier.bounds)
         arrays |= {f"{array}/{name}": values for array, values in found.items()}
+    return Result(arrays=arrays, drawings=drawings)
+
+
+def sum_up(classifier: Classifier, result: Result, params: FiltersParams) -> Result:
+    """Say of each layer what its kernels are made of, and what random ones would be."""
+    arrays = result.arrays
+    metrics: dict[str, float] = {}
+    rows: list[dict[str, Any]] = []
+    for name in (key.removeprefix("kernel/") for key in arrays if key.startswith("kernel/")):
+        kernel = arrays[f"kernel/{name}"]
+        kernel = kernel.reshape(*kernel.shape[:2], *arrays[f"energy/{name}"].shape[1:])  # by filter
+        numbers, by_chance = energy.numbers(kernel), energy.chance(kernel.shape)
+        if f"excitation/{name}" in arrays:
+            before, after = arrays[f"excitation/{name}"]
+            metrics[f"excited/{name}"] = float((after > before).mean())
         metrics |= {f"{metric}/{name}": value for metric, value in numbers.items()}
         head = {"layer": name, "shape": "x".join(map(str, kernel.shape))}
-        own = {measure: numbers[measure] for measure in by_chance}
-        rows += [{**head, "weights": "its own", **own}, {**head, "weights": "random", **by_chance}]
+        rows += [{**head, "weights": "its own", **numbers}, {**head, "weights": "random", **by_chance}]
     return Result(
-        headline=energy.headline(rows),
-        arrays=arrays,
-        metrics=metrics,
-        columns={key: [row[key] for row in rows] for key in rows[0]},
-        drawings=drawings,
+        headline=energy.headline(rows), metrics=metrics, columns={key: [row[key] for row in rows] for key in rows[0]}
     )
 
 

@@ -59,6 +59,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             summary="Turn noise into images that the network is sure about, and measure how little they resemble any.",
             params=FoolingParams,
             run="cnnlab_fooling.run:run",
+            sum_up="cnnlab_fooling.run:sum_up",
             requires=("one-class",),
             inputs="optional",
             arrays={
@@ -73,6 +74,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                     axes=("N", "steps + 1"),
                 ),
                 "nearest": Array("index of the nearest image (least L2 distance) of the set compared with", axes=each),
+                "nearest_source": Array("where that image is from", axes=each),
                 "nearest_image": Array("that image", axes=images),
                 "nearest_distance": Array("L2 distance to it", axes=each),
                 "nearest_correlation": Array(
@@ -81,6 +83,10 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "class_mean": Array("mean image of each class of that set; NaN where it has none", axes=means),
                 "mean_distance": Array("L2 distance to the mean image of the class", axes=each),
                 "mean_correlation": Array("Pearson correlation of the pixels with its", axes=each),
+                **{
+                    f"real_{name}": Array(f"for scale: {name} of images of that set to the others", axes=("sample",))
+                    for name in ("nearest_distance", "nearest_correlation", "mean_distance", "mean_correlation")
+                },
             },
             metrics={
                 "images": "how many images were made",

@@ -19,7 +19,7 @@ MEASURES = ("nearest_distance", "nearest_correlation", "mean_distance", "mean_co
 
 def resemblance(
     images: np.ndarray, classes: np.ndarray, compared: Inputs, count: int, context: Context
-) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+) -> dict[str, np.ndarray]:
     """Compare images with a set and, for scale, a sample of the set with the rest of it.
 
     Args:
@@ -30,7 +30,7 @@ def resemblance(
         context: Where progress is shown.
 
     Returns:
-        The arrays of :func:`likeness`, and as metrics their means, those of the sample as ``real_...``.
+        The arrays of :func:`likeness`, and those of :data:`MEASURES` of the sample as ``real_...``.
     """
     sample = spread(len(compared))
     real = compared.select(sample)
@@ -38,15 +38,17 @@ def resemblance(
     own = np.concatenate([np.full(len(images), -1), sample])
     with context.progress("comparisons", len(compared)) as advance:
         found = likeness(*both, compared, count, own=own, advance=advance)
-    means = found.pop("class_mean").astype(np.float32)
+    of_classes = found.pop("class_mean").astype(np.float32)
     made, scale = np.split(np.arange(len(own)), [len(images)])
-    metrics = {
-        f"{prefix}{name}": float(np.nanmean(found[name][part]))
-        for prefix, part in (("", made), ("real_", scale))
-        for name in MEASURES
-        if np.isfinite(found[name][part]).any()
-    }
-    return {name: values[made] for name, values in found.items()} | {"class_mean": means}, metrics
+    alike = {name: values[made] for name, values in found.items()}
+    return alike | {f"real_{name}": found[name][scale] for name in MEASURES} | {"class_mean": of_classes}
+
+
+def means(arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Return the means of what :func:`resemblance` gives as metrics, where anything is known."""
+    names = [f"{prefix}{name}" for prefix in ("", "real_") for name in MEASURES]
+    known = {name: arrays[name] for name in names if name in arrays and np.isfinite(arrays[name]).any()}
+    return {name: float(np.nanmean(values)) for name, values in known.items()}
 
 
 def likeness(

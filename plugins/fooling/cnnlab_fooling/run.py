@@ -39,7 +39,7 @@ from cnnlab.plugin import (
     stream,
 )
 from cnnlab_fooling import FoolingParams
-from cnnlab_fooling.likeness import MEASURES, beside, resemblance
+from cnnlab_fooling.likeness import MEASURES, beside, means, resemblance
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -70,28 +70,29 @@ def run(classifier: Classifier, inputs: Inputs, params: FoolingParams, context: 
         "": images(grid, arrays, classifier, params),
         "confidence": climbs(grid[0], arrays, classifier, params),
     }
-    columns, metrics = _columns(arrays, classifier, params), _metrics(arrays, params)
     if compared is None:
         context.warn(
             "the model does not say what it was trained on, so the images are compared with nothing; "
             "`dataset=NAME` `split=train` compares them."
         )
     else:
-        alike, numbers = resemblance(made, classes, compared, classifier.num_classes, context)
-        arrays, metrics = arrays | alike, metrics | numbers
-        columns["nearest"] = [compared.sources[index] for index in alike["nearest"]]
-        columns |= {name: alike[name] for name in MEASURES}
+        alike = resemblance(made, classes, compared, classifier.num_classes, context)
+        nearest = np.array([compared.sources[index] for index in alike["nearest"]], np.str_)
+        arrays = arrays | alike | {"nearest_source": nearest}
         first = [picture(index, arrays, classifier) for index in grid[0]]
         drawings["likeness"] = beside(first, grid[0].tolist(), arrays, classifier.bounds)
-    reached = out_of(int((arrays["class_confidence"] >= params.confidence).sum()), len(classes))
+    return Result(arrays=arrays, drawings=drawings, claims=claims)
+
+
+def sum_up(classifier: Classifier, result: Result, params: FoolingParams) -> Result:
+    """Count the images that the network is sure of, and say how much they resemble any."""
+    sure = result.arrays["class_confidence"]
+    reached = out_of(int((sure >= params.confidence).sum()), len(sure))
     return Result(
         headline=f"{reached} made of noise read as the wanted class with a confidence of at least "
         f"{100 * params.confidence:g}%",
-        arrays=arrays,
-        metrics=metrics,
-        columns=columns,
-        drawings=drawings,
-        claims=claims,
+        metrics=_metrics(result.arrays, params) | means(result.arrays),
+        columns=_columns(result.arrays, classifier, params),
     )
 
 
@@ -213,6 +214,8 @@ def _columns(arrays: Arrays, classifier: Classifier, params: FoolingParams) -> d
         "confidence_8bit": arrays["class_confidence_8bit"],
         "reached": np.where(arrays["class_confidence"] >= params.confidence, "yes", "no"),
         "steps": arrays["steps"],
+        **({"nearest": arrays["nearest_source"]} if "nearest_source" in arrays else {}),
+        **{name: arrays[name] for name in MEASURES if name in arrays},
     }
 
 

@@ -98,6 +98,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             summary="Learn one small noise that makes a model read any image as a chosen class.",
             params=NoiseAdditionParams,
             run="cnnlab_noise_addition.run:run",
+            sum_up="cnnlab_noise_addition.run:sum_up",
             inputs="optional",
             requires=("gradients", "one-class"),
             arrays={
@@ -125,6 +126,17 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "success_learning_by_class": Array(
                     "the same on the images that the noise was learned on", axes=by_class
                 ),
+                "target_confidence": Array("softmax probability of the target for each noisy image", axes=("E?", "N")),
+                "label_shuffled": Array("the class read with the noise's pixels in a random order", axes=("E?", "N")),
+                "noise_alone": Array(
+                    "softmax probability of the target for the noise alone, on a flat grey", axes=("E?",)
+                ),
+                "learning_label": Array(
+                    "the class of each image that the noise was learned on; where unknown, what it is read as",
+                    axes=("learned",),
+                ),
+                "learning_label_before": Array("the class that it is read as without noise", axes=("learned",)),
+                "learning_label_after": Array("the class that it is read as with it", axes=("E?", "learned")),
                 "trace_confidence": Array(
                     "softmax probability of the target, mean over the noisy images of each step", axes=by_step
                 ),

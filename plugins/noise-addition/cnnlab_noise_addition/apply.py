@@ -21,6 +21,8 @@ from cnnlab.plugin import (
 from cnnlab_noise_addition import NoiseAdditionParams
 from cnnlab_noise_addition.learn import Noises, wanted_targets
 
+MOST_CLASS = np.iinfo(np.int64).max
+
 EXPECTED = (
     "the arrays.npz of a result of noise-addition (without `per_image=True`), or an .npz file with an array noise"
 )
@@ -52,7 +54,7 @@ def saved_noise(
         )
     low, high = classifier.bounds
     if bounds is not None and bounds != classifier.bounds:
-        noise = (noise * ((high - low) / (bounds[1] - bounds[0]))).astype(np.float32)
+        noise = _scaled(noise, (high - low) / (bounds[1] - bounds[0]), params.apply)
         context.warn(f"the noise was learned in the value range {bounds}; it was scaled to {classifier.bounds}.")
     size = float(norms(noise, params.norm).max())
     if params.epsilon is None:
@@ -66,6 +68,14 @@ def saved_noise(
         far = max(size, abs(low), abs(high))
         noise = add_noise(np.zeros_like(noise), noise, (-far, far), epsilon=params.epsilon, norm=params.norm)
     return Noises(targets=targets, epsilon=params.epsilon, noise=noise)
+
+
+def _scaled(noise: np.ndarray, factor: float, path: Path) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = (noise * factor).astype(np.float32)
+    if not np.isfinite(scaled).all():
+        raise CnnlabError(f"noise_bounds in {path} are too near to one another to scale the noise by.")
+    return scaled
 
 
 def read(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray | None, tuple[float, float] | None]:
@@ -93,7 +103,10 @@ def read(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray | N
             f"the noise in {path} has shape {list(noise.shape)}, and the images are {list(shape)}; a noise must have "
             "the shape of the images that it is added to."
         )
-    noises = image.astype(np.float32).reshape(-1, *shape)
+    with np.errstate(over="ignore"):
+        noises = image.astype(np.float32).reshape(-1, *shape)
+    if not np.isfinite(noises).all():
+        raise CnnlabError(f"the noise in {path} holds numbers that are too large to be added to an image.")
     return noises, _target(arrays, image.shape[:-3], path), _bounds(arrays, path)
 
 
@@ -101,7 +114,7 @@ def _target(arrays: dict[str, np.ndarray], shape: tuple[int, ...], path: Path) -
     if "noise_target" not in arrays:
         return None
     array = arrays["noise_target"]
-    if array.dtype.kind not in "iu" or array.shape != shape or array.min() < 0:
+    if array.dtype.kind not in "iu" or array.shape != shape or array.min() < 0 or array.max() > MOST_CLASS:
         raise CnnlabError(
             f"noise_target in {path} must be classes of shape {list(shape)}, one for each noise; received "
             f"{array.dtype} {array.tolist()}."

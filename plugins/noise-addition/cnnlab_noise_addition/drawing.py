@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from cnnlab.plugin import At, Classifier, Curves, Line, Matrix, Picture, Scrub, Tiles, out_of, percent
+from cnnlab.plugin import At, Claims, Classifier, Curves, Line, Matrix, Picture, Scrub, Tiles, out_of, percent
 from cnnlab_noise_addition.learn import Noises
 
 MOST_TARGETS = 20
@@ -15,18 +16,19 @@ MOST_TARGETS = 20
 Arrays = dict[str, np.ndarray]
 
 
-def headline(classifier: Classifier, found: Noises, arrays: Arrays) -> str:
+def headline(classifier: Classifier, claims: Claims, arrays: Mapping[str, np.ndarray]) -> str:
     """Say what was added to the images, and what came of those that are neither of the target nor read as it."""
     success, counted = arrays["success"], int(arrays["counted"].sum())
     if not counted:
         return "Every image is labelled or read as the target without noise"
-    shared, several = found.noise is not None, len(found.targets) > 1
+    shared, several = "noise" in arrays, len(arrays["noise_target"]) > 1
     what = "A noise for each target" if several else "One noise" if shared else "A noise for each image"
-    name = "the target" if several else classifier.class_names[found.targets[0]]
+    name = "the target" if several else classifier.class_names[arrays["noise_target"][0]]
     told = f"{percent(success.sum() / counted)} of the other images"
     if not several:
         told = out_of(int(success.sum()), counted, "other image")
-    return f"{what} of at most {found.epsilon:.3g} makes {told} read as {name}"
+    most = (claims.epsilons or (0.0,))[0]
+    return f"{what} of at most {most:.3g} makes {told} read as {name}"
 
 
 def show(classifier: Classifier, found: Noises, arrays: Arrays, index: int) -> list[Picture | Scrub]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from cnnlab.plugin import (
     Measured,
     Result,
     add_noise,
+    derive,
     known_label,
     measure,
     of_class,
@@ -49,7 +51,6 @@ def run(classifier: Classifier, inputs: Inputs, params: NoiseAdditionParams, con
         measured_on.labels,
         np.repeat(targets[:, None], len(measured_on), axis=1),
         claims=claims,
-        sources=measured_on.sources,
     )
     counted, success = measured.arrays["counted"], measured.arrays["success"]
     if not counted.any():
@@ -57,71 +58,91 @@ def run(classifier: Classifier, inputs: Inputs, params: NoiseAdditionParams, con
             "every image is labelled or read as the target without noise, so there is nothing to count; name images "
             "of other classes."
         )
-    source = known_label(measured.arrays["label"], measured.arrays["label_before"])
     arrays = {
         **measured.arrays,
         **found.trace,
         **resemblance(found, measured, class_means(learning, classifier.num_classes)),
+        **alone_and_shuffled(classifier, found, measured.arrays["original"], context),
         "noise_target": targets,
         "noise_bounds": np.asarray(classifier.bounds, np.float64),
-        "success_by_class": by_class(success, counted, source, classifier.num_classes),
+        "success_by_class": by_class(success, counted, source(measured.arrays), classifier.num_classes),
+        "target_confidence": of_class(measured.probabilities["after"], targets[:, None]),
     }
-    metrics = {**measured.metrics, "left_out": float((~counted).sum()), "success": float(share(success, counted))}
-    each = of_targets(classifier, found, measured, arrays["correlation"], context)
     if found.trace:
-        hit, others = on_learning_set(classifier, found, learning)
+        assert found.noise is not None
+        arrays["learning_label"], arrays["learning_label_before"] = learning.classes, learning.before
+        arrays["learning_label_after"] = read_with(classifier, learning.images, found.noise)
+        hit, others = on_learning_set(arrays)
         arrays["success_learning_by_class"] = by_class(hit, others, learning.classes, classifier.num_classes)
-        metrics |= {"learned_on": len(learning.classes), "success_learning": float(share(hit, others))}
-        each["success_learning"] = share(hit, others, axis=1)
-    if len(targets) == 1:
-        rates = zip(classifier.class_names, arrays["success_by_class"][0], strict=True)
-        metrics |= {f"success/{name}": rate for name, rate in rates if np.isfinite(rate)}
-    words = headline(classifier, found, arrays)
     return Result(
-        headline=words,
         arrays=arrays,
-        metrics={**metrics, **claims.metrics(each)},
-        columns=measured.columns,
+        columns={"image": measured_on.sources},
         claims=claims,
         show=functools.partial(show, classifier, found, arrays),
-        title=words,
+        title=headline(classifier, claims, arrays),
         drawings=drawings(classifier, found, arrays),
     )
 
 
-def of_targets(
-    classifier: Classifier, found: Noises, measured: Measured, correlation: np.ndarray, context: Context
-) -> dict[str, np.ndarray]:
-    """Return what is told of each target, float64 [T] by name; ``correlation`` is [T, K]."""
-    targets, counted = found.targets, measured.arrays["counted"]
-    sure = of_class(measured.probabilities["after"], targets[:, None])
+def sum_up(classifier: Classifier, result: Result, params: NoiseAdditionParams) -> Result:
+    """Count how many of the images are read as the target, of each class and by chance too."""
+    arrays, claims = result.arrays, result.claims or Claims()
+    found = derive(arrays, claims)
+    success, counted, targets = found.arrays["success"], found.arrays["counted"], arrays["noise_target"]
+    metrics = {**found.metrics, "left_out": float((~counted).sum()), "success": float(share(success, counted))}
     each = {
-        "target_confidence": share(sure, counted, axis=1),
-        "correlation": of_class(correlation, targets),
-        "correlation_rank": rank_of_target(correlation, targets),
+        "target_confidence": share(arrays["target_confidence"], counted, axis=1),
+        "correlation": of_class(arrays["correlation"], targets),
+        "correlation_rank": rank_of_target(arrays["correlation"], targets),
     }
+    if "noise" in arrays:
+        each["success_shuffled"] = share(arrays["label_shuffled"] == targets[:, None], counted, axis=1)
+        each["noise_alone"] = arrays["noise_alone"]
+    if "learning_label" in arrays:
+        hit, others = on_learning_set(arrays)
+        metrics |= {"learned_on": len(arrays["learning_label"]), "success_learning": float(share(hit, others))}
+        each["success_learning"] = share(hit, others, axis=1)
+    if len(targets) == 1:
+        rates = by_class(success, counted, source(arrays), classifier.num_classes)[0]
+        named = zip(classifier.class_names, rates, strict=True)
+        metrics |= {f"success/{name}": rate for name, rate in named if np.isfinite(rate)}
+    return Result(
+        headline=headline(classifier, claims, arrays),
+        metrics={**metrics, **claims.metrics(each)},
+        columns=found.columns,
+    )
+
+
+def source(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the class of each image, or what it is read as where nobody told, int64 [N]."""
+    return known_label(arrays["label"], arrays["label_before"])
+
+
+def alone_and_shuffled(
+    classifier: Classifier, found: Noises, original: np.ndarray, context: Context
+) -> dict[str, np.ndarray]:
+    """Return what the model makes of the noises [T] alone, and of the images with their pixels in a random order."""
     if found.noise is None:
-        return each
-    original, noise, bounds = measured.arrays["original"], found.noise, classifier.bounds
+        return {}
+    noise, bounds = found.noise, classifier.bounds
     shuffled = np.stack([context.rng.permutation(one.reshape(-1)).reshape(one.shape) for one in noise])
-    each["success_shuffled"] = share(hits(classifier, original, shuffled, targets), counted, axis=1)
     grey = np.full_like(noise, sum(bounds) / 2)
-    each["noise_alone"] = of_class(classifier.probabilities(add_noise(grey, noise, bounds)), targets)
-    return each
+    return {
+        "label_shuffled": read_with(classifier, original, shuffled),
+        "noise_alone": of_class(classifier.probabilities(add_noise(grey, noise, bounds)), found.targets),
+    }
 
 
-def on_learning_set(classifier: Classifier, found: Noises, learning: Learning) -> tuple[np.ndarray, np.ndarray]:
+def on_learning_set(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Say which images of the learning set are read as each target, and which are not without it, bool [T, M]."""
-    assert found.noise is not None
-    targets = found.targets[:, None]
-    others = (learning.classes != targets) & (learning.before != targets)
-    return hits(classifier, learning.images, found.noise, found.targets), others
+    targets = arrays["noise_target"][:, None]
+    others = (arrays["learning_label"] != targets) & (arrays["learning_label_before"] != targets)
+    return np.asarray(arrays["learning_label_after"] == targets), others
 
 
-def hits(classifier: Classifier, images: np.ndarray, noises: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Say which images [N, H, W, C] are read as the targets [T] with the noises [T, H, W, C], bool [T, N]."""
-    after = [classifier.predict(add_noise(images, noise, classifier.bounds)) for noise in noises]
-    return np.asarray(np.stack(after) == targets[:, None])
+def read_with(classifier: Classifier, images: np.ndarray, noises: np.ndarray) -> np.ndarray:
+    """Return what images [N, H, W, C] are read as with each of the noises [T, H, W, C], int64 [T, N]."""
+    return np.stack([classifier.predict(add_noise(images, noise, classifier.bounds)) for noise in noises])
 
 
 def share(values: np.ndarray, counted: np.ndarray, axis: int | None = None) -> np.ndarray:

@@ -21,7 +21,10 @@ from cnnlab_noise_addition.run import by_class, correlations, rank_of_target, sh
 
 SHAPE = (8, 8, 1)
 OF_SEVERAL = ("accuracy@<strength>",)
-OF_LEARNING = ("noise", "success_learning_by_class", "trace_confidence", "trace_reached")
+OF_LEARNING = (
+    *("noise", "success_learning_by_class", "trace_confidence", "trace_reached", "label_shuffled", "noise_alone"),
+    *("learning_label", "learning_label_before", "learning_label_after"),
+)
 OF_LEARNING_METRICS = ("success_learning", "success_shuffled", "noise_alone", "learned_on")
 
 
@@ -315,6 +318,9 @@ class Trap:
         ({"noise": np.zeros((2, 8, 8, 1)), "noise_target": [2, 3]}, "for the classes 2, 3 and none for 1"),
         ({"noise": np.zeros((2, 8, 8, 1)), "noise_target": [2]}, "noise_target"),
         ({"noise": np.zeros((8, 8)), "noise_target": -1}, "noise_target"),
+        ({"noise": np.zeros((8, 8)), "noise_target": np.uint64(2**63)}, "noise_target"),
+        ({"noise": np.full((8, 8), 1e300)}, "too large to be added"),
+        ({"noise": np.ones((8, 8)), "noise_bounds": [0.0, 1e-300], "noise_target": 2}, "too near to one another"),
         ({"noise": np.full((8, 8), np.nan)}, "finite"),
         ({"noise": np.full((8, 8), "x")}, "numbers"),
         ({"noise": np.zeros((8, 8)), "noise_bounds": [1.0, 0.0]}, "rising"),

@@ -57,10 +57,12 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             summary="Slide a patch over the image and map how the score of its class falls.",
             params=OcclusionParams,
             run="cnnlab_occlusion.run:run",
+            sum_up="cnnlab_occlusion.run:sum_up",
             arrays={
                 "score": Array("{score} of the target class with the patch at each position", axes=at_positions),
                 "predicted": Array("predicted class with the patch at each position", axes=at_positions),
                 "baseline": Array("{score} of the target class without a patch", axes=("N",)),
+                "read": Array("predicted class without a patch", axes=("N",)),
                 "target": Array("the class whose score is watched", axes=("N",)),
                 "rows": Array("upper edge of the patch at each row of positions, in pixels", axes=("rows",)),
                 "cols": Array("left edge of the patch at each column of positions, in pixels", axes=("cols",)),

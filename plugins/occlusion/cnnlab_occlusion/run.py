@@ -5,13 +5,25 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.plugin import At, Classifier, Context, Inputs, Picture, Result, fill_values, out_of, percent, run_map_test
+from cnnlab.plugin import (
+    At,
+    Classifier,
+    Context,
+    Inputs,
+    MapTest,
+    Picture,
+    Result,
+    fill_values,
+    out_of,
+    percent,
+    run_map_test,
+)
 from cnnlab_occlusion import OcclusionParams
 
 IMAGES = 32
@@ -31,16 +43,28 @@ def run(classifier: Classifier, inputs: Inputs, params: OcclusionParams, context
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     drops = found["baseline"][:, None, None] - found["score"]
     margin_drops = found["margin_baseline"][:, None, None] - found["margin"]
-    flipped = found["predicted"] != found.pop("read")[:, None, None]
-    worst = drops.reshape(len(inputs), -1).argmax(axis=1)
     mapped = functools.partial(heatmap, rows=rows, cols=cols, patch=params.patch, size=inputs.shape)
     maps = {"heatmap": mapped(drops), "margin_heatmap": mapped(margin_drops)}
     arrays = {**found, "rows": rows, "cols": cols, **maps}
     ask = functools.partial(explain, params)
     test = run_map_test(ask, classifier, inputs, params, context, arrays, of="heatmap", name="occlusion", signed=True)
     return Result(
+        arrays=arrays | dict(test.arrays),
+        show=functools.partial(show, classifier.class_names, inputs, params, arrays),
+        title=f"Occlusion, patch {params.patch}, stride {params.stride}, fill {params.fill}",
+        drawings=test.drawings,
+    )
+
+
+def sum_up(classifier: Classifier, result: Result, params: OcclusionParams) -> Result:
+    """Say by how much the score and the margin of each image fall, where most, and how often the class changes."""
+    arrays, test = result.arrays, MapTest(arrays=result.arrays)
+    drops = arrays["baseline"][:, None, None] - arrays["score"]
+    margin_drops = arrays["margin_baseline"][:, None, None] - arrays["margin"]
+    flipped = arrays["predicted"] != arrays["read"][:, None, None]
+    rows, cols = np.unravel_index(drops.reshape(len(drops), -1).argmax(axis=1), drops.shape[1:])
+    return Result(
         headline=headline(classifier.class_names, params, arrays, flipped, margin_drops),
-        arrays=arrays | test.arrays,
         metrics={
             "baseline": float(arrays["baseline"].mean()),
             "largest_drop": float(drops.max(axis=(1, 2)).mean()),
@@ -52,22 +76,19 @@ def run(classifier: Classifier, inputs: Inputs, params: OcclusionParams, context
             "class": [classifier.class_names[label] for label in arrays["target"]],
             "baseline": arrays["baseline"],
             "largest_drop": drops.max(axis=(1, 2)),
-            "at_row": rows[worst // len(cols)],
-            "at_col": cols[worst % len(cols)],
+            "at_row": arrays["rows"][rows],
+            "at_col": arrays["cols"][cols],
             "largest_margin_drop": margin_drops.max(axis=(1, 2)),
             "flipped": flipped.mean(axis=(1, 2)),
             **test.columns,
         },
-        show=functools.partial(show, classifier.class_names, inputs, params, arrays),
-        title=f"Occlusion, patch {params.patch}, stride {params.stride}, fill {params.fill}",
-        drawings=test.drawings,
     )
 
 
 def headline(
     names: Sequence[str],
     params: OcclusionParams,
-    arrays: dict[str, np.ndarray],
+    arrays: Mapping[str, np.ndarray],
     flipped: np.ndarray,
     margin_drops: np.ndarray,
 ) -> str:

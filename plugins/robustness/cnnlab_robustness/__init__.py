@@ -49,6 +49,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             summary="Measure accuracy against epsilon under attack, over a dataset.",
             params=RobustnessParams,
             run="cnnlab_robustness.run:run",
+            sum_up="cnnlab_robustness.run:sum_up",
             requires=("gradients", "one-class"),
             arrays={
                 "epsilon": Array("the strengths, ascending, in the model's units", axes=("E",)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,8 @@ BLOCK, BLOCK_BYTES = 500, 2**26
 
 NAMES = {"fgsm": "FGSM", "pgd": "PGD"}
 
+Arrays = Mapping[str, np.ndarray]
+
 
 def run(classifier: Classifier, inputs: Inputs, params: RobustnessParams, context: Context) -> Result:
     """Attack the images block by block; what is kept of a block is a few numbers for each image."""
@@ -59,22 +61,23 @@ def run(classifier: Classifier, inputs: Inputs, params: RobustnessParams, contex
             f"{unknown} of {len(inputs)} images have no label and no part in the accuracies, only in success@: give "
             "their `labels=`, or take images from a `dataset=`."
         )
-    metrics = measures(arrays)
     drawings = {"": curve(arrays, params)}
     if params.minimal:
-        drawings["smallest"] = smallest.curve(
-            arrays["smallest"], metrics["smallest_epsilon"], epsilons[-1], _axis(params)
-        )
+        middle = smallest.median(arrays["smallest"][~misread_before(arrays)])
+        drawings["smallest"] = smallest.curve(arrays["smallest"], middle, epsilons[-1], _axis(params))
+    return Result(arrays=arrays, drawings=drawings)
+
+
+def sum_up(classifier: Classifier, result: Result, params: RobustnessParams) -> Result:
+    """Say how many images stand at each epsilon, and at which each falls."""
     return Result(
-        headline=headline(arrays),
-        arrays=arrays,
-        metrics=metrics,
-        columns=columns(arrays, classifier.class_names),
-        drawings=drawings,
+        headline=headline(result.arrays),
+        metrics=measures(result.arrays),
+        columns=columns(result.arrays, classifier.class_names),
     )
 
 
-def headline(arrays: dict[str, np.ndarray]) -> str:
+def headline(arrays: Arrays) -> str:
     """Say how many images are read correctly (without a label: as before) without attack and at the ends of epsilon."""
     label, standing = arrays["label"], arrays["standing"]
     names = Claims(epsilons=tuple(arrays["epsilon"])).strength_names(len(standing))
@@ -174,7 +177,7 @@ def check_ball(
         )
 
 
-def measures(arrays: dict[str, np.ndarray]) -> dict[str, float]:
+def measures(arrays: Arrays) -> dict[str, float]:
     """Work out the metrics that the analysis declares from its arrays."""
     label, before = arrays["label"], arrays["label_before"]
     known = label != UNKNOWN
@@ -202,12 +205,12 @@ def _share(flags: np.ndarray, among: np.ndarray) -> float:
     return float(flags[among].mean()) if among.any() else float("nan")
 
 
-def misread_before(arrays: dict[str, np.ndarray]) -> np.ndarray:
+def misread_before(arrays: Arrays) -> np.ndarray:
     """Return which images have a known label and are read as another class without any attack, bool [N]."""
     return np.asarray((arrays["label"] != UNKNOWN) & (arrays["label"] != arrays["label_before"]))
 
 
-def columns(arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> dict[str, Any]:
+def columns(arrays: Arrays, names: tuple[str, ...]) -> dict[str, Any]:
     """Say of each image what it is, what it is read as, and from which strength on it is fooled, if at all.
 
     An image that is misread before was fooled by nothing, at no strength.
@@ -226,7 +229,7 @@ def columns(arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> dict[str, 
     return found | nearest
 
 
-def curve(arrays: dict[str, np.ndarray], params: RobustnessParams) -> Curves:
+def curve(arrays: Arrays, params: RobustnessParams) -> Curves:
     """Draw accuracy against epsilon; of images without labels, the share that is read as before."""
     label, before = arrays["label"], arrays["label_before"]
     labelled = bool((label != UNKNOWN).any())

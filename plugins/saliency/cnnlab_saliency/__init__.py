@@ -110,12 +110,17 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             summary="Map which pixels a class rests on, by gradients or feature maps, and test the map.",
             params=SaliencyParams,
             run="cnnlab_saliency.run:run",
+            sum_up="cnnlab_saliency.run:sum_up",
             arrays={
                 "map": Array(
                     "importance of each pixel for the target class; at least 0 unless signed", axes=("N", "H", "W")
                 ),
                 "map/<method>": Array("the same by each method, with method all", axes=("N", "H", "W")),
                 "target": Array("the class that is explained", axes=("N",)),
+                "logit_rise": Array(
+                    "logit of the class less that of the baseline, of integrated gradients", axes=("N",)
+                ),
+                "completeness_gap": Array("distance of the sum of these from that rise, in logits", axes=("N",)),
                 "methods": Array("the methods that stand side by side, with method all", axes=("M",)),
                 "rank_correlation": Array(
                     "Spearman rank correlation of any two of their maps; NaN where one is flat", axes=("M", "M", "N")
@@ -126,6 +131,8 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             sometimes=(
                 "map",
                 "map/<method>",
+                "logit_rise",
+                "completeness_gap",
                 "methods",
                 "rank_correlation",
                 *OWN_METRICS,

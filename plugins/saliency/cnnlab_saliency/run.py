@@ -6,8 +6,8 @@ import functools
 
 import numpy as np
 
-from cnnlab.plugin import At, Classifier, Context, Inputs, Picture, Result, known_mean, run_map_test
-from cnnlab_saliency import SaliencyParams
+from cnnlab.plugin import At, Classifier, Context, Inputs, MapTest, Picture, Result, known_mean, run_map_test
+from cnnlab_saliency import SaliencyParams, side_by_side
 from cnnlab_saliency.maps import WORDS, explain, headline, mapped, name_of
 from cnnlab_saliency.path import check_baseline
 from cnnlab_saliency.side_by_side import all_methods
@@ -28,20 +28,35 @@ def one_method(
     classifier: Classifier, inputs: Inputs, params: SaliencyParams, context: Context, targets: np.ndarray
 ) -> Result:
     """Explain each image for its class, ``targets`` [N], by the method that the parameters name, and test the maps."""
-    maps, columns = mapped(params, classifier, inputs, targets, context)
-    arrays, name = {"target": targets, "map": maps}, name_of(params, classifier)
+    maps, told = mapped(params, classifier, inputs, targets, context)
+    arrays, name = {"target": targets, "map": maps, **told}, name_of(params, classifier)
     ask = functools.partial(explain, params)
     test = run_map_test(ask, classifier, inputs, params, context, arrays, name=name, signed=params.signed)
     classes = [classifier.class_names[label] for label in targets]
-    rows, cols = np.unravel_index(maps.reshape(len(maps), -1).argmax(axis=1), maps.shape[1:])
     return Result(
-        headline=headline(params, name, maps),
-        arrays=arrays | test.arrays,
-        metrics={**{column: known_mean(values) for column, values in columns.items()}, **test.metrics},
-        columns={"class": classes, "at_row": rows, "at_col": cols, **columns, **test.columns},
+        arrays=arrays | dict(test.arrays),
         show=functools.partial(show, inputs, params, classes),
         title=name[0].upper() + name[1:],
         drawings=test.drawings,
+    )
+
+
+def sum_up(classifier: Classifier, result: Result, params: SaliencyParams) -> Result:
+    """Say where each map is largest, and how far maps agree or can be believed."""
+    arrays, test = result.arrays, MapTest(arrays=result.arrays)
+    classes = [classifier.class_names[label] for label in arrays["target"]]
+    told = {name: arrays[name] for name in ("logit_rise", "completeness_gap") if name in arrays}
+    if params.method == "all":
+        words, peaks, told["agreement"] = side_by_side.sum_up(classifier, params, arrays)
+    else:
+        maps = arrays["map"]
+        words = headline(params, name_of(params, classifier), maps)
+        rows, cols = np.unravel_index(maps.reshape(len(maps), -1).argmax(axis=1), maps.shape[1:])
+        peaks = {"at_row": rows, "at_col": cols}
+    return Result(
+        headline=words,
+        metrics={**{name: known_mean(values) for name, values in told.items()}, **test.metrics},
+        columns={"class": classes, **peaks, **told, **test.columns},
     )
 
 

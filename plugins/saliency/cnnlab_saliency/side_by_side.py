@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -34,26 +34,35 @@ def all_methods(
     Raises:
         CnnlabError: No method applies to this model.
     """
-    maps, columns = applicable(classifier, inputs, params, context, targets)
+    maps, told = applicable(classifier, inputs, params, context, targets)
     alike = rank_correlations(list(maps.values()))
-    above = np.triu_indices(len(maps), k=1)
-    columns["agreement"] = np.array([known_mean(image[above]) for image in np.moveaxis(alike, -1, 0)])
     classes = [classifier.class_names[label] for label in targets]
-    peaks = {f"peak/{method}": [peak(plane) for plane in planes] for method, planes in maps.items()}
     return Result(
-        headline=comparison(classifier, params, maps, alike),
         arrays={
+            **told,
             "target": targets,
             "methods": np.array(list(maps)),
             "rank_correlation": alike,
             **{f"map/{method}": planes for method, planes in maps.items()},
         },
-        metrics={column: known_mean(values) for column, values in columns.items()},
-        columns={"class": classes, **peaks, **columns},
         show=functools.partial(show, inputs, params, list(maps), classes),
         title="What the class rests on, by each method",
         drawings=agreement(list(maps), alike),
     )
+
+
+def sum_up(
+    classifier: Classifier, params: SaliencyParams, arrays: Mapping[str, np.ndarray]
+) -> tuple[str, dict[str, list[str]], np.ndarray]:
+    """Say which maps agree: the headline, where each is largest as columns, and the agreement of each image [N]."""
+    maps: dict[Method, np.ndarray] = {
+        method: arrays[f"map/{method}"] for method in METHODS if f"map/{method}" in arrays
+    }
+    alike = arrays["rank_correlation"]
+    above = np.triu_indices(len(maps), k=1)
+    agree = np.array([known_mean(image[above]) for image in np.moveaxis(alike, -1, 0)])
+    peaks = {f"peak/{method}": [peak(plane) for plane in planes] for method, planes in maps.items()}
+    return comparison(classifier, params, maps, alike), peaks, agree
 
 
 def applicable(

@@ -96,10 +96,14 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             summary="Make an image be read as a class of your choice while it stays like the original.",
             params=TargetedParams,
             run="cnnlab_targeted.attack:run",
+            sum_up="cnnlab_targeted.attack:sum_up",
             requires=("gradients", "one-class"),
             arrays={
                 **ADVERSARIAL_ARRAYS,
                 "image": Array("which of the images given each row is about", axes=("N",)),
+                "skipped": Array(
+                    "which of them were left out because the target is their own class", axes=("skipped",)
+                ),
                 "reached": Array("whether the target has the wanted confidence", axes=of_attack),
                 "target_confidence_before": Array("probability of the target before the attack", axes=("N",)),
                 "target_confidence": Array("probability of the target after it", axes=of_attack),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ from cnnlab.plugin import (
     Scrub,
     Series,
     SquaredDistance,
+    derive,
     few,
     largest_beta,
     measure,
@@ -64,7 +65,7 @@ def run(classifier: Classifier, inputs: Inputs, params: TargetedParams, context:
             f"own class ({few(inputs.sources[index] for index in skipped)})."
         )
     if not len(image):
-        return Result(headline="Every image is of the target class", metrics={"images": 0, "skipped": len(skipped)})
+        return Result(arrays={"skipped": skipped})
     strengths = params.beta
     if params.method == "pgd":  # in the order in which they were given
         strengths = params.epsilon or params.radii(classifier.bounds, inputs.shape, SHARES)
@@ -73,10 +74,9 @@ def run(classifier: Classifier, inputs: Inputs, params: TargetedParams, context:
         found = attack(classifier, original, target, params, strengths, context.seed, advance)
     claims = claimed(params, strengths)
     sources = [inputs.sources[index] for index in image]
-    measured = measure(
-        classifier, original, found["adversarial"], inputs.labels[image], target, claims=claims, sources=sources
-    )
-    arrays = {**found, **measured.arrays, **of_target(measured, params.confidence), "image": image}
+    measured = measure(classifier, original, found["adversarial"], inputs.labels[image], target, claims=claims)
+    of_images = {"image": image, "skipped": skipped}
+    arrays = {**found, **measured.arrays, **of_target(measured, params.confidence), **of_images}
     drawings: dict[str, Any] = {}
     if len(strengths) > 1:
         drawings["trade-off"] = trade_off(arrays, claims, params.confidence)
@@ -85,19 +85,7 @@ def run(classifier: Classifier, inputs: Inputs, params: TargetedParams, context:
         drawings |= matrix.drawings(classifier, arrays, own[image], claims, params.confidence)
     _say_missed(classifier, arrays, params.confidence, sources, context)
     return Result(
-        headline=headline(classifier, arrays, claims, params),
         arrays=arrays,
-        metrics={
-            **measured.metrics,
-            "skipped": len(skipped),
-            **claims.metrics(_by_strength(arrays, params.confidence)),
-        },
-        columns={
-            **measured.columns,
-            "target_confidence": arrays["target_confidence"],
-            "reached": np.where(arrays["reached"], "yes", "no"),
-            "mean_squared_difference": arrays["mean_squared_difference"],
-        },
         claims=claims,
         show=None if "" in drawings else functools.partial(show, classifier, measured, claims),
         title="Before, after, and what changed",
@@ -105,11 +93,34 @@ def run(classifier: Classifier, inputs: Inputs, params: TargetedParams, context:
     )
 
 
-def headline(classifier: Classifier, arrays: dict[str, np.ndarray], claims: Claims, params: TargetedParams) -> str:
+def sum_up(classifier: Classifier, result: Result, params: TargetedParams) -> Result:
+    """Count how many attacks reached their target, and say how far each had to go."""
+    arrays, claims = result.arrays, result.claims or Claims()
+    skipped = {"skipped": len(arrays["skipped"])}
+    if "image" not in arrays:
+        return Result(headline="Every image is of the target class", metrics={"images": 0, **skipped})
+    found = derive(arrays, claims)
+    reached = arrays["target_confidence"] >= params.confidence
+    return Result(
+        headline=headline(classifier, reached, arrays["target"], claims, params),
+        metrics={**found.metrics, **skipped, **claims.metrics(_by_strength(found.arrays, params.confidence))},
+        columns={
+            **found.columns,
+            "image": arrays["image"],
+            "target_confidence": arrays["target_confidence"],
+            "reached": np.where(reached, "yes", "no"),
+            "mean_squared_difference": mean_squared_difference(found.arrays),
+        },
+    )
+
+
+def headline(
+    classifier: Classifier, reached: np.ndarray, targets: np.ndarray, claims: Claims, params: TargetedParams
+) -> str:
     """Say how many attacks reached their target with the wanted confidence, at the first strength and at the last."""
-    reached, strengths = arrays["reached"], claims.names(len(arrays["reached"]))
+    strengths = claims.names(len(reached))
     each = params.target == "all"
-    target = "their target" if each else classifier.class_names[arrays["target"][0]]
+    target = "their target" if each else classifier.class_names[targets[0]]
     told = [out_of(int(one.sum()), one.size, "attack" if each else "image") for one in reached]
     verb = "reach" if each else "read as"
     words = f"{told[0]} {verb} {target} with a confidence of at least {100 * params.confidence:g}%"
@@ -200,7 +211,7 @@ def claimed(params: TargetedParams, strengths: Sequence[float]) -> Claims:
 
 def of_target(measured: Measured, confidence: float) -> dict[str, np.ndarray]:
     """How sure the model is of everything and of the target, before and after, and how far the pixels moved."""
-    target, shape = measured.arrays["target"], measured.arrays["original"].shape[1:]
+    target = measured.arrays["target"]
     before, after, rounded = (measured.probabilities[name] for name in ("before", "after", "after_8bit"))
     sure = of_class(after, target)
     return {
@@ -210,19 +221,24 @@ def of_target(measured: Measured, confidence: float) -> dict[str, np.ndarray]:
         "target_confidence": sure,
         "target_confidence_8bit": of_class(rounded, target),
         "reached": sure >= confidence,
-        "mean_squared_difference": np.square(measured.arrays["l2"]) / np.prod(shape),
+        "mean_squared_difference": mean_squared_difference(measured.arrays),
     }
 
 
-def _by_strength(arrays: dict[str, np.ndarray], confidence: float) -> dict[str, np.ndarray]:
+def mean_squared_difference(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The squared difference to the original, mean over the pixels, [E, N]."""
+    return np.asarray(np.square(arrays["l2"]) / np.prod(arrays["original"].shape[1:]))
+
+
+def _by_strength(arrays: Mapping[str, np.ndarray], confidence: float) -> dict[str, np.ndarray]:
     """The metrics at each strength, each [E]."""
     sure = arrays["target_confidence"]
     return {
-        "reached": arrays["reached"].mean(axis=1),
+        "reached": (sure >= confidence).mean(axis=1),
         "reached_8bit": (arrays["target_confidence_8bit"] >= confidence).mean(axis=1),
         "target_confidence": sure.mean(axis=1, dtype=np.float64),
         "lowest_target_confidence": sure.min(axis=1),
-        "mean_squared_difference": arrays["mean_squared_difference"].mean(axis=1),
+        "mean_squared_difference": mean_squared_difference(arrays).mean(axis=1),
     }
 
 

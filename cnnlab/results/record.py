@@ -1,0 +1,232 @@
+"""What ``result.json`` must say, checked once, where it is read: whoever asks it for something then gets it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Len
+
+from cnnlab.drawings.words import shortened
+from cnnlab.errors import CnnlabError
+from cnnlab.results.images import IMAGES
+
+SCHEMA = 1
+
+NAMES = re.compile(rf"arrays\.npz|drawings\.json|\w+\.csv|figure[^/\\]*\.(png|svg|pdf)|{IMAGES}/[^/\\]+\.png")
+"""What a result's folder holds beside its record. A record from elsewhere must not lead to other files."""
+
+DIGEST = "digest"
+"""The entry by which a record tells that it is as it was written."""
+
+_STRICT = {"allow_inf_nan": False, "strict": True}
+
+Count = Annotated[int, Ge(0)]
+Cell = str | bool | int | float | None
+
+
+@dataclass(kw_only=True)
+class Plugin:
+    """What provides the analysis."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    distribution: str
+    version: str
+
+
+@dataclass(kw_only=True)
+class About:
+    """What was said of the model."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    signature: str | None = None
+    output: str | None = None
+    input_range: str | Annotated[list[float], Len(2, 2)] | None = None
+    class_names: list[str] | None = None
+    layout: str | None = None
+
+
+@dataclass(kw_only=True)
+class Model:
+    """The model."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    path: str | None
+    kind: str
+    digest: str
+    about: About | None = None
+
+
+@dataclass(kw_only=True)
+class Input:
+    """An image that was given."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    source: str
+    digest: str
+    shape: list[Count]
+    label: int | None
+
+
+@dataclass(kw_only=True)
+class Data:
+    """The dataset of the images; of an evaluation, which part of it."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    name: str
+    source: str | None = None
+    split: str | None = None
+    images: Count | None = None
+    digest: str | None = None
+
+
+@dataclass(kw_only=True)
+class Described:
+    """An array."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    shape: list[Count]
+    dtype: str
+    meaning: str = ""
+    axes: list[str] | None = None
+
+
+@dataclass(kw_only=True)
+class Claimed:
+    """What an attack promises, and what was seen of it."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    norm: Literal["linf", "l2"] | None
+    epsilons: list[float] | None
+    eight_bit: bool
+    strengths: list[float] | None
+    axis: str
+    bounds: Annotated[list[float], Len(2, 2)]
+    original: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[a-z][a-z_]*", self.axis):
+            raise ValueError("the axis of strengths to be called by a lower-case word")
+
+
+@dataclass(kw_only=True)
+class Written:
+    """A saved adversarial image; its strength stands beside it, by the name of its axis."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    file: str
+    index: Count
+    epsilon: float | None
+    label_after: int
+    confidence_after: float
+    success: bool | None
+
+
+@dataclass(kw_only=True)
+class Record:
+    """``result.json``. What earlier versions did not write has a default."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    schema: Literal[1]
+    analysis: str
+    params: dict[str, Any]
+    model: Model
+    inputs: list[Input]
+    seed: Count
+    metrics: dict[str, int | float | None]
+    arrays: dict[str, Described]
+    figures: list[str]
+    files: dict[str, str]
+    versions: dict[str, str | None]
+    device: str
+    seconds: float
+    warnings: list[str]
+    headline: str = ""
+    plugin: Plugin | None = None
+    dataset: Data | None = None
+    rows: list[dict[str, Cell]] = field(default_factory=list)
+    meanings: dict[str, dict[str, str]] = field(default_factory=dict)
+    preflight: dict[str, Any] | None = None
+    claims: Claimed | None = None
+    images: list[Written] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    digest: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in (*self.files, *self.figures, *(image.file for image in self.images)):
+            if not NAMES.fullmatch(name):
+                raise ValueError(f"files of a result alone, and not {shortened(name, 60)!r}")
+
+
+def check_record(record: Any, path: Path) -> dict[str, Any]:
+    """Return the record of a result as it is written, each key of :class:`Record` and of the type there.
+
+    Args:
+        record: What was read.
+        path: Where.
+
+    Raises:
+        CnnlabError: It was written by a newer cnnlab, or something in it is missing or of another type.
+    """
+    from pydantic import ValidationError
+
+    found = record.get("schema") if isinstance(record, dict) else None
+    if found != SCHEMA or isinstance(found, bool):
+        raise CnnlabError(
+            f"{path} has schema {shortened(repr(found), 60)}; this cnnlab reads schema {SCHEMA}, which `cnnlab analyze "
+            "NAME --out DIR` writes."
+        )
+    try:
+        _adapter().validate_json(json.dumps(record))  # strict, and yet an object is a dataclass
+    except ValidationError as error:
+        raise CnnlabError(f"{path} is damaged: {_first_wrong(error)}. Run the analysis again.") from None
+    known: dict[str, Any] = record
+    return known
+
+
+def signed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record with its own digest: of use against accidents and edits by hand, and no proof of anything."""
+    return {**record, DIGEST: _digest_of(record)}
+
+
+def is_as_signed(record: Mapping[str, Any]) -> bool | None:
+    """Whether a record is what it was when it was written; None where it does not say."""
+    return record[DIGEST] == _digest_of(record) if record.get(DIGEST) else None
+
+
+def _digest_of(record: Mapping[str, Any]) -> str:
+    said = {key: value for key, value in record.items() if key != DIGEST}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+@functools.cache
+def _adapter() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Record)
+
+
+def _first_wrong(error: Any) -> str:
+    """The first thing that is wrong: which key, what was expected, and what stands there."""
+    wrong = error.errors(include_url=False)[0]
+    key = shortened(".".join(map(str, wrong["loc"])), 60)
+    if wrong["type"] == "missing":
+        return f"it has no {key}"
+    expected = wrong["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    stands = f", and is {shortened(repr(wrong['input']), 60)}" if key else ""
+    return f"{key or 'it'} should be {expected}{stands}"
