@@ -36,7 +36,6 @@ MAIN = "the main graph"
 
 _SAVER = re.compile(r"(Save|Restore)(V2|Slices?)?|MergeV2Checkpoints")
 _TEXT_TABLE = re.compile(r"InitializeTableFromTextFile(V2)?")
-_OPAQUE_TYPES = frozenset({"DT_RESOURCE", "DT_VARIANT"})
 
 _REACHES = {
     "files": r".*(File|Save|Restore|Checkpoint|Snapshot|Record|Summary|Reader|Debug|Dump|Remap|ImmutableConst).*",
@@ -190,12 +189,19 @@ def check_inside(folder: Path, name: str) -> Path:
     parts = {*PurePosixPath(name).parts, *PureWindowsPath(name).parts}
     plain = ".." not in parts and not PureWindowsPath(name).is_absolute() and not name.startswith("/")
     plain = plain and "//" not in name and "\0" not in name
-    if not plain or not path.resolve().is_relative_to(folder.resolve()):
+    if not plain or not _leads_into(path, folder):
         raise CnnlabError(
             f"the model in {folder} names the file {name!r}, which lies outside its folder; cnnlab does not follow it. "
             f"{WAY_OUT}"
         )
     return path
+
+
+def _leads_into(path: Path, folder: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # links in a circle, a name that is too long
+        return False
 
 
 def asset_names(meta_graph: Any) -> list[str]:
@@ -264,7 +270,7 @@ def _why(operation: str) -> str:
 def _opaque(node: Any) -> bool:
     from tensorflow.core.framework import types_pb2
 
-    return types_pb2.DataType.Name(node.attr["dtype"].type) in _OPAQUE_TYPES
+    return node.attr["dtype"].type in (types_pb2.DT_RESOURCE, types_pb2.DT_VARIANT)
 
 
 @functools.cache
@@ -278,7 +284,7 @@ def _declared(operation: str) -> bool:
 # --- the whole ---
 
 
-@dataclass
+@dataclass(eq=False)
 class _Graph:
     """The main graph, or a function of the library.
 
@@ -328,6 +334,7 @@ class _Program:
         self._find_callers()
         saver = meta_graph.saver_def
         self.filename = _node_of(saver.filename_tensor_name)
+        self.assets = {_node_of(asset.tensor_info.name) for asset in _assets(meta_graph)}
         self.restoring = self._before([_node_of(saver.restore_op_name)])
         self.reached = self._before(self._roots())
         self.called = self._before(self._roots(called=True))
@@ -394,13 +401,12 @@ class _Program:
     def _before(self, names: Iterable[str]) -> set[str]:
         """The nodes of the main graph that these depend on, themselves included."""
         seen: set[str] = set()
-        stack = [name for name in names if name in self.main.nodes]
+        stack = list(names)
         while stack:
             name = stack.pop()
-            if name not in seen:
+            if name in self.main.nodes and name not in seen:
                 seen.add(name)
-                stack += [before for each in self.main.nodes[name].input if (before := _node_of(each))]
-                stack = [each for each in stack if each in self.main.nodes]
+                stack += map(_node_of, self.main.nodes[name].input)
         return seen
 
     def saves(self, graph: _Graph, node: Any) -> bool:
@@ -419,64 +425,73 @@ class _Program:
         return True
 
     def _restores(self, graph: _Graph, node: Any) -> bool:
-        return node.op.startswith("Restore") and self._is_given(graph, node.input[0], set())
-
-    def _is_given(self, graph: _Graph, name: str, seen: set[tuple[str, str]]) -> bool:
-        """Whether the name of a file is the one that the saver is given."""
-        source = _node_of(name)
-        if (graph.title, source) in seen:
-            return False
-        seen = seen | {(graph.title, source)}
-        if graph is self.main and source == self.filename:
-            return True
-        if source in graph.arguments:
-            place = graph.arguments[source]
-            return bool(graph.callers) and all(
-                caller is not None and self._is_given(caller[0], caller[1].input[place], seen)
-                for caller in graph.callers
-            )
-        node = graph.nodes.get(source)
-        return node is not None and node.op == "Identity" and self._is_given(graph, node.input[0], seen)
+        given = self._origins(graph, _input(node, 0))
+        return node.op.startswith("Restore") and given == {(self.main, self.filename)}
 
     def reads_asset(self, graph: _Graph, node: Any) -> bool:
-        """Whether a table is initialised from one of the model's own assets, and from nothing else."""
+        """Whether a table is initialised from the model's own assets, and from nothing else."""
         if graph is self.main and node.name in self.called:
             return False
-        return len(node.input) > 1 and self._is_asset(graph, node.input[1], set())
+        origins = self._origins(graph, _input(node, 1))
+        # Where the main graph is not run, the object graph says what a function of it is given.
+        return bool(origins) and all(
+            origin == _ASSET or (origin[0] is self.main and (not self.runs_main or origin[1] in self.assets))
+            for origin in origins
+        )
 
-    def _is_asset(self, graph: _Graph, name: str, seen: set[tuple[str, str]]) -> bool:
-        source = _node_of(name)
-        if (graph.title, source) in seen:
-            return False
-        seen = seen | {(graph.title, source)}
-        if graph is self.main:
-            if not self.runs_main:
-                return True  # The object graph says what a function is given; the main graph is not run.
-            if any(_node_of(asset.tensor_info.name) == source for asset in _assets(self.meta_graph)):
-                return True
-        if source in graph.arguments:
-            return self._argument_is_asset(graph, graph.arguments[source], seen)
-        node = graph.nodes.get(source)
-        return node is not None and node.op == "Identity" and self._is_asset(graph, node.input[0], seen)
+    def _origins(self, graph: _Graph, name: str) -> set[tuple[_Graph | None, str]]:
+        """Where the name of a file comes from, followed back through Identity, and through calls to who makes them.
 
-    def _argument_is_asset(self, graph: _Graph, place: int, seen: set[tuple[str, str]]) -> bool:
-        """Whether whoever calls a function gives it an asset there: other functions, and the object graph."""
+        Returns:
+            Graphs and nodes; :data:`_ASSET` for what the object graph binds to an asset, and :data:`_UNKNOWN` for what
+            cannot be followed.
+        """
+        found: set[tuple[_Graph | None, str]] = set()
+        named, seen = {self.filename, *self.assets}, set()
+        stack: list[tuple[_Graph, str]] = [(graph, _node_of(name))]
+        while stack:
+            graph, source = at = stack.pop()
+            if at in seen:
+                continue
+            seen.add(at)
+            node = graph.nodes.get(source)
+            if source in graph.arguments:
+                for origin in self._given(graph, graph.arguments[source]):
+                    stack.append(origin) if isinstance(origin[0], _Graph) else found.add(origin)
+            elif node is not None and node.op == "Identity" and not (graph is self.main and source in named):
+                stack.append((graph, _node_of(_input(node, 0))))
+            else:
+                found.add(at)
+        return found
+
+    def _given(self, graph: _Graph, place: int) -> Iterator[Any]:
+        """What a function is given for an argument: by the object graph, and by all who call it."""
         if graph.title in self.bound:
-            bound = self.bound[graph.title].bound_inputs
-            captured = place - (len(graph.arguments) - len(bound))
-            nodes = self.meta_graph.object_graph_def.nodes
-            if captured < 0 or not 0 <= bound[captured] < len(nodes):
-                return False
-            if nodes[bound[captured]].WhichOneof("kind") != "asset":
-                return False
+            yield self._bound_to(graph, place)
         elif not graph.callers:
-            return False
-        return all(caller is not None and self._gives_asset(*caller, place, seen) for caller in graph.callers)
+            yield _UNKNOWN
+        for caller in graph.callers:
+            # Only initialisers are given the paths of assets, no signature that is called.
+            if caller is None or (caller[0] is self.main and self.runs_main and caller[1].name in self.called):
+                yield _UNKNOWN
+            else:
+                yield caller[0], _node_of(_input(caller[1], place))
 
-    def _gives_asset(self, graph: _Graph, node: Any, place: int, seen: set[tuple[str, str]]) -> bool:
-        if graph is self.main and self.runs_main and node.name in self.called:
-            return False  # Only initialisers are given the paths of assets.
-        return self._is_asset(graph, node.input[place], seen)
+    def _bound_to(self, graph: _Graph, place: int) -> tuple[None, str]:
+        bound = self.bound[graph.title].bound_inputs
+        captured = place - (len(graph.arguments) - len(bound))
+        nodes = self.meta_graph.object_graph_def.nodes
+        inside = captured >= 0 and 0 <= bound[captured] < len(nodes)
+        return _ASSET if inside and nodes[bound[captured]].WhichOneof("kind") == "asset" else _UNKNOWN
+
+
+_ASSET: tuple[None, str] = (None, "an asset")
+_UNKNOWN: tuple[None, str] = (None, "unknown")
+
+
+def _input(node: Any, place: int) -> str:
+    """The name of what a node is given at a place; empty where it is given less."""
+    return str(node.input[place]) if place < len(node.input) else ""
 
 
 def _node_of(name: str) -> str:

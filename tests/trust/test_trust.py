@@ -17,6 +17,7 @@ import tensorflow as tf
 import tf_keras
 from click.testing import CliRunner
 from tensorflow.core.framework import types_pb2
+from tensorflow.core.protobuf import saved_model_pb2
 
 import cnnlab
 from cnnlab.cli import cli
@@ -338,7 +339,7 @@ def test_a_call_of_what_is_no_function_of_the_model_is_refused(harmless):
     node.attr["f"].func.name = "WriteFile"
     (found,) = examine(meta_graph)
     assert str(found) == "PartitionedCall (calls 'WriteFile', which is no function of the model) in the main graph"
-    node.attr["f"].func.name = meta_graph.graph_def.library.function[0].signature.name
+    node.attr["f"].func.name = function_with(meta_graph, "Softmax").signature.name
     assert examine(meta_graph) == []
 
 
@@ -515,6 +516,59 @@ def test_a_table_whose_name_is_no_asset_in_the_object_graph_is_refused(with_tabl
         bound[0] = bound[1]
 
     assert "InitializeTableFromTextFileV2 of a file" in refused(edit(with_table, turn))
+
+
+def test_a_saver_that_is_called_with_less_than_it_takes_is_refused(tmp_path):
+    model = save(tmp_path / "model", module=WithVariable())
+
+    def call_it(meta_graph):
+        node = next(node for node in meta_graph.graph_def.node if node.name == meta_graph.saver_def.restore_op_name)
+        del node.input[:]
+
+    assert "RestoreV2 (files)" in refused(edit(model, call_it))
+
+    def give_it_nothing(meta_graph):
+        del next(node for node in function_with(meta_graph, "RestoreV2").node_def if node.op == "RestoreV2").input[:]
+
+    assert "RestoreV2 (files)" in refused(edit(model, give_it_nothing))
+
+
+def test_names_are_followed_through_however_many_calls(with_table):
+    """Functions that each call the last twice: paths without number, which are not walked one by one."""
+
+    def nest(meta_graph):
+        library = meta_graph.graph_def.library.function
+        inner = function_with(meta_graph, "InitializeTableFromTextFileV2").signature.name
+        del meta_graph.object_graph_def.concrete_functions[inner]
+        places = len(next(each for each in library if each.signature.name == inner).signature.input_arg)
+        for level in range(60):
+            outer = library.add()
+            outer.signature.name = f"level_{level}"
+            names = [outer.signature.input_arg.add(name=f"a{place}").name for place in range(places)]
+            for twice in "bc":
+                outer.node_def.add(name=twice, op="PartitionedCall", input=names).attr["f"].func.name = inner
+            inner = outer.signature.name
+        given = [meta_graph.graph_def.node[0].name] * places
+        meta_graph.graph_def.node.add(name="n0", op="Identity", input=given[:1])
+        for count in range(3000):
+            meta_graph.graph_def.node.add(name=f"n{count + 1}", op="Identity", input=[f"n{count}"])
+        top = meta_graph.graph_def.node.add(name="top", op="PartitionedCall", input=["n3000"] * places)
+        top.attr["f"].func.name = inner
+
+    edit(with_table, nest)
+    check_saved_model(with_table)  # The object graph says what the main graph is given, which is not run.
+
+
+def test_names_that_come_from_nowhere_are_refused():
+    meta_graph = saved_model_pb2.SavedModel().meta_graphs.add()
+    meta_graph.object_graph_def.SetInParent()
+    meta_graph.graph_def.node.add(name="round", op="Identity", input=["round"])
+    table = meta_graph.graph_def.node.add(name="table", op="InitializeTableFromTextFileV2", input=["x", "round"])
+    assert [each.node for each in examine(meta_graph)] == ["table"]
+    del table.input[1:]
+    assert examine(meta_graph) == []  # What the main graph gives; TensorFlow runs none of it.
+    meta_graph.ClearField("object_graph_def")
+    assert [each.node for each in examine(meta_graph)] == ["table"]
 
 
 @pytest.mark.parametrize("name", ["../../words.txt", "/etc/hostname", "a/../../../x", "gs://bucket/x", "..\\x"])
