@@ -21,8 +21,8 @@ def main() -> NoReturn:
         from cnnlab.cli import main as run
 
         run()
-    except KeyboardInterrupt:
-        leave("Interrupted.")
+    except KeyboardInterrupt as stop:
+        leave(str(stop) or "Interrupted.")
     except SystemExit as stop:
         if isinstance(stop.code, int) and stop.code > 128:
             leave()

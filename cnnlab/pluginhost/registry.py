@@ -43,7 +43,7 @@ HOST_OPTIONS = frozenset(
     | {"trust", "limit-seconds", "limit-memory"}
     | {"image", "label", "fit", "invert", "strict", "dataset", "split", "index", "limit"}
     | {"mistakes", "least-certain", "one-per-class"}
-    | {"out", "format", "dpi", "seed", "device", "json", "fail-under", "help"}
+    | {"out", "force", "format", "dpi", "seed", "device", "json", "fail-under", "help"}
 )
 """Command-line options that belong to the host: no plugin's parameter may take their names.
 

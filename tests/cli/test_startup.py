@@ -91,8 +91,17 @@ cnnlab.__main__.main()
 """
 
 
-@pytest.mark.parametrize("module", ["numpy._core", "tensorflow", "tensorflow.python.framework.ops", "keras.src.layers"])
-def test_ctrl_c_while_libraries_load_says_one_word(module, tmp_path):
+@pytest.mark.parametrize(
+    ("module", "signum", "status"),
+    [
+        ("numpy._core", signal.SIGINT, 130),
+        ("tensorflow", signal.SIGINT, 130),
+        ("tensorflow", signal.SIGTERM, 143),
+        ("tensorflow.python.framework.ops", signal.SIGHUP, 129),
+        ("keras.src.layers", signal.SIGTERM, 143),
+    ],
+)
+def test_a_signal_while_libraries_load_says_one_word(module, signum, status, tmp_path):
     """Neither TensorFlow's log, which was set aside, nor a traceback."""
     words = ["analyze", "occlusion", "--model", tmp_path, "--image", EXAMPLE, "--out", tmp_path / "out"]
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
@@ -105,9 +114,9 @@ def test_ctrl_c_while_libraries_load_says_one_word(module, tmp_path):
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "now\n"
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signum)
     out, err = process.communicate(timeout=120)
-    assert (process.returncode, out, err.split()) == (130, "", ["Interrupted."])
+    assert (process.returncode, out, err.split()) == (status, "", ["Interrupted."])
     assert not list(tmp_path.iterdir())
 
 

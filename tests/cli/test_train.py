@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +16,10 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from cnnlab import interrupts
 from cnnlab.cli.views.training import duration
 from cnnlab.drawings.words import percent
+from cnnlab.files import partial_name
 from cnnlab.runs import Run
 from cnnlab.runs.comparison import labels
 from cnnlab.training import Interrupted, Progress, live
@@ -122,7 +125,7 @@ def test_json_is_all_that_stdout_holds_and_a_complete_run_is_left_as_it_is(run, 
 # The command, but that it waits after the third step of the second epoch, for the test to do something to it.
 WAITING = """
 import pathlib, sys, time
-from cnnlab import cli
+from cnnlab.__main__ import main
 from cnnlab.training.live import RichReporter
 from cnnlab.training import session
 
@@ -134,7 +137,7 @@ def wait(self, progress):
 
 session.CALL_SECONDS = 0.0
 RichReporter.progress = wait
-cli.main()
+main()
 """
 
 
@@ -161,12 +164,20 @@ def waiting(place):
         flag.unlink(missing_ok=True)
 
 
-def test_ctrl_c_says_how_to_go_on_and_resuming_ends_as_if_nothing_had_happened(run, place, whole, waiting):
+@pytest.mark.parametrize(
+    ("signum", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), pytest.param(signal.SIGHUP, 129, marks=pytest.mark.full)],
+    ids=str,
+)
+def test_a_signal_says_how_to_go_on_and_resuming_ends_as_if_nothing_had_happened(
+    run, place, whole, waiting, signum, status
+):
     process, stopped = waiting("runs/stopped")
-    process.send_signal(signal.SIGINT)
+    for _ in range(2):  # twice at once, as from a terminal and from a parent that passes it on
+        process.send_signal(signum)
     (place / "go").touch()
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == status
     assert out == ""
     assert "Traceback" not in err
     assert err.splitlines()[-1] == "Go on with: cnnlab train --out runs/stopped --resume"
@@ -175,6 +186,34 @@ def test_ctrl_c_says_how_to_go_on_and_resuming_ends_as_if_nothing_had_happened(r
     # The settings come from the run; `make demo` says no more than this.
     assert run("train", "--out", "runs/stopped", "--resume")[0] == 0
     assert_same(stopped, whole)
+    shutil.rmtree(stopped.path)
+
+
+@pytest.mark.full
+def test_a_second_signal_ends_at_once_and_keeps_what_was_saved_last(place, waiting):
+    process, stopped = waiting("runs/hurried")
+    process.send_signal(signal.SIGINT)
+    time.sleep(2 * interrupts.AGAIN)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-2:] == [
+        "Stopped; what was saved last is kept.",
+        "Go on with: cnnlab train --out runs/hurried --resume",
+    ]
+    assert len(stopped.history) == 1
+    shutil.rmtree(stopped.path)
+
+
+def test_what_hears_no_signal_is_ended_after_a_while_and_keeps_what_was_saved_last(place, waiting):
+    """The bar that waits for a file stands for a step that takes for ever."""
+    process, stopped = waiting("runs/hung")
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (143, "")
+    assert err.splitlines()[-1] == "Go on with: cnnlab train --out runs/hung --resume"
+    assert stopped.state == "unfinished"
+    shutil.rmtree(stopped.path)
 
 
 def test_kill_9_and_resume_end_as_if_nothing_had_happened(run, whole, waiting):
@@ -187,7 +226,8 @@ def test_kill_9_and_resume_end_as_if_nothing_had_happened(run, whole, waiting):
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert killed.state == "unfinished"
-    (killed.path / "checkpoint" / ".partial-00000000-state.npz").write_text("half")
+    half = partial_name(".npz").replace(f"-{os.getpid()}-", f"-{process.pid}-")
+    (killed.path / "checkpoint" / half).write_text("half")
     # Without --out it is the newest unfinished run; options that agree may be given again.
     status, out, err = run("train", "--resume", "--batch-size", "4", "--json")
     assert status == 0, err

@@ -1,0 +1,151 @@
+"""Signals: heard at any moment, also where Python is not, and never in the middle of what is being kept."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from cnnlab import interrupts
+
+# The command, but that it does what a test says: in a call of C that no signal ends, or in Python.
+DOING = """
+import ctypes, os, signal, sys, time
+import cnnlab.cli
+from cnnlab import __main__, interrupts
+
+def hang():
+    mutex = ctypes.create_string_buffer(64)
+    lock = ctypes.CDLL(None).pthread_mutex_lock
+    lock(mutex)
+    print("now", flush=True)
+    lock(mutex)
+
+def sleep():
+    print("now", flush=True)
+    time.sleep(600)
+
+def swallow():
+    try:
+        sleep()
+    except KeyboardInterrupt:
+        time.sleep(600)
+
+def keep():
+    with interrupts.keeping():
+        try:
+            sleep()
+        except KeyboardInterrupt:
+            time.sleep(2 * interrupts.PATIENCE)
+            print("kept", flush=True)
+            raise
+
+def say():
+    with interrupts.saying(lambda: "Go on so."):
+        hang()
+
+def tell():
+    with interrupts.saying(lambda: "Go on so."):
+        sleep()
+
+interrupts.PATIENCE = 0.5
+cnnlab.cli.main = globals()[sys.argv[1]]
+__main__.main()
+"""
+
+
+def doing(what: str, **options) -> subprocess.Popen[str]:
+    """Start the command, and wait until it does what it is to do."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", DOING, what],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "now\n"
+    return process
+
+
+@pytest.mark.parametrize(
+    ("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=str
+)
+@pytest.mark.parametrize("what", ["hang", "sleep"])
+def test_a_signal_ends_what_python_does_and_what_c_does(what, signum, status):
+    process = doing(what)
+    process.send_signal(signum)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (status, "", "\nInterrupted.\n")
+
+
+def test_it_ends_also_where_somebody_swallows_the_interruption():
+    process = doing("swallow")
+    process.send_signal(signal.SIGINT)
+    assert (process.communicate(timeout=60), process.returncode) == (("", "\nInterrupted.\n"), 130)
+
+
+def test_what_is_being_kept_is_finished():
+    process = doing("keep")
+    for signum in (signal.SIGTERM, signal.SIGHUP):  # the second is no second one so soon
+        process.send_signal(signum)
+    out, _ = process.communicate(timeout=60)
+    assert (out, process.returncode) == ("kept\n", 143)
+
+
+def test_a_second_signal_ends_at_once():
+    process = doing("keep")
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(1.5 * interrupts.AGAIN)
+    out, _ = process.communicate(timeout=60)
+    assert (out, process.returncode) == ("", 130)
+
+
+@pytest.mark.parametrize("what", ["say", "tell"])
+def test_how_to_go_on_is_said_however_it_ends(what):
+    process = doing(what)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert err == "\nGo on so.\n"
+
+
+def test_a_signal_that_was_ignored_stays_so():
+    """As SIGHUP is under nohup."""
+    process = doing("sleep", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=0.5)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+
+
+def test_words_are_those_of_the_innermost_and_others_are_kept():
+    def raise_in(*words: str, of: KeyboardInterrupt) -> None:
+        if words:
+            with interrupts.saying(lambda: words[0]):
+                raise_in(*words[1:], of=of)
+        raise of
+
+    for words, of, expected in (
+        (("outer", "inner"), KeyboardInterrupt(), "inner"),
+        (("outer",), KeyboardInterrupt("said"), "said"),
+    ):
+        with pytest.raises(KeyboardInterrupt) as stop:
+            raise_in(*words, of=of)
+        assert str(stop.value) == expected
+    assert interrupts._words() == ""
+
+
+def test_outside_the_main_thread_nothing_listens(monkeypatch):
+    before = [signal.getsignal(signum) for signum in interrupts.SIGNALS]
+    thread = threading.Thread(target=interrupts.listen, args=(print,))
+    thread.start()
+    thread.join()
+    assert [signal.getsignal(signum) for signum in interrupts.SIGNALS] == before
