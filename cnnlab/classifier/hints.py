@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import write_json
+from cnnlab.reading import read_json, read_text
 
 SIDECAR = "cnnlab.json"
 
@@ -72,10 +73,13 @@ def make_about(
     Raises:
         UsageError: Something is not as expected.
     """
+    for name, value in (("signature", signature), ("output", output)):
+        if not isinstance(value, str | None):
+            raise UsageError(f"the {name} must be a text; received {value!r}.")
     if layout not in (None, "channels_last", "channels_first"):
         raise UsageError(f"layout must be channels_last or channels_first; received {layout}.")
     if class_names is not None and (
-        isinstance(class_names, str) or not len(class_names) or not all(isinstance(name, str) for name in class_names)
+        isinstance(class_names, str | Mapping) or not len(class_names) or not all(isinstance(name, str) for name in class_names)
     ):
         raise UsageError(f"class names must be a list of texts; received {class_names!r}.")
     return About(
@@ -94,7 +98,7 @@ def _range(value: str | Sequence[float] | None) -> Range | None:
         return value  # type: ignore[return-value]
     try:
         low, high = (float(part) for part in (value.split(",") if isinstance(value, str) else value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         low = high = math.nan
     if not low < high or math.isinf(low) or math.isinf(high):
         raise UsageError(
@@ -110,19 +114,12 @@ def read_class_names(path: Path) -> list[str]:
     Raises:
         CnnlabError: It cannot be read, or holds none.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CnnlabError(f"the class names in {path} cannot be read: {error}.") from error
     if path.suffix == ".json":
-        try:
-            names = json.loads(text)
-        except ValueError as error:
-            raise CnnlabError(f"{path} is no JSON: {error}.") from error
-        if not isinstance(names, list):
-            raise CnnlabError(f"{path} must hold a JSON list of names; it holds {type(names).__name__}.")
+        names = read_json(path)
+        if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
+            raise CnnlabError(f"{path} must hold a JSON list of names, each a text or a whole number.")
         return [str(name) for name in names]
-    names = [line.strip() for line in text.splitlines() if line.strip()]
+    names = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     if not names:
         raise CnnlabError(f"{path} holds no class names; expected one a line.")
     return names
@@ -140,16 +137,16 @@ def recall(model: Path) -> About:
         CnnlabError: The file is damaged.
     """
     path = sidecar(model)
-    if not path.is_file():
+    if not os.path.lexists(path):
         return About()
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        said = read_json(path)
         known = {field.name for field in fields(About)}
         if not isinstance(said, dict) or set(said) - known:
             raise ValueError(f"expected an object with some of {', '.join(sorted(known))}")
         return make_about(**said)
-    except (OSError, ValueError, TypeError, UsageError) as error:
-        raise CnnlabError(f"{path} cannot be understood: {error}. Mend or delete it.") from error
+    except (CnnlabError, ValueError, TypeError) as error:
+        raise CnnlabError(f"{path} cannot be understood: {str(error).rstrip('.')}. Mend or delete it.") from error
 
 
 def remember(model: Path, about: About) -> Path:
