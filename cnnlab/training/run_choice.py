@@ -74,6 +74,8 @@ def find_unfinished(out: str | os.PathLike[str] | None, *, force: bool = False) 
             raise CnnlabError(f"there is no unfinished run below {DEFAULT_ROOT} to go on with; name one with `out=`.")
         return runs[0]
     folder = Path(out)
+    if not os.path.islink(folder):  # a run is gone on with wherever it is
+        check_folder(folder)
     if is_run(folder):
         return Run(folder)
     if force or _is_free(folder):
