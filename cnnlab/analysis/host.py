@@ -17,8 +17,10 @@ from cnnlab.adversarial import judge
 from cnnlab.analysis.completion import check_unsummed, complete, sums_of, with_sums
 from cnnlab.analysis.context import Context
 from cnnlab.classifier.device import current_device
+from cnnlab.classifier.finite import among
 from cnnlab.errors import CnnlabError, FailedError, UsageError
 from cnnlab.inspection.gradients import preflight
+from cnnlab.memory import NOT_EVEN_ONE, out_of_memory
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis, Declaration, resolve
 from cnnlab.pluginhost.params import Params
@@ -46,13 +48,31 @@ def run(
 ) -> Result:
     """Run one analysis on an opened model and prepared inputs, and complete its Result.
 
+    Where memory runs out in a plugin's own code, it begins again with half the batch.
+
     Raises:
         UsageError: The analysis needs images and got none, or the model has no such class or layer.
-        CnnlabError: The model lacks what the analysis needs, the plugin failed, or it broke its own declaration.
+        CnnlabError: The model lacks what the analysis needs, its weights or logits are not finite, memory ran out with
+            a single image, the plugin failed, or it broke its own declaration.
     """
+    while True:
+        try:
+            return _run(analysis, classifier, inputs, params, seed, progress)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            if classifier.batch_size == 1:
+                raise CnnlabError(NOT_EVEN_ONE) from error
+            classifier.shrink(classifier.batch_size // 2)
+
+
+def _run(
+    analysis: Analysis, classifier: Classifier, inputs: Inputs, params: Params, seed: int, progress: Progress | None
+) -> Result:
     if analysis.inputs == "required" and not len(inputs):
         raise UsageError(f"{analysis.name} needs images, and there is none among those that were given.")
     check_requirements(analysis, classifier)
+    _check_answers(classifier, inputs)
     params = params.settled(classifier)
     context = Context(seed, progress, classifier.batch_size)
     for note in (*classifier.notes, *inputs.notes):
@@ -70,6 +90,8 @@ def run(
     except UsageError as error:
         raise blame(analysis, str(error)) from error
     result, attacked = _verified(analysis, classifier, inputs, context, result)
+    for note in classifier.notes:  # one may have come while it ran
+        context.warn(note)
     record = {
         **_record(analysis, classifier, inputs, params, context, result),
         "seconds": round(seconds, 3),
@@ -77,6 +99,20 @@ def run(
         "preflight": looked,
     }
     return replace(result, metrics=record["metrics"], rows=record["rows"], record=record)
+
+
+def _check_answers(classifier: Classifier, inputs: Inputs) -> None:
+    """Look at a model before it is asked anything: at its weights, and at its logits for each image.
+
+    Raises:
+        CnnlabError: Some are not finite.
+    """
+    classifier.check_weights()
+    first = 0
+    for images, _ in inputs.batches(classifier.batch_size):
+        with among(first, inputs.sources):
+            classifier.logits(images)
+        first += len(images)
 
 
 def _preflight(analysis: Analysis, classifier: Classifier, inputs: Inputs, context: Context) -> dict[str, Any] | None:
@@ -98,6 +134,8 @@ def _guarded(analysis: Analysis, work: Callable[[], Result]) -> Result:
     except (CnnlabError, KeyboardInterrupt, MemoryError):
         raise
     except (Exception, SystemExit) as error:
+        if out_of_memory(error):
+            raise
         raise blame(analysis, f"failed: {type(error).__name__}: {error}") from error
     if not isinstance(result, Result):
         raise blame(analysis, f"returned {type(result).__name__} where a cnnlab.plugin.Result was expected")

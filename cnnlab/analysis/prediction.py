@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnlab.analysis.image_choice import ImageChoice
+from cnnlab.classifier.finite import among
 from cnnlab.errors import UsageError
-from cnnlab.inspection.evaluation import check_finite
 from cnnlab.numerics import UNKNOWN
 from cnnlab.progress import Progress, shown
 from cnnlab.versions import versions
@@ -132,10 +132,14 @@ def predict_chosen(classifier: Classifier, choice: ImageChoice, progress: Progre
     """The same of an opened model, and of images as a command or a page names them."""
     check(choice)
     inputs = choice.read(classifier, progress=progress)
+    classifier.check_weights()
     parts = [np.zeros((0, classifier.num_classes), np.float32)]
+    first = 0
     with progress.task("Predicting", len(inputs)) as advance:
         for batch, _ in inputs.batches(classifier.batch_size):
-            parts.append(classifier.probabilities_of(check_finite(classifier.logits(batch))))
+            with among(first, inputs.sources):
+                parts.append(classifier.probabilities(batch))
+            first += len(batch)
             advance(len(batch))
     return Predictions(
         classifier=classifier,

@@ -36,6 +36,9 @@ class Model(Protocol):
     def compiled(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Return what ``make`` makes, once for this model and key."""
 
+    def shrink(self, size: int) -> None:
+        """Be told that memory ran out, and that batches are cut to ``size`` images."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Attack:
@@ -171,9 +174,10 @@ class Attack:
                 strength, image = np.nonzero(missing if attempt else np.ones_like(missing))
                 rows = Rows.of(numbers, images, references, strength, chosen[image], shared=not attempt)
                 begin = self._begin(rows, images, starts, keys, numbers, seed, attempt, plan)
-                pool = Pool(loop, rows, batch)
+                pool = Pool(loop, rows, batch, model.shrink)
                 report(int(missing.size - len(rows)) * self.steps)
                 traced = pool.run(begin, self.steps, stop=self.then == "stop", trace=trace, advance=report)
+                batch = pool.batch_size
                 outcome.put(strength, chosen[image], pool.result(), traced, replace=not attempt)
         return outcome
 

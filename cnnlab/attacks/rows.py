@@ -6,7 +6,7 @@ Rows that are done are taken out of the batch between stretches of steps; the re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.attacks.loop import Loop
+from cnnlab.memory import in_parts
 
 STRETCH = 5
 """Steps between two looks at which rows are done: few enough to drop them soon, enough to be worth the copying."""
@@ -115,12 +116,23 @@ class Rows:
 
 
 class Pool:
-    """The state of rows between stretches of steps, and which of them go on."""
+    """The state of rows between stretches of steps, and which of them go on.
 
-    def __init__(self, loop: Loop, rows: Rows, batch_size: int) -> None:
+    Args:
+        loop: The compiled functions.
+        rows: The rows.
+        batch_size: Rows computed at once; half as many from where memory runs out.
+        smaller: Told of that, with the number of rows.
+
+    Attributes:
+        batch_size: Rows computed at once, now.
+    """
+
+    def __init__(self, loop: Loop, rows: Rows, batch_size: int, smaller: Callable[[int], None]) -> None:
         self._loop = loop
         self._rows = rows
-        self._batch_size = batch_size
+        self.batch_size = batch_size
+        self._smaller = smaller
         self._state: dict[str, Any] = {}
 
     @staticmethod
@@ -150,7 +162,10 @@ class Pool:
         while taken < steps and len(active):
             stretch = min(STRETCH if stop else LONG_STRETCH, max(1, steps - 1 - taken))
             last = taken == steps - 1
-            for index in self._batches(active):
+
+            def go_on(
+                index: np.ndarray, real: int, taken: int = taken, stretch: int = stretch, last: bool = last
+            ) -> None:
                 state, rows = self._gather(index), self._rows.tensors(index)
                 if last:
                     state, confidence = self._loop.finish(state, rows, taken)
@@ -158,10 +173,12 @@ class Pool:
                 else:
                     state, confidence = self._loop.advance(state, rows, taken, stretch)
                 before = self._state["steps"][index].copy()
-                self._put(index, state)
+                self._put(index[:real], state)
                 if traced is not None:
-                    self._record(traced, index, taken, before, confidence.numpy())
-                advance(int((self._state["steps"][index] - before)[: self._real].sum()))
+                    self._record(traced, index[:real], taken, before, confidence.numpy())
+                advance(int((self._state["steps"][index] - before)[:real].sum()))
+
+            self._each(active, go_on)
             taken += stretch
             still = self._active()
             advance(int((steps - self._state["steps"][np.setdiff1d(active, still)]).sum()))
@@ -189,17 +206,18 @@ class Pool:
         else:
             ones, back = everything, None
         confidence = np.zeros(len(rows), np.float32)
-        state: dict[str, Any] = {}
-        for index in self._batches(ones):
+
+        def begun(index: np.ndarray, real: int) -> None:
             tensors = rows.tensors(index)
             x = tensors["original"] if begin is None else tf.convert_to_tensor(begin[index])
             found, sure = self._loop.start(x, tensors)
-            if not state:
-                state = tf.nest.map_structure(lambda t: np.zeros((len(rows), *t.shape[1:]), t.dtype.name), found)
-            self._state = state
-            self._put(index, found)
-            confidence[index[: self._real]] = sure.numpy()[: self._real]
-        if not state:
+            if not self._state:
+                self._state = tf.nest.map_structure(lambda t: np.zeros((len(rows), *t.shape[1:]), t.dtype.name), found)
+            self._put(index[:real], found)
+            confidence[index[:real]] = sure.numpy()[:real]
+
+        self._each(ones, begun)
+        if not self._state:
             empty = rows.tensors(everything)
             found, _ = self._loop.start(empty["original"], empty)
             self._state = tf.nest.map_structure(lambda t: t.numpy(), found)
@@ -210,31 +228,41 @@ class Pool:
 
     def _rendered(self) -> np.ndarray:
         images = np.empty_like(self._state["x"])
-        for index in self._batches(np.arange(len(self._rows))):
-            seen = self._loop.render(tf.convert_to_tensor(self._state["x"][index]), self._rows.tensors(index))
-            images[index[: self._real]] = seen.numpy()[: self._real]
+
+        def seen(index: np.ndarray, real: int) -> None:
+            found = self._loop.render(tf.convert_to_tensor(self._state["x"][index]), self._rows.tensors(index))
+            images[index[:real]] = found.numpy()[:real]
+
+        self._each(np.arange(len(self._rows)), seen)
         return images
 
     def _active(self) -> np.ndarray:
         return np.flatnonzero(~self._state["done"])
 
-    def _batches(self, index: np.ndarray) -> Iterator[np.ndarray]:
-        """Cut row numbers into batches; the last is filled up to a power of two with its own first row."""
-        for start in range(0, len(index), self._batch_size):
-            batch = index[start : start + self._batch_size]
-            least = LEAST if self._rows.originals[0].size <= SMALL else 1
+    def _each(self, index: np.ndarray, work: Callable[[np.ndarray, int], None]) -> None:
+        """Do work on row numbers, a batch at a time.
+
+        It is given each batch, filled up to a power of two with its own first row, and how many of its rows are real.
+        """
+        least = LEAST if self._rows.originals[0].size <= SMALL else 1
+
+        def filled(first: int, last: int) -> None:
+            batch = index[first:last]
             size = max(least, 1 << (len(batch) - 1).bit_length())
-            self._real = len(batch)
-            yield np.concatenate([batch, np.full(size - len(batch), batch[0])])
+            work(np.concatenate([batch, np.full(size - len(batch), batch[0])]), len(batch))
+
+        in_parts(len(index), self.batch_size, filled, self._cut)
+
+    def _cut(self, size: int) -> None:
+        self.batch_size = size
+        self._smaller(size)
 
     def _gather(self, index: np.ndarray) -> dict[str, Any]:
         return tf.nest.map_structure(lambda values: tf.convert_to_tensor(values[index]), self._state)
 
     def _put(self, index: np.ndarray, state: dict[str, Any]) -> None:
-        real = self._real
-
         def put(values: np.ndarray, new: Any) -> None:
-            values[index[:real]] = new.numpy()[:real]
+            values[index] = new.numpy()[: len(index)]
 
         tf.nest.map_structure(put, self._state, state)
 
@@ -242,6 +270,6 @@ class Pool:
         self, traced: np.ndarray, index: np.ndarray, taken: int, before: np.ndarray, confidence: np.ndarray
     ) -> None:
         """Write the confidences [stretch, B] of the steps that each row took."""
-        for column, row in enumerate(index[: self._real]):
+        for column, row in enumerate(index):
             count = self._state["steps"][row] - before[column]
             traced[row, taken + 1 : taken + 1 + count] = confidence[:count, column]

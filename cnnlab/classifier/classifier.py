@@ -12,12 +12,14 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from cnnlab.classifier.finite import NotFiniteError, first_not_finite
 from cnnlab.classifier.freeze import Frozen, digest, in_batches_of
 from cnnlab.classifier.graph import Layer, read_layers
 from cnnlab.classifier.hints import About
 from cnnlab.classifier.logits import Output, OutputKind, written_type
 from cnnlab.classifier.preprocessing import Preparation
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
+from cnnlab.memory import in_parts, too_little
 from cnnlab.numerics import known_label, sigmoid, softmax
 
 T = TypeVar("T")
@@ -124,11 +126,48 @@ class Classifier:
         raise UsageError(f"there is no layer {name!r}. {did_you_mean(name, [layer.name for layer in self.layers])}")
 
     @cached_property
+    def broken_layers(self) -> tuple[str, ...]:
+        """The names of the layers whose parameters hold numbers that are not finite.
+
+        Infinity counts in kernels and biases alone: a constant such as an attention's mask may hold it for good reason.
+        """
+
+        def broken(layer: Layer) -> bool:
+            parts = [part for part in (layer.kernel, layer.bias) if part is not None]
+            return not all(np.isfinite(part).all() for part in parts) or any(
+                np.isnan(self._frozen.constant(name)).any() for name in layer.constants
+            )
+
+        return tuple(layer.name for layer in self.layers if broken(layer))
+
+    def check_weights(self) -> None:
+        """Refuse a model whose parameters are broken.
+
+        Raises:
+            CnnlabError: Some are not finite.
+        """
+        if self.broken_layers:
+            raise CnnlabError(
+                f"{broken_weights(self.broken_layers)}, so that its answers mean nothing. `cnnlab inspect` shows the "
+                "model; train it anew with a lower learning rate, or take an earlier checkpoint."
+            )
+
+    @cached_property
     def batch_size(self) -> int:
         """How many images go through the model at once: as many as :attr:`memory` allows, at most 500."""
         values = sum(math.prod(side or 1 for side in layer.output_shape) for layer in self.layers)
         values += math.prod(side or 1 for side in self.input_shape)
         return max(1, min(BATCH, self.memory // (4 * values)))
+
+    def shrink(self, size: int) -> None:
+        """Put no more than so many images through the model at once from now on, for memory ran out.
+
+        Args:
+            size: How many, at least 1.
+        """
+        told = too_little(self.batch_size)
+        self.batch_size = min(self.batch_size, size)
+        self.notes = (*(note for note in self.notes if note != told), too_little(self.batch_size))
 
     def graph_function(self, *tensors: Any) -> Callable[[Any], tuple[Any, ...]]:
         """Return a TensorFlow callable from images [N, H, W, C] to a tuple of tensors; differentiable.
@@ -258,9 +297,28 @@ class Classifier:
         return self._callable([self._output.logits, self._output.output])
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Return logits float32 [N, K]."""
+        """Return logits float32 [N, K].
+
+        Raises:
+            NotFiniteError: Some are NaN or infinite; the first image is named, and where that begins.
+        """
         parts = self._streamed(lambda batch, _: (self.logits_function(batch),), images)
-        return np.concatenate(parts[0]) if parts else np.zeros((0, self.num_classes), np.float32)
+        return self._finite(np.concatenate(parts[0]) if parts else np.zeros((0, self.num_classes), np.float32), images)
+
+    def _finite(self, logits: np.ndarray, images: np.ndarray) -> np.ndarray:
+        image = first_not_finite(logits)
+        if image is not None:
+            raise NotFiniteError(image, self._not_finite_from(np.asarray(images)[image : image + 1]))
+        return logits
+
+    def _not_finite_from(self, image: np.ndarray) -> str:
+        """The first layer whose output for an image [1, H, W, C] holds NaN, or else infinity; empty where none does."""
+        found = self.activations(image)
+        for wrong in (np.isnan, np.isinf):
+            for name, values in found.items():
+                if wrong(values).any():
+                    return name
+        return ""
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Return how probable each class is, float32 [N, K]; see :meth:`probabilities_of`."""
@@ -470,11 +528,12 @@ class Classifier:
         import tensorflow as tf
 
         images = self._checked(images)
-        size = self.batch_size
-        parts = []
-        for first in range(0, len(images), size):
-            batch = tf.constant(images[first : first + size])
-            parts.append(tuple(value.numpy() for value in function(batch, first)))
+        parts: list[tuple[np.ndarray, ...]] = []
+
+        def work(first: int, last: int) -> None:
+            parts.append(tuple(value.numpy() for value in function(tf.constant(images[first:last]), first)))
+
+        in_parts(len(images), self.batch_size, work, self.shrink)
         return list(zip(*parts, strict=True))
 
 
@@ -492,6 +551,16 @@ def memory_budget(share: float = 0.25) -> int:
     except (ValueError, OSError, AttributeError):  # not every system tells
         return MEMORY
     return max(1 << 26, min(MEMORY, int(share * free)))
+
+
+def broken_weights(layers: Sequence[str]) -> str:
+    """Say which layers are broken, to go on with.
+
+    >>> broken_weights(["conv1", "fc"])
+    'the weights of this model hold numbers that are not finite (NaN or infinity), in conv1 and 1 more layer'
+    """
+    more = f" and {len(layers) - 1} more layer{'s' if len(layers) > 2 else ''}" if len(layers) > 1 else ""
+    return f"the weights of this model hold numbers that are not finite (NaN or infinity), in {layers[0]}{more}"
 
 
 def _specs(signature: Any) -> list[tuple[str, Any]]:

@@ -79,7 +79,9 @@ def make_about(
     if layout not in (None, "channels_last", "channels_first"):
         raise UsageError(f"layout must be channels_last or channels_first; received {layout}.")
     if class_names is not None and (
-        isinstance(class_names, str | Mapping) or not len(class_names) or not all(isinstance(name, str) for name in class_names)
+        isinstance(class_names, str | Mapping)
+        or not len(class_names)
+        or not all(isinstance(name, str) for name in class_names)
     ):
         raise UsageError(f"class names must be a list of texts; received {class_names!r}.")
     return About(

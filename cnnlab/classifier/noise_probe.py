@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cnnlab.classifier.classifier import Classifier
+from cnnlab.classifier.classifier import Classifier, broken_weights
+from cnnlab.classifier.finite import NotFiniteError
 from cnnlab.classifier.logits import are_probabilities
 from cnnlab.errors import CnnlabError
 
@@ -37,14 +38,20 @@ def probe_images(classifier: Classifier, count: int = 4) -> np.ndarray:
 def settle_output(classifier: Classifier) -> Classifier:
     """Return a classifier that takes logarithms, where what looked like logits turns out to be probabilities.
 
-    Numbers between 0 and 1 that do not add up to 1 may be either: then the classifier says so.
+    Numbers between 0 and 1 that do not add up to 1 may be either: then the classifier says so. A model that is broken
+    says that.
 
     Raises:
         CnnlabError: They are so sure that their logarithms say nothing.
     """
+    if classifier.broken_layers:
+        return classifier.with_note(f"{broken_weights(classifier.broken_layers)}: its answers mean nothing.")
     if classifier.output_kind != "logits":
         return classifier
-    found = classifier.logits(probe_images(classifier))
+    try:
+        found = classifier.logits(probe_images(classifier))
+    except NotFiniteError:
+        return classifier
     if not are_probabilities(found):
         between = ((found >= 0) & (found <= 1)).all() and (found != found[0]).any()
         return classifier.with_note(LIKE_SIGMOIDS) if between else classifier

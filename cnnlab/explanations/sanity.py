@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cnnlab.classifier.finite import first_not_finite
+from cnnlab.errors import CnnlabError
 from cnnlab.explanations.drawing import draw_map_test
 from cnnlab.explanations.exchange import Score, area, blurred, counts, exchange, fill_values, ranks
 from cnnlab.explanations.randomisation import similarity, stages
@@ -117,6 +119,9 @@ def explained(
     Returns:
         float32 [N, H, W].
 
+    Raises:
+        CnnlabError: A map holds numbers that are not finite.
+
     Example:
         >>> import numpy as np
         >>> from cnnlab.plugin import Context, Inputs
@@ -134,7 +139,15 @@ def explained(
         for number, (images, _) in enumerate(inputs.batches(size)):
             seed = int(np.random.SeedSequence([context.seed, number]).generate_state(1)[0])
             first = number * size
-            found.append(explain(classifier, images, targets[first : first + size], seed))
+            maps = explain(classifier, images, targets[first : first + size], seed)
+            wrong = first_not_finite(maps)
+            if wrong is not None:
+                raise CnnlabError(
+                    f"the map of {inputs.sources[first + wrong]} is not finite (NaN or infinity), though the model's "
+                    "logits are: a gradient on the way to them overflows or is undefined there. Leave the image out, "
+                    "or use what needs no gradients, as occlusion."
+                )
+            found.append(maps)
             advance(len(images))
     return np.concatenate(found).astype(np.float32)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from annotated_types import Ge
 
+from cnnlab.classifier.finite import among
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.inputs import Inputs, of_split
 from cnnlab.inspection.calibration import Calibration, calibration
@@ -185,6 +186,18 @@ class EvaluatedModel:
     @property
     def notes(self) -> list[str]:
         """What somebody who reads the numbers should know."""
+        return [*self._of_one_class(), *self._other_names()]
+
+    def _of_one_class(self) -> list[str]:
+        labels = self.inputs.labels
+        if self.classifier.num_classes < 2 or (labels != labels[0]).any() or len(labels) < 2:
+            return []
+        return [
+            f"all {len(labels):,} images are of one class, {self.class_names[labels[0]]}: the accuracy says nothing of "
+            "the others, and a model that always says so has 100%."
+        ]
+
+    def _other_names(self) -> list[str]:
         names = self.dataset.class_names
         named = self.classifier.kind == "run" or self.classifier.about.class_names
         if not named or names in (self.classifier.class_names, tuple(map(str, range(len(names))))):
@@ -293,7 +306,7 @@ def part_of(classifier: Classifier, source: Any, split: str) -> tuple[Dataset, s
 
 def tally_shown(classifier: Classifier, inputs: Inputs, batch_size: int, progress: Progress) -> Evaluation:
     """Classify labelled images as :func:`tally` does, and show how far one is."""
-    with progress.task("Evaluating", len(inputs)) as advance:
+    with progress.task("Evaluating", len(inputs)) as advance, among(0, inputs.sources):
         return tally(classifier, _advancing(inputs.batches(batch_size), advance))
 
 
@@ -317,6 +330,7 @@ def tally(classifier: Classifier, batches: Iterable[Batch]) -> Evaluation:
         UsageError: A label is none of the model's classes.
     """
     classifier.check_exclusive("an evaluation")
+    classifier.check_weights()
     classes = classifier.num_classes
     confusion = np.zeros((classes, classes), np.int64)
     predicted: list[np.ndarray] = []
@@ -325,12 +339,12 @@ def tally(classifier: Classifier, batches: Iterable[Batch]) -> Evaluation:
     total, squares, seconds = 0.0, 0.0, 0.0
     for images, labels in batches:
         check_labels(labels, classes)
-        if not predicted:
-            classifier.logits(images)
-        started = time.perf_counter()
-        logits = classifier.logits(images).astype(np.float64)
-        seconds += time.perf_counter() - started
-        check_finite(logits)
+        with among(sum(map(len, predicted))):
+            if not predicted:
+                classifier.logits(images)
+            started = time.perf_counter()
+            logits = classifier.logits(images).astype(np.float64)
+            seconds += time.perf_counter() - started
         guesses = logits.argmax(axis=1)
         logarithms = logits - _log_sum_exp(logits)
         probabilities = np.exp(logarithms)
@@ -352,17 +366,6 @@ def tally(classifier: Classifier, batches: Iterable[Batch]) -> Evaluation:
         probability_of_label=np.concatenate(of_label),
         brier_score=squares / len(guessed),
     )
-
-
-def check_finite(logits: np.ndarray) -> np.ndarray:
-    """Return logits as they are.
-
-    Raises:
-        CnnlabError: Some are NaN or infinite.
-    """
-    if not np.isfinite(logits).all():
-        raise CnnlabError("the model gives logits that are not finite (NaN or infinity); its weights are broken.")
-    return logits
 
 
 def _log_sum_exp(logits: np.ndarray) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cnnlab.drawings.words import few, size
 from cnnlab.inspection.inspect import LOGITS
 
@@ -57,6 +59,8 @@ def _names(model: Classifier) -> str:
 
 
 def _gradients(health: Health) -> str:
+    if not np.isfinite(health.margins).all():
+        return "unknown: the logits are not finite"
     if health.preflight is None:
         return "none: nothing differentiable leads from the image to the logits"
     zero, images = health.preflight.zero, health.preflight.images

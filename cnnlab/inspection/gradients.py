@@ -23,12 +23,15 @@ class Preflight:
         zero: How many have an input gradient of exactly zero, for the logit of their class and the next best alike.
         saturated: How many others have a cross-entropy whose gradient is exactly zero in float32, because the softmax
             is sure to the last bit: what works on logits works on them, what works on probabilities does not.
+        not_finite: How many have an input gradient with NaN or infinity in it, for the logit of their class; attacks
+            take it for zero there.
         reasons: Why the gradients are zero, as far as it shows, and for how many images.
     """
 
     images: int
     zero: int
     saturated: int
+    not_finite: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -37,12 +40,18 @@ class Preflight:
             "images": self.images,
             "zero_gradients": self.zero / max(self.images, 1),
             "saturated": self.saturated / max(self.images, 1),
+            "not_finite": self.not_finite / max(self.images, 1),
             "reasons": dict(self.reasons),
         }
 
     @property
     def warning(self) -> str | None:
         """What to tell the user; None where every image has a gradient."""
+        if self.not_finite:
+            return (
+                f"{self.not_finite:,} of {self.images:,} images have an input gradient that is not finite (NaN or "
+                "infinity), though their logits are; where it is not, it is taken for zero."
+            )
         if not self.zero:
             return None
         reasons = "; ".join(f"{reason} ({count:,})" for reason, count in self.reasons.items())
@@ -62,24 +71,28 @@ def preflight(classifier: Classifier, batches: Iterable[tuple[np.ndarray, np.nda
     Raises:
         CnnlabError: Nothing differentiable leads from the image to the logits.
     """
-    images = zero = saturated = 0
+    images = zero = saturated = not_finite = 0
     reasons: dict[str, int] = {}
     for batch, labels in batches:
         logits = classifier.logits(batch)
         own = known_label(labels, logits.argmax(axis=1))
-        flat = _flat(classifier, batch, logits, own)
+        gradients = classifier.input_gradient(batch, own, of="logit")
+        not_finite += int((~np.isfinite(gradients).all(axis=(1, 2, 3))).sum())
+        flat = _flat(classifier, batch, logits, own, gradients)
         images += len(batch)
         zero += int(flat.sum())
         saturated += int((_saturated(logits, own) & ~flat).sum()) if classifier.exclusive else 0
         if flat.any():
             reason = _reason(classifier, batch, logits)
             reasons[reason] = reasons.get(reason, 0) + int(flat.sum())
-    return Preflight(images=images, zero=zero, saturated=saturated, reasons=reasons)
+    return Preflight(images=images, zero=zero, saturated=saturated, not_finite=not_finite, reasons=reasons)
 
 
-def _flat(classifier: Classifier, images: np.ndarray, logits: np.ndarray, own: np.ndarray) -> np.ndarray:
+def _flat(
+    classifier: Classifier, images: np.ndarray, logits: np.ndarray, own: np.ndarray, gradients: np.ndarray
+) -> np.ndarray:
     """Which images have no gradient, neither for their class nor (looked at only for those) for the next best."""
-    flat = _all_zero(classifier.input_gradient(images, own, of="logit"))
+    flat = _all_zero(gradients)
     suspects = np.flatnonzero(flat)
     if suspects.size:
         rest = logits[suspects].copy()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnnlab.classifier.finite import NotFiniteError
 from cnnlab.classifier.noise_probe import probe_images
 from cnnlab.datasets.loading import trained_on
 from cnnlab.errors import CnnlabError
@@ -15,6 +16,7 @@ from cnnlab.inspection.origin import Origin, find_origin
 from cnnlab.inspection.summary import Summary, summarize
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.requirements import check_requirements
+from cnnlab.results.rows import plain
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
@@ -29,8 +31,10 @@ class Health:
 
     Attributes:
         sample: What the images are.
-        preflight: How many have no gradient; None where nothing differentiable leads to the logits.
-        margins: The smallest, the median and the largest lead of the best logit over the next.
+        preflight: How many have no gradient; None where nothing differentiable leads to the logits, or these are not
+            finite.
+        margins: The smallest, the median and the largest lead of the best logit over the next; NaN where logits are
+            not finite.
         softmax_error: The largest difference between the softmax of the logits (their sigmoids where classes are not
             exclusive) and what the model itself gives as probabilities; None where it gives none to compare.
     """
@@ -83,7 +87,7 @@ class Inspection:
             "gradients": {
                 "sample": health.sample,
                 "preflight": None if health.preflight is None else health.preflight.to_json(),
-                "margins": list(health.margins),
+                "margins": [plain(margin) for margin in health.margins],
             },
             "analyses": {name: {"runs": reason is None, "reason": reason} for name, reason in self.analyses.items()},
             "notes": list(model.notes),
@@ -146,7 +150,10 @@ def health_of(classifier: Classifier, images: np.ndarray, sample: str) -> Health
         images: [N, H, W, C] in its value range; one at least.
         sample: What they are.
     """
-    logits = classifier.logits(images)
+    try:
+        logits = classifier.logits(images)
+    except NotFiniteError:
+        return Health(sample=sample, preflight=None, margins=(np.nan,) * 3, softmax_error=None)
     best = np.sort(logits, axis=1)
     margins = best[:, -1] - best[:, -2]
     try:
@@ -161,6 +168,7 @@ def health_of(classifier: Classifier, images: np.ndarray, sample: str) -> Health
 
 def _obstacle(analysis: Any, classifier: Classifier, found: Preflight | None) -> str | None:
     try:
+        classifier.check_weights()
         check_requirements(analysis, classifier)
     except CnnlabError as error:
         return str(error)

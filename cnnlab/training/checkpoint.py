@@ -39,8 +39,16 @@ def save(path: Path, variables: Sequence[Any], position: Position) -> None:
     """Write the values of ``variables`` and the position.
 
     Raises:
-        CnnlabError: The disk is full; the checkpoint before is still there.
+        CnnlabError: The disk is full, or a value is not finite; the checkpoint before is still there.
     """
+    for variable in variables:
+        if not np.isfinite(np.asarray(variable)).all():
+            steps = f" and {position.step} steps of the next" if position.step else ""
+            kept = f" What was saved before is kept in {path.parent.parent}." if path.exists() else ""
+            raise CnnlabError(
+                f"training diverged after {position.epochs_done} epochs{steps}: {variable.path} is no longer finite "
+                f"(NaN or infinity). Try a lower learning rate.{kept}"
+            )
     arrays = {f"variable_{index:04d}": np.asarray(variable) for index, variable in enumerate(variables)}
     with write_beside(path) as beside, beside.open("wb") as handle:
         np.savez(handle, allow_pickle=False, position=np.array(json.dumps(asdict(position))), **arrays)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from cnnlab import memory
 from cnnlab.classifier.device import use_device
+from cnnlab.drawings.words import few
 from cnnlab.errors import CnnlabError
 from cnnlab.files import write_json
 from cnnlab.interrupts import keeping, saying
@@ -51,6 +53,9 @@ def train_in(
         Interrupted: Ctrl-C, SIGTERM or SIGHUP; finished steps are kept.
     """
     _check_data(settings, dataset)
+    missing = _missing_classes(settings, dataset)
+    if missing:
+        reporter.note(f"no training image is of {few(missing)}: the network cannot learn what it never sees.")
     with use_device(device) as used:
         session = Session(run, settings, dataset, reporter)
         start = record.at_start(settings, dataset, used, session.sizes)
@@ -80,6 +85,14 @@ def _check_data(settings: Settings, dataset: Dataset) -> None:
         raise CnnlabError(
             f"the dataset {dataset.name} has no test images to evaluate. Hold out training images with `validation=N`."
         )
+    labels = dataset.train.labels[: settings.limit]
+    if (labels == labels[0]).all():
+        which = f"the first {settings.limit:,}" if settings.limit else "all"
+        raise CnnlabError(
+            f"{which} training images of the dataset {dataset.name} are of one class, "
+            f"{dataset.class_names[labels[0]]}: there is nothing to tell apart, and a network that always says so is "
+            "never wrong. Train on images of two classes at least."
+        )
     learned = int(dataset.train.labels.max())
     tested = int(dataset.test.labels.max()) if len(dataset.test) else -1
     if tested > learned:
@@ -87,6 +100,12 @@ def _check_data(settings: Settings, dataset: Dataset) -> None:
             f"the dataset {dataset.name} has labels out of range: the test images have the label {tested}, but the "
             f"largest of the training images is {learned}, so that class could not be learned."
         )
+
+
+def _missing_classes(settings: Settings, dataset: Dataset) -> list[str]:
+    """The names of the classes that no training image is of."""
+    there = np.bincount(dataset.train.labels[: settings.limit], minlength=len(dataset.class_names))
+    return [name for name, count in zip(dataset.class_names, there, strict=True) if not count]
 
 
 @contextlib.contextmanager
@@ -182,7 +201,7 @@ class Session:
 
         Raises:
             Interrupted: Somebody asked to stop; the position is saved.
-            CnnlabError: The loss diverged, or the disk is full.
+            CnnlabError: The loss or a weight is no longer finite, memory ran out, or the disk is full.
         """
         self._request = request
         self.position = checkpoint.restore(
@@ -217,6 +236,8 @@ class Session:
         self._take_steps(epoch, self._training.batches(order, self._batch_size, first=position.step))
         self._copy_weights()
         evaluation = self._evaluator.evaluate(self._evaluated, between=self.stop_if_asked)
+        if not math.isfinite(evaluation.loss):
+            raise CnnlabError(self._divergence(f"by the end of epoch {epoch}", "the loss of the evaluated images"))
         row = {
             "epoch": epoch,
             "loss": self._loop.loss,
@@ -238,13 +259,19 @@ class Session:
             self.stop_if_asked()
             count = min(count, self._steps - position.step)
             started = time.perf_counter()
-            self._loop.run(batches, count)
+            try:
+                self._loop.run(batches, count)
+            except Exception as error:
+                if not memory.out_of_memory(error):
+                    raise
+                raise CnnlabError(self._too_large()) from error
             loss = self._loop.loss
             seconds = time.perf_counter() - started
             position.step += count
             position.seconds += seconds
             if not math.isfinite(loss):
-                raise CnnlabError(self._divergence(epoch))
+                where = f"in epoch {epoch}, by step {position.step} of {self._steps}"
+                raise CnnlabError(self._divergence(where, "the loss"))
             self._reporter.progress(self._progress(epoch, loss))
             count = max(1, min(4 * count, int(CALL_SECONDS * count / seconds)))
             if time.monotonic() - saved > SAVE_SECONDS:
@@ -266,12 +293,24 @@ class Session:
             seconds_left=left * seconds_a_step,
         )
 
-    def _divergence(self, epoch: int) -> str:
-        kept = f" Its first {epoch - 1} epochs are kept in {self._run.path}." if epoch > 1 else ""
+    def _divergence(self, where: str, what: str) -> str:
         return (
-            f"training diverged in epoch {epoch}: the loss is no longer a finite number. Try a learning rate below "
-            f"{self._settings.learning_rate:g}.{kept}"
+            f"training diverged {where}: {what} is no longer a finite number. Try a learning rate below "
+            f"{self._settings.learning_rate:g}.{self._what_is_kept()}"
         )
+
+    def _too_large(self) -> str:
+        return (
+            f"memory ran out while training on batches of {self._batch_size} images. Train anew with smaller ones, "
+            "`batch_size=`, which gives another network: the batch size is a part of the recipe."
+            f"{self._what_is_kept()}"
+        )
+
+    def _what_is_kept(self) -> str:
+        if not (self._run.path / STATE).exists():
+            return ""
+        done = f"{self.position.epochs_done} of {self._epochs} epochs are done"
+        return f" What was saved last is kept in {self._run.path}: {done}."
 
     def _copy_weights(self) -> None:
         """Bring the weights to the network that is evaluated, where it is another one than the trained."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 from cnnlab.errors import UsageError
 from cnnlab.pluginhost import registry
@@ -35,7 +35,7 @@ class Settings(Params):
     epochs: Annotated[int | None, Ge(1), Doc("How often to go through the training images; the recipe says 10.")] = None
     batch_size: Annotated[int | None, Ge(1), Doc("Images per step; the recipe says 64.")] = None
     learning_rate: Annotated[
-        float | None, Gt(0), Doc("The learning rate that the recipe starts with; it says 0.001.")
+        float | None, Gt(0), Le(1_000_000), Doc("The learning rate that the recipe starts with; it says 0.001.")
     ] = None
     validation: Annotated[
         int,

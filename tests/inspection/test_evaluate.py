@@ -125,6 +125,13 @@ def test_broken_weights_are_no_result():
         evaluate(opened, dataset_of())
 
 
+def test_images_of_one_class_are_noted(opened):
+    pixels, _ = images_of(3)
+    (note,) = evaluate(opened, Split(pixels, [2, 2, 2])).notes
+    assert "all 3 images are of one class, 2:" in note
+    assert evaluate(opened, Split(pixels, [2, 2, 1])).notes == []
+
+
 # Gates
 
 DECLARED = {"accuracy": "a", "class_accuracy/<class>": "b"}

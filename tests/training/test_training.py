@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -408,8 +409,9 @@ def test_lower_precisions_train_and_keep_float32_weights(precision, corners, tmp
     [
         ({"epochs": 0}, "epochs must be an integer of at least 1; received 0"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1; received 0"),
-        ({"learning_rate": 0}, "learning_rate must be a number above 0; received 0"),
-        ({"learning_rate": float("nan")}, "learning_rate must be a number above 0; received nan"),
+        ({"learning_rate": 0}, "learning_rate must be a number above 0 and at most 1000000; received 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a number above 0 and at most 1000000; received nan"),
+        ({"learning_rate": 1e300}, "learning_rate must be a number above 0 and at most 1000000; received 1e\\+300"),
         ({"precision": "float64"}, "precision must be 'float32', 'bfloat16' or 'float16'; received float64"),
         ({"architecture": "mnist-cn"}, "Did you mean 'mnist-cnn'"),
         ({"recipe": "clasic"}, "recipe must be 'classic' or 'constant'; received clasic"),
@@ -467,8 +469,82 @@ def test_images_too_small_for_the_network_are_refused(tmp_path):
 
 def test_divergence_is_said_and_leaves_nothing(corners, tmp_path):
     with pytest.raises(CnnlabError, match=r"diverged in epoch 1.*learning rate below"):
-        cnnlab.train(corners, **QUICK, learning_rate=1e15, out=tmp_path / "run")
+        cnnlab.train(corners, **QUICK, learning_rate=1e6, out=tmp_path / "run")
     assert not list(tmp_path.iterdir())
+
+
+def nan_from(monkeypatch, steps: int, index: int = -1):
+    """Poison a weight after so many steps: the loss of that step is still finite."""
+    taken = []
+    real = TrainingLoop.run
+
+    def run(self, batches, count):
+        real(self, batches, count)
+        taken.append(count)
+        if sum(taken) >= steps:
+            weight = self.model.trainable_variables[index]
+            weight.assign(np.full(weight.shape, np.nan, np.float32))
+
+    monkeypatch.setattr(TrainingLoop, "run", run)
+
+
+@pytest.mark.parametrize("step", [STEPS + 3, 2 * STEPS], ids=["within an epoch", "at its end"])
+def test_a_good_checkpoint_is_never_replaced_by_a_broken_one(
+    corners, finished, tmp_path, monkeypatch, unwritten, step_by_step, step
+):
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        nan_from(patch, step)
+        with pytest.raises(CnnlabError) as stop:
+            cnnlab.train(corners, **QUICK, out=out)
+    where = "in epoch 2, by step 4 of 7: the loss" if step < 2 * STEPS else "by the end of epoch 2: the loss"
+    assert f"diverged {where}" in str(stop.value)
+    assert f"What was saved last is kept in {out}: 1 of 3 epochs are done." in str(stop.value)
+    with np.load(out / "checkpoint" / "state.npz") as stored:
+        assert all(np.isfinite(stored[name]).all() for name in stored.files if name != "position")
+    assert_same(cnnlab.train(corners, **QUICK, out=out, resume=True), finished)
+
+
+def test_a_weight_that_is_broken_is_named_before_it_is_saved(corners, tmp_path, monkeypatch, unwritten, step_by_step):
+    monkeypatch.setattr(session, "SAVE_SECONDS", 0.0)
+    nan_from(monkeypatch, 2, index=0)
+    wanted = r"diverged after 0 epochs and 2 steps of the next: \S*kernel is no longer finite.*saved before is kept in"
+    with pytest.raises(CnnlabError, match=wanted):
+        cnnlab.train(corners, **QUICK, out=tmp_path / "run")
+
+
+def test_images_of_one_class_are_refused_before_anything_is_written(tmp_path):
+    one = Split(np.zeros((6, *SHAPE), np.uint8), [1] * 6)
+    data = Dataset(name="one", train=one, test=one, class_names=("a", "b"))
+    with pytest.raises(CnnlabError, match="all training images of the dataset one are of one class, b:"):
+        cnnlab.train(data, **QUICK, out=tmp_path / "run")
+    several = Dataset(
+        name="some", train=Split(one.batch(range(6)), [0, 0, 0, 1, 1, 1]), test=one, class_names=("a", "b")
+    )
+    with pytest.raises(CnnlabError, match="the first 3 training images of the dataset some are of one class, a:"):
+        cnnlab.train(several, **QUICK, limit=3, out=tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_classes_without_a_training_image_are_noted(tmp_path, unwritten):
+    class Noting(Reporter):
+        notes: ClassVar[list[str]] = []
+
+        def note(self, text):
+            self.notes.append(text)
+
+    data = Dataset(name="corners", train=patches(54, 1), test=patches(21, 2), class_names=tuple("abcd"))
+    cnnlab.train(data, epochs=1, out=tmp_path / "run", reporter=Noting())
+    assert Noting.notes == ["no training image is of d: the network cannot learn what it never sees."]
+
+
+def test_memory_that_runs_out_is_a_sentence(corners, tmp_path, monkeypatch):
+    def run(self, batches, count):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(TrainingLoop, "run", run)
+    with pytest.raises(CnnlabError, match="memory ran out while training on batches of 8 images"):
+        cnnlab.train(corners, **QUICK, out=tmp_path / "run")
 
 
 def test_a_taken_folder_is_refused_and_left_alone(corners, finished, tmp_path):

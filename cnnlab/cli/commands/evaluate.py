@@ -114,5 +114,5 @@ def evaluate(
         click.echo(json.dumps(found.to_json(), indent=2))
     else:
         view.show(found, files)
-    warn(found.notes)
+    warn((*classifier.notes, *found.notes))
     gating.judge(wanted, found.metrics)

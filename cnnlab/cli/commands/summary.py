@@ -43,10 +43,12 @@ def summary(model: str | None, batch_norm: bool, as_json: bool, **trust: Any) ->
     """
     path, architecture = _find(model, batch_norm)
 
+    from cnnlab.cli.views.result import warn
     from cnnlab.inspection.summary import summarize
 
     name, classifier = _open(path, architecture, batch_norm, trust)
     found = summarize(classifier)
+    warn(classifier.notes)
     if as_json:
         facts = {"model": name, "kind": classifier.kind if path else "architecture", **found.to_json()}
         click.echo(json_module.dumps(facts, indent=2))

@@ -41,7 +41,7 @@ def write(subject: Subject) -> Chapter:
     """Look at the weights, and at how the model answers to images."""
     images, sample = sample_of(subject, IMAGES)
     model = subject.classifier
-    health, broken, silent = health_of(model, images, sample), broken_layers(model), silent_units(model, images)
+    health, broken, silent = health_of(model, images, sample), list(model.broken_layers), silent_units(model, images)
     return Chapter(
         says=f"A model can be unsound in ways that accuracy does not show. {len(images)} images ({sample}) are put "
         "through it: are logits and gradients there and finite, is what follows from the logits what the model gives "
@@ -51,15 +51,6 @@ def write(subject: Subject) -> Chapter:
         metrics=list(metrics(health, silent, len(images))),
         conclusions=list(conclusions(health, broken, silent, len(images))),
     )
-
-
-def broken_layers(classifier: Classifier) -> list[str]:
-    """Name the layers whose kernel or bias holds numbers that are not finite."""
-    return [
-        layer.name
-        for layer in classifier.layers
-        if not all(np.isfinite(part).all() for part in (layer.kernel, layer.bias) if part is not None)
-    ]
 
 
 def silent_units(classifier: Classifier, images: np.ndarray) -> Silent:
