@@ -6,10 +6,8 @@ import json
 import re
 import shutil
 import sys
-import zipfile
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -22,7 +20,6 @@ from tensorflow.core.protobuf import saved_model_pb2
 import cnnlab
 from cnnlab.cli import cli
 from cnnlab.errors import CnnlabError
-from cnnlab.trust.keras_files import check_keras_file
 from cnnlab.trust.savedmodel import check_inside, check_saved_model, examine, read
 
 SIZE = (6, 6, 1)
@@ -742,200 +739,6 @@ def test_damaged_variables_are_one_sentence(tmp_path, damage):
         cnnlab.load(model)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 1
-
-
-# --- Keras files ---
-
-
-def network(*layers) -> keras.Model:
-    return keras.Sequential([keras.Input(SIZE), *layers, keras.layers.Flatten(), keras.layers.Dense(10, name="out")])
-
-
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_lambda_layers_are_refused_before_they_run(tmp_path, suffix):
-    target = tmp_path / "spoils"
-    code = f"lambda x: (__import__('pathlib').Path({str(target)!r}).write_text('seized'), x)[1]"
-    inner = keras.Sequential([keras.Input(SIZE), keras.layers.Lambda(eval(code), SIZE, name="helper")], name="inner")
-    path = tmp_path / f"model{suffix}"
-    network(inner).save(path)
-    target.unlink(missing_ok=True)
-    message = refused(path)
-    assert "the layer 'helper' is a Lambda layer" in message
-    assert not target.exists()
-    assert cnnlab.load(path, trust=True).num_classes == 10
-    assert target.exists()
-
-
-def test_lambda_layers_of_keras_2_are_refused(tmp_path):
-    inner = [tf_keras.layers.InputLayer(SIZE), tf_keras.layers.Lambda(lambda x: x, name="helper")]
-    model = tf_keras.Sequential([*inner, tf_keras.layers.Flatten(), tf_keras.layers.Dense(10)])
-    model.save(tmp_path / "model.h5")
-    assert "the layer 'helper' is a Lambda layer" in refused(tmp_path / "model.h5")
-
-
-class Unknown(keras.layers.Layer):
-    def call(self, images):
-        return images
-
-
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_unknown_classes_are_refused_and_registered_ones_are_not(tmp_path, suffix):
-    path = tmp_path / f"model{suffix}"
-    network(Unknown(name="odd")).save(path)
-    message = refused(path)
-    assert "the layer 'odd' is of the unknown class 'Unknown'" in message
-    assert "register it in Python" in message
-    with keras.saving.custom_object_scope({"Unknown": Unknown}):
-        assert cnnlab.load(path).num_classes == 10
-
-
-def rewrite(path: Path, change) -> Path:
-    """Change the configuration in a ``.keras`` file."""
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    configuration = json.loads(members["config.json"])
-    change(configuration)
-    members["config.json"] = json.dumps(configuration).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("module", "name", "says"),
-    [
-        ("os", "system", "unknown class 'system' of os"),
-        ("subprocess", "Popen", "unknown class 'Popen' of subprocess"),
-        ("keras.utils", "get_file", "unknown class 'get_file' of keras.utils"),
-        ("keras.config", "enable_unsafe_deserialization", "unknown class 'enable_unsafe_deserialization'"),
-        ("keras.models", "load_model", "unknown class 'load_model'"),
-        ("keras.layers", "TFSMLayer", "loads another SavedModel"),
-        ("keras.layers", "TorchModuleWrapper", "unpickles"),
-        ("keras.src.saving.serialization_lib", "SafeModeScope", "unknown class 'SafeModeScope'"),
-    ],
-)
-def test_classes_and_functions_that_are_no_part_of_a_model_are_refused(tmp_path, module, name, says):
-    network().save(tmp_path / "model.keras")
-
-    def change(configuration):
-        configuration["config"]["layers"][1] |= {"module": module, "class_name": name, "registered_name": None}
-
-    assert says in refused(rewrite(tmp_path / "model.keras", change))
-
-
-@pytest.mark.parametrize(("module", "name"), [("os", "system"), ("keras.utils", "get_file"), ("builtins", "exec")])
-def test_functions_by_name_are_refused(tmp_path, module, name):
-    network().save(tmp_path / "model.keras")
-
-    def change(configuration):
-        function = {"module": module, "class_name": "function", "config": name, "registered_name": name}
-        configuration["config"]["layers"][2]["config"]["activation"] = function
-
-    says = refused(rewrite(tmp_path / "model.keras", change))
-    assert f"the layer 'out' uses the unknown function {name!r} of {module}" in says
-
-
-def test_a_python_lambda_as_an_activation_is_refused(tmp_path):
-    network().save(tmp_path / "model.keras")
-
-    def change(configuration):
-        function = {"class_name": "__lambda__", "config": {"value": ["4wE=", None, None]}}
-        configuration["config"]["layers"][2]["config"]["activation"] = function
-
-    assert "the layer 'out' holds a Python lambda" in refused(rewrite(tmp_path / "model.keras", change))
-
-
-def test_a_vocabulary_file_is_not_followed(tmp_path):
-    network().save(tmp_path / "model.keras")
-
-    def change(configuration):
-        lookup = {"name": "words", "vocabulary": "/etc/hostname", "max_tokens": None}
-        configuration["config"]["layers"].insert(
-            1, {"module": "keras.layers", "class_name": "StringLookup", "config": lookup, "registered_name": None}
-        )
-
-    assert "the layer 'words' reads the file '/etc/hostname'" in refused(rewrite(tmp_path / "model.keras", change))
-
-
-@pytest.mark.parametrize("name", ["../evil.txt", "/tmp/evil.txt", "assets/../../evil.txt", "..\\evil.txt", "C:\\x"])
-def test_archives_whose_names_lead_out_are_refused(tmp_path, name):
-    network().save(tmp_path / "model.keras")
-    with zipfile.ZipFile(tmp_path / "model.keras", "a") as archive:
-        archive.writestr(name, "seized")
-    with pytest.raises(CnnlabError, match="leads out of the archive"):
-        cnnlab.load(tmp_path / "model.keras")
-    assert not list(tmp_path.parent.glob("evil*"))
-
-
-def test_archives_that_are_bombs_are_refused(tmp_path):
-    network().save(tmp_path / "model.keras")
-    with (
-        zipfile.ZipFile(tmp_path / "model.keras", "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
-        archive.open("assets/zeros", "w") as member,
-    ):
-        for _ in range(65):
-            member.write(bytes(1 << 20))
-    with pytest.raises(CnnlabError, match=r"'assets/zeros' in it would grow from [\d,]+ to 68,157,440 bytes"):
-        cnnlab.load(tmp_path / "model.keras")
-
-
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_archives_with_a_name_twice_are_refused(tmp_path):
-    network().save(tmp_path / "model.keras")
-    with zipfile.ZipFile(tmp_path / "model.keras", "a") as archive:
-        archive.writestr("config.json", "{}")
-    with pytest.raises(CnnlabError, match=r"'config.json' twice"):
-        cnnlab.load(tmp_path / "model.keras")
-
-
-@pytest.mark.parametrize("how", ["link", "external", "virtual"])
-def test_weights_that_lie_in_other_files_are_refused(tmp_path, how):
-    path = tmp_path / "model.h5"
-    network().save(path)
-    with h5py.File(tmp_path / "secret.h5", "w") as file:
-        file["values"] = np.ones(10, np.float32)
-    with h5py.File(path, "a") as file:
-        if how == "link":
-            file["model_weights/away"] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "values")
-        elif how == "external":
-            file.create_dataset("away", (10,), np.float32, external=[(str(tmp_path / "secret.h5"), 0, 40)])
-        else:
-            layout = h5py.VirtualLayout((10,), np.float32)
-            layout[:] = h5py.VirtualSource(str(tmp_path / "secret.h5"), "values", (10,))
-            file.create_virtual_dataset("away", layout)
-    message = refused(path)
-    assert "secret.h5" in message
-    assert "outside it" in message
-    network().save(tmp_path / "model.keras")
-    with zipfile.ZipFile(tmp_path / "model.keras", "a") as archive:
-        archive.write(path, "more.h5")
-    assert "secret.h5" in refused(tmp_path / "model.keras")
-
-
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
-@pytest.mark.parametrize("keep", [0, 100, 0.5, 0.99])
-def test_truncated_keras_files_are_one_sentence(tmp_path, suffix, keep):
-    path = tmp_path / f"model{suffix}"
-    network().save(path)
-    data = path.read_bytes()
-    path.write_bytes(data[: int(keep * len(data)) if isinstance(keep, float) else keep])
-    with pytest.raises(CnnlabError, match="cannot be read as a Keras model") as caught:
-        cnnlab.load(path)
-    assert "\n" not in str(caught.value)
-
-
-def test_weights_alone_are_no_model(tmp_path):
-    network().save_weights(tmp_path / "a.weights.h5")
-    with pytest.raises(CnnlabError, match="holds weights without a model"):
-        check_keras_file(tmp_path / "a.weights.h5")
-
-
-def test_a_configuration_nested_too_deep_is_one_sentence(tmp_path):
-    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
-        archive.writestr("config.json", "[" * 100_000 + "]" * 100_000)
-    with pytest.raises(CnnlabError, match="nested too deep"):
-        cnnlab.load(tmp_path / "model.keras")
 
 
 # --- the command ---
