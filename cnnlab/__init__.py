@@ -17,7 +17,6 @@ from cnnlab.silence_tensorflow import quieten_tensorflow
 
 if TYPE_CHECKING:
     from cnnlab import datasets
-    from cnnlab.adversarial.verify import verify
     from cnnlab.analysis.prediction import predict
     from cnnlab.analysis.request import analyze
     from cnnlab.classifier import Classifier, load
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from cnnlab.results.result import Result
     from cnnlab.runs import Run
     from cnnlab.training import train
+    from cnnlab.verification.verify import verify
 
 __version__ = "0.1.0"
 
@@ -52,7 +52,7 @@ _HOMES = {
     "predict": "cnnlab.analysis.prediction",
     "report": "cnnlab.reports.report",
     "train": "cnnlab.training",
-    "verify": "cnnlab.adversarial.verify",
+    "verify": "cnnlab.verification.verify",
 }
 
 __all__ = [

@@ -7,6 +7,6 @@ import platform
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, cnnlab, TensorFlow, Keras and NumPy, by name."""
-    names = ("cnnlab", "tensorflow", "keras", "numpy")
+    """Return the versions of Python, cnnlab, TensorFlow, Keras, NumPy and Matplotlib, by name."""
+    names = ("cnnlab", "tensorflow", "keras", "numpy", "matplotlib")
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}

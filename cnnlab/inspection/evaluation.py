@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,8 +63,9 @@ class Evaluation:
         confusion: How many images of each true class (row) were taken for each class (column): int64 [K, K].
         seconds: What the model itself took for all images; reading them is not counted.
         probability_of_label: The probability that its own class is given, float32 [N]; None where that was not kept.
-        brier_score: The squared distance of the probabilities from 1 for an image's own class and 0 for the others, in
-            the mean over the images; None where that was not kept.
+        cross_entropy: The cross-entropy of the logits of each image, float64 [N]; None where that was not kept.
+        squared_error: The squared distance of the probabilities from 1 for an image's own class and 0 for the others,
+            float64 [N]; None where that was not kept.
     """
 
     loss: float
@@ -73,7 +74,8 @@ class Evaluation:
     confusion: np.ndarray
     seconds: float = 0.0
     probability_of_label: np.ndarray | None = None
-    brier_score: float | None = None
+    cross_entropy: np.ndarray | None = None
+    squared_error: np.ndarray | None = None
 
     @property
     def accuracy(self) -> float:
@@ -164,24 +166,7 @@ class EvaluatedModel:
     @property
     def metrics(self) -> dict[str, float | None]:
         """The numbers that :data:`METRICS` explains; None for a class without images."""
-        counts, calibrated = self.counts, self.calibration
-        by_class = zip(self.class_names, counts.class_accuracy, strict=True)
-        low, high = wilson_interval(counts.accuracy, len(counts.predicted))
-        return {
-            "accuracy": counts.accuracy,
-            "accuracy_low": float(low),
-            "accuracy_high": float(high),
-            "loss": counts.loss,
-            "worst_class_accuracy": min(value for value in counts.class_accuracy if value is not None),
-            "mean_confidence": float(counts.confidence.mean(dtype=np.float64)),
-            "expected_calibration_error": calibrated.error,
-            "calibration_standard_error": calibrated.standard_error,
-            "calibration_error_by_chance": calibrated.chance,
-            "calibration_error_by_chance_high": float(np.quantile(calibrated.by_chance, 0.95)),
-            "brier_score": counts.brier_score,
-            "images_per_second": counts.images_per_second,
-            **{f"class_accuracy/{name}": value for name, value in by_class},
-        }
+        return metrics_of(self.counts, self.calibration, self.class_names)
 
     @property
     def notes(self) -> list[str]:
@@ -223,6 +208,34 @@ class EvaluatedModel:
             "seconds": round(self.counts.seconds, 4),
             "versions": versions(),
         }
+
+
+def metrics_of(counts: Evaluation, calibrated: Calibration, names: Sequence[str]) -> dict[str, float | None]:
+    """Return the numbers that :data:`METRICS` explains.
+
+    Args:
+        counts: What a model made of the images, with all that may be kept.
+        calibrated: Its confidences against what became of them.
+        names: Of the classes.
+    """
+    assert counts.squared_error is not None
+    by_class = zip(names, counts.class_accuracy, strict=True)
+    low, high = wilson_interval(counts.accuracy, len(counts.predicted))
+    return {
+        "accuracy": counts.accuracy,
+        "accuracy_low": float(low),
+        "accuracy_high": float(high),
+        "loss": counts.loss,
+        "worst_class_accuracy": min(value for value in counts.class_accuracy if value is not None),
+        "mean_confidence": float(counts.confidence.mean(dtype=np.float64)),
+        "expected_calibration_error": calibrated.error,
+        "calibration_standard_error": calibrated.standard_error,
+        "calibration_error_by_chance": calibrated.chance,
+        "calibration_error_by_chance_high": float(np.quantile(calibrated.by_chance, 0.95)),
+        "brier_score": float(counts.squared_error.mean()),
+        "images_per_second": counts.images_per_second,
+        **{f"class_accuracy/{name}": value for name, value in by_class},
+    }
 
 
 def evaluate(
@@ -336,7 +349,9 @@ def tally(classifier: Classifier, batches: Iterable[Batch]) -> Evaluation:
     predicted: list[np.ndarray] = []
     confidence: list[np.ndarray] = []
     of_label: list[np.ndarray] = []
-    total, squares, seconds = 0.0, 0.0, 0.0
+    losses: list[np.ndarray] = []
+    squares: list[np.ndarray] = []
+    seconds = 0.0
     for images, labels in batches:
         check_labels(labels, classes)
         with among(sum(map(len, predicted))):
@@ -348,23 +363,24 @@ def tally(classifier: Classifier, batches: Iterable[Batch]) -> Evaluation:
         guesses = logits.argmax(axis=1)
         logarithms = logits - _log_sum_exp(logits)
         probabilities = np.exp(logarithms)
-        total -= float(of_class(logarithms, labels).sum())
-        squares += float(np.sum((probabilities - np.eye(classes)[labels]) ** 2))
+        losses.append(-of_class(logarithms, labels))
+        squares.append(np.sum((probabilities - np.eye(classes)[labels]) ** 2, axis=1))
         np.add.at(confusion, (labels, guesses), 1)
         predicted.append(guesses)
         confidence.append(of_class(probabilities, guesses).astype(np.float32))
         of_label.append(of_class(probabilities, labels).astype(np.float32))
     if not predicted:
         raise CnnlabError("there is no image to evaluate the model on.")
-    guessed = np.concatenate(predicted)
+    cross_entropy = np.concatenate(losses)
     return Evaluation(
-        loss=total / len(guessed),
-        predicted=guessed,
+        loss=float(cross_entropy.mean()),
+        predicted=np.concatenate(predicted),
         confidence=np.concatenate(confidence),
         confusion=confusion,
         seconds=seconds,
         probability_of_label=np.concatenate(of_label),
-        brier_score=squares / len(guessed),
+        cross_entropy=cross_entropy,
+        squared_error=np.concatenate(squares),
     )
 
 

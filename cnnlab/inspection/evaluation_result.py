@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +13,8 @@ import numpy as np
 from cnnlab.drawings import Drawing
 from cnnlab.drawings.words import out_of, percent
 from cnnlab.inspection import drawings
+from cnnlab.inspection.calibration import calibration
+from cnnlab.inspection.evaluation import METRICS, Evaluation, metrics_of
 from cnnlab.results.record import SCHEMA
 from cnnlab.results.result import Result
 from cnnlab.results.rows import plain
@@ -34,6 +38,8 @@ ARRAYS = {
     "predicted": ("predicted class", ("N",)),
     "confidence": ("probability of the predicted class", ("N",)),
     "probability_of_label": ("probability of the true class", ("N",)),
+    "cross_entropy": ("cross-entropy of its logits, in nats", ("N",)),
+    "squared_error": ("squared distance of its probabilities from the truth, 0 to 2", ("N",)),
     "confusion": ("how many images of each true class (row) were taken for each class (column)", ("K", "K")),
     "bin_images": ("how many images have a confidence in each bin of equal width, ends included above", ("bins",)),
     "bin_accuracy": ("share of the bin's images that is read correctly", ("bins",)),
@@ -46,22 +52,24 @@ ARRAYS = {
 
 def result_of(found: EvaluatedModel) -> Result:
     """Make a Result of an evaluation; only the images of the mistakes that are shown are read again."""
-    counts, calibration, names = found.counts, found.calibration, found.class_names
+    counts, names = found.counts, found.class_names
     shown = _most_confident(found)
     assert counts.probability_of_label is not None
+    assert counts.cross_entropy is not None
+    assert counts.squared_error is not None
     arrays = {
         "index": found.index,
         "label": found.inputs.labels,
         "predicted": counts.predicted,
         "confidence": counts.confidence,
         "probability_of_label": counts.probability_of_label,
-        "confusion": counts.confusion,
-        "bin_images": calibration.images,
-        "bin_accuracy": calibration.accuracy,
-        "bin_confidence": calibration.confidence,
+        "cross_entropy": counts.cross_entropy,
+        "squared_error": counts.squared_error,
     }
+    said = sum_up(arrays, names)
+    arrays |= said.arrays
     drawn: dict[str, Drawing] = {
-        "calibration": drawings.reliability(calibration),
+        "calibration": drawings.reliability(found.calibration),
         "classes": drawings.classes(counts.confusion, names),
     }
     if len(names) <= MOST_DRAWN:
@@ -69,15 +77,49 @@ def result_of(found: EvaluatedModel) -> Result:
     if len(shown):
         arrays |= {"mistakes": found.inputs.select(shown).images, "mistakes_index": found.index[shown]}
         drawn["mistakes"] = _mistakes(found, shown)
-    metrics = {name: plain(value) for name, value in found.metrics.items()}
-    headline = f"{out_of(found.right, len(counts.predicted), digits=2)} read correctly"
+    timed = {"images_per_second": counts.images_per_second}
+    metrics = {name: plain(value) for name, value in ({**said.metrics, **timed}).items()}
     return Result(
-        headline=headline,
+        headline=said.headline,
         arrays=arrays,
         metrics=metrics,
         drawings=drawn,
-        tables={"predictions": predictions(found)},
-        record=_record(found, arrays, metrics, headline),
+        tables=said.tables,
+        record=_record(found, arrays, metrics, said.headline),
+    )
+
+
+def sum_up(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> Result:
+    """Return what follows from what a model made of each image: headline, metrics, counts, the table of predictions.
+
+    Of the metrics, ``images_per_second`` is the only one that was measured by a clock, and follows from nothing.
+
+    Args:
+        arrays: What :data:`ARRAYS` explains.
+        names: Of the classes.
+    """
+    label, predicted = arrays["label"], arrays["predicted"]
+    confusion = np.zeros((len(names), len(names)), np.int64)
+    np.add.at(confusion, (label, predicted), 1)
+    counts = Evaluation(
+        loss=float(arrays["cross_entropy"].mean()),
+        predicted=predicted,
+        confidence=arrays["confidence"],
+        confusion=confusion,
+        squared_error=arrays["squared_error"],
+    )
+    calibrated = calibration(counts.confidence, predicted == label)
+    metrics = metrics_of(counts, calibrated, names)
+    return Result(
+        arrays={
+            "confusion": confusion,
+            "bin_images": calibrated.images,
+            "bin_accuracy": calibrated.accuracy,
+            "bin_confidence": calibrated.confidence,
+        },
+        headline=f"{out_of(int(np.trace(confusion)), len(label), digits=2)} read correctly",
+        metrics={name: math.nan if value is None else value for name, value in metrics.items()},
+        tables={"predictions": predictions(arrays, names)},
     )
 
 
@@ -97,13 +139,12 @@ def _mistakes(found: EvaluatedModel, shown: np.ndarray) -> Drawing:
     return drawings.mistakes("mistakes", captions, total - found.right, total, found.inputs.bounds)
 
 
-def predictions(found: EvaluatedModel) -> str:
+def predictions(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> str:
     """Return a row for each image as CSV: index, label and predicted (the classes' names), confidence, correct."""
-    names, counts = found.class_names, found.counts
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["index", "label", "predicted", "confidence", "correct"])
-    columns = (found.index, found.inputs.labels, counts.predicted, counts.confidence)
+    columns = (arrays[name] for name in ("index", "label", "predicted", "confidence"))
     for index, label, predicted, confidence in zip(*columns, strict=True):
         row = [index, names[label], names[predicted], f"{confidence:.6g}", str(bool(label == predicted)).lower()]
         table.writerow(row)
@@ -114,8 +155,6 @@ def _record(
     found: EvaluatedModel, arrays: dict[str, np.ndarray], metrics: dict[str, Any], headline: str
 ) -> dict[str, Any]:
     """Say everything that repeats it; of the images their dataset, for they are too many to be named one by one."""
-    from cnnlab.inspection.evaluation import METRICS
-
     return {
         "schema": SCHEMA,
         "analysis": NAME,

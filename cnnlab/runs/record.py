@@ -98,6 +98,8 @@ class Finished(Started):
     evaluated_on: Images
     classes: list[Class]
     confusion: list[list[Count]] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    digest: str | None = None
 
 
 def read_record(path: str | os.PathLike[str], *, complete: bool) -> dict[str, Any]:

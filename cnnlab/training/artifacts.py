@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -12,6 +12,8 @@ from cnnlab.drawings import to_json
 from cnnlab.files import write_json, write_text
 from cnnlab.inspection.drawings import confusion
 from cnnlab.render import save
+from cnnlab.results.folder import digest
+from cnnlab.results.record import signed
 from cnnlab.runs import Run, write_history
 from cnnlab.runs.comparison import curves
 from cnnlab.training import drawings, export, record
@@ -54,7 +56,15 @@ def complete(
     write_history(run.history_path, history)
     for model_path in (run.keras_path, run.model_path):
         trial.vouch(model_path)
-    write_json(run.record_path, record.at_end(start, history, final, tested, _parameters(model)))
+    said = record.at_end(start, history, final, tested, _parameters(model))
+    write_json(run.record_path, signed({**said, "files": _digests(run, drawn)}))
+
+
+def _digests(run: Run, drawn: Iterable[str]) -> dict[str, str]:
+    """The SHA-256 of every file that training leaves, by its name in the folder."""
+    files = [run.keras_path, run.history_path, run.drawings_path, *(run.path / f"{name}.png" for name in drawn)]
+    files += sorted(path for path in run.model_path.rglob("*") if path.is_file())
+    return {file.relative_to(run.path).as_posix(): digest(file) for file in files}
 
 
 def _final_images(dataset: Dataset, start: dict[str, Any]) -> tuple[Split, np.ndarray]:

@@ -1,4 +1,4 @@
-"""``cnnlab verify DIR``: hold every claim of a saved result against its files and its model, read afresh."""
+"""``cnnlab verify DIR``: hold every claim of a saved result or a run against its files and its model, read afresh."""
 
 from __future__ import annotations
 
@@ -22,21 +22,28 @@ from cnnlab.cli.help import Command, Option
     heading=MODEL,
     type=click.Path(path_type=Path),
     shell_complete=model_paths,
-    help="Hold it against this model. [default: the one that result.json names]",
+    help="Hold a result against this model. [default: the one that result.json names]",
+)
+@click.option(
+    "--rerun",
+    is_flag=True,
+    help="Run the analysis again too, and compare: only this shows that parameters and seed gave these arrays.",
 )
 @with_options(*trust_options(), device_option(), json_option("the findings as JSON"))
-def verify(directory: Path, model: Path | None, device: str, as_json: bool, **trust: Any) -> int:
-    """Verify a saved result: read it, its images and its model afresh, and check every claim in it.
+def verify(directory: Path, model: Path | None, rerun: bool, device: str, as_json: bool, **trust: Any) -> int:
+    """Verify a saved result or a run: read everything afresh, check every claim, and name what was not checked.
 
-    DIRECTORY is what `cnnlab analyze NAME --out DIRECTORY` wrote. Adversarial images are run through the model again,
-    from the arrays and from the PNG files. Exits with status 1 when a claim does not hold.
+    DIRECTORY is what `cnnlab analyze NAME --out DIRECTORY`, `cnnlab evaluate --out DIRECTORY` or `cnnlab train` wrote.
+    Of a result, files are held against their digests, figures drawn again, numbers worked out from the arrays, and
+    adversarial images run through the model. A run is evaluated again, and both forms of its model compared.
+    Exits with status 1 when a claim does not hold.
     """
     import cnnlab
     from cnnlab.classifier.device import use_device
     from cnnlab.progress import status
 
     with use_device(device), status("Verifying"):
-        report = cnnlab.verify(directory, model, **trust)
+        report = cnnlab.verify(directory, model, rerun=rerun, **trust)
     if as_json:
         sys.stdout.write(json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n")
     else:

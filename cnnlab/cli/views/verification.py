@@ -1,4 +1,4 @@
-"""How the verification of a result looks in the terminal."""
+"""How the verification of a result or of a run looks in the terminal."""
 
 from __future__ import annotations
 
@@ -10,24 +10,31 @@ from rich.text import Text
 from cnnlab.cli.views.tables import Column, fitted, print_all
 
 if TYPE_CHECKING:
-    from cnnlab.adversarial.verify import Report
+    from cnnlab.adversarial.judge import Finding
+    from cnnlab.verification.report import Report
 
-STYLES = {"holds": "green", "fails": "bold red", "note": "yellow", "not checked": "dim"}
+STYLES = {"holds": "green", "fails": "bold red", "note": "yellow"}
 
 
 def show(report: Report) -> None:
-    """Print every claim and whether it holds."""
+    """Print the verdict, every claim and whether it holds, and what was not checked."""
+    from cnnlab.verification.report import names
+
     console = Console()
-    if report.failed:
-        wrong = ", ".join(dict.fromkeys(finding.claim for finding in report.failed))
-        console.print(Text(f"Not verified: {wrong}", style="bold red"))
-    else:
-        console.print(Text("Verified: every claim that was checked holds", style="bold"))
-    about = f"{report.record.get('analysis')} in {report.directory}, held against {report.model.path}"
-    console.print(Text(about, style="dim"))
-    columns = [
-        Column("claim", [finding.claim for finding in report.findings]),
-        Column("state", [finding.state for finding in report.findings], styles=STYLES),
-        Column("found", [finding.says for finding in report.findings]),
+    verdict = report.verdict.capitalize() + (f": {', '.join(names(report.failed))}" if report.failed else "")
+    console.print(Text(verdict, style="bold red" if report.failed else "bold"))
+    console.print(Text(f"{report.of} in {report.directory}, held against {report.model.path}", style="dim"))
+    looked_at = [finding for finding in report.findings if finding.state != "not checked"]
+    print_all(console, fitted(_columns(looked_at), console.width))
+    if report.not_checked:
+        console.print(Text("\nNot checked", style="bold"))
+        claims, _, found = _columns(report.not_checked)
+        print_all(console, fitted([claims, found], console.width))
+
+
+def _columns(findings: list[Finding]) -> list[Column]:
+    return [
+        Column("claim", [finding.claim for finding in findings]),
+        Column("state", [finding.state for finding in findings], styles=STYLES),
+        Column("found", [finding.says for finding in findings]),
     ]
-    print_all(console, fitted(columns, console.width))

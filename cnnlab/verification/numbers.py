@@ -1,0 +1,173 @@
+"""Numbers held against the arrays that they are of, summed up anew by the function that summed them up at first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cnnlab.adversarial.judge import Finding, is_adversarial
+from cnnlab.adversarial.measure import derive, with_strengths
+from cnnlab.analysis.completion import rows_from, sums_of, with_sums
+from cnnlab.inspection import evaluation_result
+from cnnlab.results.result import Result
+from cnnlab.results.rows import plain
+from cnnlab.verification.report import fails, holds, judged, not_checked
+
+if TYPE_CHECKING:
+    from cnnlab.verification.of_result import Saved
+
+TOLERANCE = 1e-6
+"""By which part a number may differ from what the arrays give: sums of short floats end otherwise elsewhere."""
+
+BY_THE_CLOCK = ("images_per_second",)
+"""Metrics of an evaluation that follow from no array."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sums:
+    """What follows from the arrays of a saved result.
+
+    Attributes:
+        metrics: By name.
+        rows: One for each image (and strength); None where nobody can tell.
+        headline: None where nobody can tell.
+        tables: By name.
+        reason: Why more than this cannot be told; empty where it is all that there is.
+    """
+
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    rows: Sequence[Mapping[str, Any]] | None = None
+    headline: str | None = None
+    tables: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+
+
+def numbers(saved: Saved) -> Iterator[Finding]:
+    """Hold metrics, rows, headline and tables against the arrays."""
+    sums = _sums(saved)
+    yield from _metrics(saved.record["metrics"], sums)
+    yield from _rows(saved, sums)
+    yield from _headline(saved.record.get("headline", ""), sums)
+    yield from _tables(saved, sums)
+
+
+def _sums(saved: Saved) -> Sums:
+    if saved.record["analysis"] == evaluation_result.NAME:
+        said = evaluation_result.sum_up(saved.arrays, saved.record["classes"])
+        metrics = {name: value for name, value in said.metrics.items() if name not in BY_THE_CLOCK}
+        return Sums(metrics=metrics, rows=(), headline=said.headline, tables=said.tables)
+    analysis, name = saved.analysis, saved.record["analysis"]
+    if analysis is not None and analysis.sum_up is not None:
+        result = Result(arrays=saved.arrays, claims=saved.claims)
+        params = analysis.params.from_public(dict(saved.record["params"])).settled(saved.classifier)
+        result = with_sums(result, sums_of(analysis, saved.classifier, result, params))
+        rows = rows_from(analysis, result, [entry["source"] for entry in saved.record["inputs"]])
+        return Sums(metrics=result.metrics, rows=rows, headline=result.headline)
+    reason = f"{name} does not declare where its arrays are summed up (`sum_up=`)"
+    if analysis is None:
+        reason = f"the plugin that gives {name} is not installed here"
+    if saved.claims is None or not is_adversarial(saved.arrays):
+        return Sums(reason=reason)
+    measured = derive(with_strengths(saved.arrays), saved.claims)
+    return Sums(metrics=measured.metrics, rows=measured.rows(saved.claims), reason=reason)
+
+
+def _metrics(said: Mapping[str, Any], sums: Sums) -> Iterator[Finding]:
+    due = {name: plain(value) for name, value in sums.metrics.items()}
+    wrong = [f"{name} is {_told(due[name])}" for name in due if name in said and not same(said[name], due[name])]
+    others = [name for name in said if name not in due]
+    unknown = [name for name in others if sums.reason or name in BY_THE_CLOCK]
+    if not sums.reason:
+        wrong += [f"{name} is missing" for name in due if name not in said]
+        wrong += [f"{name} follows from no array" for name in others if name not in BY_THE_CLOCK]
+    checked = [name for name in due if name in said]
+    if wrong or checked:
+        yield judged("metrics", wrong, f"All {len(checked)} follow from the arrays, to a millionth.")
+    elif not said:
+        yield holds("metrics", "There is none, and none follows from the arrays.")
+    if unknown:
+        why = f", for {sums.reason}" if sums.reason else ", for they were measured by a clock"
+        yield not_checked("metrics", f"{_listed(unknown)} {'was' if len(unknown) == 1 else 'were'} not checked{why}.")
+
+
+def _rows(saved: Saved, sums: Sums) -> Iterator[Finding]:
+    said = saved.record.get("rows", [])
+    if sums.rows is None or (sums.reason and not said):
+        if said:
+            yield not_checked("rows", f"{len(said):,} rows were not checked, for {sums.reason}.")
+        return
+    if len(said) != len(sums.rows):
+        yield fails("rows", f"There are {len(said):,}, where {len(sums.rows):,} follow from the arrays.")
+        return
+    wrong: list[str] = []
+    unknown: dict[str, None] = {}
+    for index, (row, known) in enumerate(zip(said, _with_images(saved, sums.rows), strict=True)):
+        wrong += [
+            f"row {index}: {key} is {_told(known[key])}" for key in known if not same(row.get(key, row), known[key])
+        ]
+        unknown |= dict.fromkeys(key for key in row if key not in known)
+    if not sums.reason:
+        wrong += [f"{key} follows from no array" for key in unknown if key != "image"]
+        unknown = {key: None for key in unknown if key == "image"}
+    yield judged("rows", wrong, f"All {len(said):,} follow from the arrays, to a millionth.")
+    if unknown:
+        yield not_checked("rows", f"The columns {_listed(list(unknown))} were not checked.")
+
+
+def _with_images(saved: Saved, rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Say what each row should call its image, where that can be told: an attack may choose images of its own."""
+    sources = [entry["source"] for entry in saved.record["inputs"]]
+    required = saved.analysis is not None and saved.analysis.inputs == "required"
+    each = len(rows) // len(sources) if sources and len(rows) % len(sources) == 0 else 0
+    for index, row in enumerate(rows):
+        if required or "image" not in row:
+            yield dict(row)
+        else:
+            named = {"image": sources[index // each]} if each else {}
+            yield {**{key: row[key] for key in row if key != "image"}, **named}
+
+
+def _headline(said: str, sums: Sums) -> Iterator[Finding]:
+    if sums.headline is None:
+        if said:
+            yield not_checked("headline", f"It was not checked, for {sums.reason}.")
+    else:
+        yield judged("headline", [] if said == sums.headline else [f"It is {sums.headline!r}"], "It follows from them.")
+
+
+def _tables(saved: Saved, sums: Sums) -> Iterator[Finding]:
+    from cnnlab.reading import read_text
+    from cnnlab.results.folder import tables_of
+
+    held = tables_of(saved.record["files"])
+    wrong = [f"{name}.csv is missing" for name in sums.tables if name not in held]
+    for name in (name for name in held if name in sums.tables):
+        if read_text(saved.directory / f"{name}.csv").replace("\r\n", "\n") != sums.tables[name]:
+            wrong.append(f"{name}.csv does not follow from the arrays")
+    if sums.tables:
+        yield judged("tables", wrong, "They follow from the arrays.")
+    others = [f"{name}.csv" for name in held if name not in sums.tables]
+    if others:
+        yield not_checked("tables", f"{_listed(others)} were not checked beyond their digests.")
+
+
+def same(said: Any, due: Any) -> bool:
+    """Whether two entries say the same, None standing for a number that is undefined."""
+    if isinstance(said, bool | str) or isinstance(due, bool | str):
+        return bool(type(said) is type(due) and said == due)
+    if not isinstance(said, int | float | None) or not isinstance(due, int | float | None):
+        return False
+    if said is None or due is None:
+        return said is due
+    return math.isclose(said, due, rel_tol=TOLERANCE, abs_tol=TOLERANCE * TOLERANCE)
+
+
+def _told(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Every one by its name, for what was not looked at must be known."""
+    return ", ".join(words)
