@@ -258,6 +258,7 @@ class _Reading:
     def _constant(self, tensor: Any) -> np.ndarray | None:
         """The value of a tensor that does not depend on the image; None of one that does."""
         import tensorflow as tf
+        from tensorflow.python.ops.op_selector import UnliftableError
 
         if tensor.op.name in self._live:
             return None
@@ -265,7 +266,10 @@ class _Reading:
             tensor = tensor.op.inputs[0]
         value: np.ndarray | None = tf.get_static_value(tensor)
         if value is None:  # computed from constants, as by a cast
-            value = self._frozen.function.prune([], tensor)().numpy()
+            try:
+                value = self._frozen.function.prune([], tensor)().numpy()
+            except UnliftableError:  # What it waits for depends on the image.
+                return None
         return value
 
     def _stored(self, operations: list[Any]) -> dict[str, int]:
