@@ -23,6 +23,10 @@ DARK, LIGHT = 0.25, 0.75
 """Where the ground of an image counts as dark, and where as light, black being 0 and white 1."""
 
 
+ROUNDING = 1e-3
+"""Of an image for a model that takes whole numbers, how far a pixel may lie from one without anybody being told."""
+
+
 class Inputs:
     """Images [N, H, W, C] float32 in the model's value range, their labels, and where they came from.
 
@@ -172,6 +176,11 @@ def from_arrays(
             f"the images hold values from {np.nanmin(array):g} to {np.nanmax(array):g}, but the model takes {low:g} "
             f"to {high:g}. Scale them first."
         )
+    if classifier.whole_numbers:
+        rounded = np.rint(array)
+        if array.size and np.nanmax(np.abs(rounded - array)) > ROUNDING:
+            notes = [*notes, "the model takes whole numbers, and pixels were rounded to them."]
+        array = rounded
     known = _labels(labels, len(array), classifier.num_classes)
     names = sources or [f"array:{index}" for index in range(len(array))]
     return Inputs(lambda indices: array[indices], known, names, bounds=(low, high), dataset=dataset, notes=notes)
@@ -337,8 +346,13 @@ def of_split(
             f"{_by(split.shape)}, but the model takes {_by(classifier.input_shape)}; name a dataset of the model's own "
             "size with `dataset=`."
         )
+
+    def read(wanted: np.ndarray) -> np.ndarray:
+        images = _rescale(split.batch(wanted), split.value_range or classifier.bounds, classifier.bounds)
+        return np.rint(images) if classifier.whole_numbers else images
+
     return Inputs(
-        lambda wanted: _rescale(split.batch(wanted), split.value_range or classifier.bounds, classifier.bounds),
+        read,
         _labels(split.labels if labels is None else labels, len(split), classifier.num_classes),
         split.sources,
         bounds=classifier.bounds,

@@ -125,10 +125,29 @@ def largest_epsilon(bounds: tuple[float, float], shape: tuple[int, ...], norm: N
     return float((high - low) * (1.0 if norm == "linf" else np.sqrt(np.prod(shape))))
 
 
-def grid(bounds: tuple[float, float]) -> np.ndarray:
-    """Return the 256 float32 pixel values that an 8-bit image can hold in ``bounds``."""
+def grid(bounds: tuple[float, float], levels: int = LEVELS) -> np.ndarray:
+    """Return the 256 float32 pixel values that an 8-bit image can hold in ``bounds``; of other ``levels``, theirs."""
     low, high = bounds
-    return (low + (high - low) * np.arange(LEVELS + 1, dtype=np.float64) / LEVELS).astype(np.float32)
+    return (low + (high - low) * np.arange(levels + 1, dtype=np.float64) / levels).astype(np.float32)
+
+
+def whole_noise(noise: np.ndarray, epsilon: float | None, norm: Norm | None) -> np.ndarray:
+    """Bring a noise to whole numbers, for a model that takes no others, and keep it within its ball.
+
+    Args:
+        noise: float32 [..., H, W, C].
+        epsilon: The radius of the ball; None without one.
+        norm: Its norm. In L-infinity a noise is rounded, in L2 toward zero, so that it does not grow.
+
+    Example:
+        >>> import numpy as np
+        >>> whole_noise(np.array([-2.4, 0.6, 1.9]), 1.5, "linf").tolist()
+        [-1.0, 1.0, 1.0]
+    """
+    if norm == "l2":
+        return np.trunc(noise)
+    most = np.inf if epsilon is None else np.floor(epsilon * (1 + 4 * ULP))
+    return np.clip(np.rint(noise), -most, most)
 
 
 def to_8bit(images: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:

@@ -97,6 +97,7 @@ if TYPE_CHECKING:
         round_8bit as round_8bit,
         to_8bit as to_8bit,
         tolerance as tolerance,
+        whole_noise as whole_noise,
     )
     from cnnlab.pluginhost.declarations import (
         Analysis as Analysis,
@@ -163,7 +164,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "cnnlab.perturbations": (
             *("Norm", "norms", "distances", "tolerance", "largest_epsilon", "add_noise"),
-            *("to_8bit", "from_8bit", "round_8bit"),
+            *("whole_noise", "to_8bit", "from_8bit", "round_8bit"),
         ),
     },
     "Adversarial results": {

@@ -97,6 +97,7 @@ def judge(classifier: Classifier, result: Result, *, slack: float = SAME_DEVICE)
     original, adversarial = arrays["original"], arrays["adversarial"]
     findings = [_range(original, adversarial, classifier.bounds), *_norm(arrays, claims, classifier.bounds)]
     findings += _grid(adversarial, claims, classifier.bounds)
+    findings += _whole(classifier, adversarial)
     if not np.isfinite(adversarial).all() or not np.isfinite(original).all():
         return Verified(findings=findings, measured=nothing)
     logits = logits_of(classifier, original, adversarial)
@@ -222,6 +223,14 @@ def _grid(adversarial: np.ndarray, claims: Claims, bounds: tuple[float, float]) 
         return
     wrong = np.stack([(round_8bit(images, bounds) != images).any(axis=(1, 2, 3)) for images in adversarial])
     yield _finding("8-bit grid", wrong, "Every pixel is one of 256 levels.", "Pixels lie between the 256 levels")
+
+
+def _whole(classifier: Classifier, adversarial: np.ndarray) -> Iterator[Finding]:
+    """Of a model that takes whole numbers: whether it could be given the very images."""
+    if classifier.whole_numbers and np.isfinite(adversarial).all():
+        wrong = (np.rint(adversarial) != adversarial).any(axis=(-3, -2, -1))
+        fails = "Pixels are no whole numbers, and the model takes no others"
+        yield _finding("whole numbers", wrong, "Every pixel is a whole number, as the model takes them.", fails)
 
 
 def confirms(logits: np.ndarray, label: np.ndarray, confidence: np.ndarray | None, slack: float) -> np.ndarray:

@@ -102,6 +102,8 @@ def measure(
     original, adversarial = np.asarray(original, np.float32), np.asarray(adversarial, np.float32)
     adversarial = adversarial if adversarial.ndim > 4 else adversarial[None]
     leading = _leading(original, adversarial)
+    if classifier.whole_numbers and (np.rint(adversarial) != adversarial).any():
+        raise UsageError("the adversarial images hold fractions, and the model takes whole numbers alone: round them.")
     arrays = {"original": original, "adversarial": adversarial, "label": _labels("label", label, leading[-1:])}
     if target is not None:
         arrays["target"] = _labels("target", target, leading if np.ndim(target) > 1 else leading[-1:])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +15,7 @@ from cnnlab.attacks.rows import Pool, Rows, batch_size_for
 from cnnlab.attacks.starts import AtImage, Start, UniformNoise, stream
 from cnnlab.attacks.steps import NormalisedGradient, Sign, Step
 from cnnlab.errors import UsageError
-from cnnlab.perturbations import Norm, largest_epsilon, shrunk
+from cnnlab.perturbations import LEVELS, Norm, largest_epsilon, shrunk
 
 
 class Model(Protocol):
@@ -25,6 +25,7 @@ class Model(Protocol):
         logits_function: A TensorFlow callable from images [N, H, W, C] to logits [N, K], differentiable.
         bounds: The model's value range.
         num_classes: K.
+        whole_numbers: Whether it takes whole numbers alone.
     """
 
     @property
@@ -33,6 +34,8 @@ class Model(Protocol):
     def bounds(self) -> tuple[float, float]: ...  # noqa: D102
     @property
     def num_classes(self) -> int: ...  # noqa: D102
+    @property
+    def whole_numbers(self) -> bool: ...  # noqa: D102
     def compiled(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Return what ``make`` makes, once for this model and key."""
 
@@ -62,7 +65,8 @@ class Attack:
             ``"closest"``: it goes on to the last step and gives the image nearest to the original (least sum of squared
             differences) of those that reached it. ``"last"``: it goes on and gives the last image, whatever it is.
         eight_bit: Look only at images that an 8-bit file can hold: what is found outlives being saved as a PNG.
-            A pixel of an original that is no 8-bit value itself, and has none within the ball, stays as it is.
+            A pixel of an original that is no 8-bit value itself, and has none within the ball, stays as it is. Of a
+            model that takes whole numbers alone, only images of whole numbers are ever looked at.
 
     Raises:
         UsageError: Steps or restarts are below 0, restarts have no random start, or there is neither a ball nor a step
@@ -143,6 +147,22 @@ class Attack:
             UsageError: A value is out of its bounds, or the shapes do not fit together.
             CnnlabError: The model is not differentiable.
         """
+        if model.whole_numbers and not self.eight_bit:
+            return replace(self, eight_bit=True).run(
+                model,
+                images,
+                labels,
+                epsilon=epsilon,
+                step_size=step_size,
+                beta=beta,
+                references=references,
+                starts=starts,
+                keys=keys,
+                seed=seed,
+                batch_size=batch_size,
+                trace=trace,
+                advance=advance,
+            )
         images = np.ascontiguousarray(images, np.float32)
         numbers = self._numbers(model, images, labels, epsilon, step_size, beta, starts)
         rows_shape = numbers["label"].shape
@@ -157,6 +177,7 @@ class Attack:
             self.goal,
             self.then,
             self.eight_bit,
+            max(1, round(high - low)) if model.whole_numbers else LEVELS,
         )
         loop = model.compiled((plan, shape), lambda: Loop(model.logits_function, plan, shape, classes))
         outcome = Outcome.empty(rows_shape, shape, classes, self.steps if trace else None)

@@ -35,7 +35,8 @@ class Plan:
         step: The step rule.
         goal: What a row is after.
         then: What a row does when it gets there; see :class:`cnnlab.attacks.Attack`.
-        eight_bit: Whether only 8-bit images are looked at.
+        eight_bit: Whether only images on a grid of levels are looked at.
+        levels: Into how many equal steps that grid divides the range: 255, unless the model takes whole numbers.
     """
 
     objective: Objective
@@ -46,6 +47,7 @@ class Plan:
     goal: Goal
     then: Then
     eight_bit: bool
+    levels: int = LEVELS
 
 
 class Loop:
@@ -64,7 +66,7 @@ class Loop:
     ) -> None:
         self.plan = plan
         self._logits_function, self._classes = logits_function, classes
-        self._levels = tf.constant(grid(plan.bounds))
+        self._levels = tf.constant(grid(plan.bounds, plan.levels))
         image, row = tf.TensorSpec([None, *shape]), tf.TensorSpec([None])
         rows = {"original": image, "reference": image, "radius": row, "size": row, "beta": row}
         rows["label"] = tf.TensorSpec([None], tf.int64)
@@ -202,13 +204,13 @@ class Loop:
     def _grid_limits(self, rows: Tensors) -> tuple[Any, Any]:
         """The lowest and highest 8-bit level in each pixel's interval; where there is none, the pixel stays."""
         low, high = self.plan.bounds
-        per_level = (high - low) / LEVELS
+        per_level = (high - low) / self.plan.levels
         level = (tf.cast(rows["original"], tf.float64) - low) / per_level
         reach = tf.cast(_rowwise(rows["radius"]), tf.float64) / per_level
         # 8/255 is no float32 number: a reach that is whole but for rounding counts as whole.
         hair = 0.75 * tolerance("linf", (1, 1, 1), self.plan.bounds) / per_level
-        lowest = tf.clip_by_value(tf.math.ceil(level - reach - hair), 0, LEVELS)
-        highest = tf.clip_by_value(tf.math.floor(level + reach + hair), 0, LEVELS)
+        lowest = tf.clip_by_value(tf.math.ceil(level - reach - hair), 0, self.plan.levels)
+        highest = tf.clip_by_value(tf.math.floor(level + reach + hair), 0, self.plan.levels)
         there = lowest <= highest
         lower, upper = (tf.gather(self._levels, tf.cast(end, tf.int32)) for end in (lowest, highest))
         return tf.where(there, lower, rows["original"]), tf.where(there, upper, rows["original"])
@@ -231,7 +233,7 @@ class Loop:
         if not self.plan.eight_bit:
             return x
         low, high = self.plan.bounds
-        level = (x - low) * (LEVELS / (high - low))
+        level = (x - low) * (self.plan.levels / (high - low))
         if self.plan.norm != "l2":
             return tf.clip_by_value(self._at_level(tf.round(level)), *limits)
         # Rounded toward the original, so that the length does not grow; a pixel that reaches no level stays.
@@ -241,7 +243,7 @@ class Loop:
         return tf.where(x > original, up, tf.where(x < original, down, original))
 
     def _at_level(self, level: Any) -> Any:
-        return tf.gather(self._levels, tf.cast(tf.clip_by_value(level, 0, LEVELS), tf.int32))
+        return tf.gather(self._levels, tf.cast(tf.clip_by_value(level, 0, self.plan.levels), tf.int32))
 
 
 def climbed(objective: Objective, penalties: tuple[Penalty, ...], logits: Any, seen: Any, rows: Tensors) -> Any:

@@ -16,7 +16,7 @@ from cnnlab.attacks.objectives import CrossEntropy, Objective, Penalty, of_class
 from cnnlab.attacks.starts import stream
 from cnnlab.attacks.steps import Adam, Step
 from cnnlab.errors import UsageError
-from cnnlab.perturbations import Norm, largest_epsilon, shrunk
+from cnnlab.perturbations import Norm, largest_epsilon, shrunk, whole_noise
 
 STRETCH = 20
 """Steps between two reports of progress."""
@@ -147,6 +147,8 @@ def learn_noise(
             advance(len(order[part]))
     trace = np.concatenate(traces) if traces else np.zeros((0, 2, len(wanted)), np.float32)
     noise = state[0].numpy()
+    if model.whole_numbers:
+        noise = whole_noise(noise, epsilon, norm)
     confidence, reached = trace.transpose(1, 2, 0)
     if several:
         return Learned(noise=noise, confidence=confidence, reached=reached)

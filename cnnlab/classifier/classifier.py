@@ -50,6 +50,7 @@ class Classifier:
         fixed_batch: How many images the model takes at once, where it takes no other number; None for most models.
         num_classes: How many classes there are.
         bounds: The value range (low, high) of the images.
+        whole_numbers: Whether it takes whole numbers alone: images are rounded to them before it sees them.
         class_names: The classes, in the order of their labels.
         dataset_name: The dataset that a run was trained on; None for other models.
 
@@ -85,6 +86,7 @@ class Classifier:
         self._frozen, self._output, self._keep = frozen, output, keep
         self.path, self.kind, self.digest = path, kind, digest
         self.preparation, self.bounds, self.about = preparation, preparation.bounds, about or About()
+        self.whole_numbers = preparation.integers
         self.fixed_batch: int | None = frozen.input.shape.as_list()[0]
         self.input_shape = _image_shape(frozen.input.shape.as_list(), preparation.channels_first)
         self.num_classes = output.classes

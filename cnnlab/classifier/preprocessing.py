@@ -29,7 +29,8 @@ class Preparation:
         std: What each channel is divided by then.
         reverse: Whether red and blue change places.
         channels_first: Whether the graph takes [N, C, H, W].
-        integers: Whether the graph takes integers: values are rounded, and no gradient comes back.
+        integers: Whether the model takes integers: values are rounded to what it can be given, and gradients, where
+            they come back at all, are those at the rounded image of the function of real numbers that the graph is.
     """
 
     bounds: tuple[float, float] = (0.0, 1.0)
@@ -52,7 +53,7 @@ class Preparation:
             images = images / tf.constant(self.std, images.dtype)
         if self.channels_first:
             images = tf.transpose(images, (0, 3, 1, 2))
-        return tf.cast(tf.round(images) if self.integers else images, dtype)
+        return tf.cast(tf.grad_pass_through(tf.round)(images) if self.integers else images, dtype)
 
 
 def prepare(about: About, image: Any, trained_range: tuple[float, float] | None) -> Preparation:
@@ -64,7 +65,7 @@ def prepare(about: About, image: Any, trained_range: tuple[float, float] | None)
         trained_range: The value range of the dataset that a run was trained on.
     """
     channels_first = about.layout == "channels_first" or (about.layout is None and _is_channels_first(image))
-    plain = Preparation(channels_first=channels_first, integers=not image.dtype.is_floating)
+    plain = Preparation(channels_first=channels_first, integers=_takes_integers(image))
     match about.input_range:
         case "imagenet":
             return replace(plain, mean=IMAGENET_MEAN, std=IMAGENET_STD, reason="the input range imagenet was said")
@@ -79,6 +80,11 @@ def prepare(about: About, image: Any, trained_range: tuple[float, float] | None)
     return replace(plain, bounds=bounds, reason=reason)
 
 
+def _takes_integers(image: Any) -> bool:
+    """Whether they are integers, cast inside the graph perhaps, which then begins after the cast."""
+    return image.op.type == "Cast" or not image.dtype.is_floating
+
+
 def _is_channels_first(image: Any) -> bool:
     _, first, _, last = image.shape.as_list()
     return first in (1, 3) and last not in (1, 3)
@@ -87,7 +93,7 @@ def _is_channels_first(image: Any) -> bool:
 def _read_off(image: Any) -> tuple[tuple[float, float], str]:
     """The value range, as far as the first thing that a graph does to its images tells it."""
     whole = (0.0, 255.0)
-    if not image.dtype.is_floating or image.op.type == "Cast":
+    if _takes_integers(image):
         return whole, "the model takes 8-bit integers"
     for kind, value in _first_steps(image):
         if kind == "Mul" and 1 / 300 < value < 1 / 100:

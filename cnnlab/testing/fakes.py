@@ -27,6 +27,7 @@ class FakeClassifier(Classifier):
         batch_size: How many images it takes at once.
         fixed_batch: The same, where it takes no other number.
         path: Where it says that it came from.
+        whole_numbers: Whether it says that it takes whole numbers alone.
 
     Example:
         >>> brightness = FakeClassifier(lambda images: images.mean(axis=(1, 2, 3))[:, None] * [[0, 1]], (2, 2, 1), 2)
@@ -46,8 +47,9 @@ class FakeClassifier(Classifier):
         batch_size: int = 16,
         fixed_batch: int | None = None,
         path: Path | None = None,
+        whole_numbers: bool = False,
     ) -> None:
-        self.logits_function = logits
+        self.logits_function, self.whole_numbers = logits, whole_numbers
         self.input_shape, self.num_classes, self.bounds = input_shape, num_classes, bounds
         self.class_names = tuple(class_names or map(str, range(num_classes)))
         self.layers, self.batch_size, self.fixed_batch = tuple(layers), batch_size, fixed_batch

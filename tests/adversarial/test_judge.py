@@ -42,7 +42,7 @@ def test_an_honest_result_is_believed_and_recorded(adversarial, attack, opened, 
     assert record["images"][1]["file"] == "images/0-eps0.05.png"
     assert [entry["success"] for entry in record["images"][-3:]] == [None] * 3, "misread before"
     assert any(entry["success"] for entry in record["images"])
-    assert record["preflight"] == {"images": 8, "zero_gradients": 0, "saturated": 0, "reasons": {}}
+    assert record["preflight"] == {"images": 8, "zero_gradients": 0, "saturated": 0, "not_finite": 0, "reasons": {}}
     assert result.claims == Claims(norm="linf", epsilons=EPSILONS)
 
 

@@ -117,6 +117,7 @@ def starts(
         for target, number in zip(classes, seeds, strict=True)
     ]
     noise = np.clip(np.stack(drawn), low, high).astype(np.float32)
+    noise = np.rint(noise) if classifier.whole_numbers else noise
     return round_8bit(noise, classifier.bounds) if params.eight_bit else noise
 
 

@@ -17,6 +17,7 @@ from cnnlab.plugin import (
     norms,
     read_npz,
     tolerance,
+    whole_noise,
 )
 from cnnlab_noise_addition import NoiseAdditionParams
 from cnnlab_noise_addition.learn import Noises, wanted_targets
@@ -56,6 +57,8 @@ def saved_noise(
     if bounds is not None and bounds != classifier.bounds:
         noise = _scaled(noise, (high - low) / (bounds[1] - bounds[0]), params.apply)
         context.warn(f"the noise was learned in the value range {bounds}; it was scaled to {classifier.bounds}.")
+    if classifier.whole_numbers:
+        noise = whole_noise(noise, None, params.norm)
     size = float(norms(noise, params.norm).max())
     if params.epsilon is None:
         return Noises(targets=targets, epsilon=size, noise=noise)
@@ -67,6 +70,8 @@ def saved_noise(
         # What is added to nothing, and is not clipped, is the noise itself within its ball.
         far = max(size, abs(low), abs(high))
         noise = add_noise(np.zeros_like(noise), noise, (-far, far), epsilon=params.epsilon, norm=params.norm)
+        if classifier.whole_numbers:
+            noise = whole_noise(noise, params.epsilon, params.norm)
     return Noises(targets=targets, epsilon=params.epsilon, noise=noise)
 
 
