@@ -88,22 +88,22 @@ def _metrics(said: Mapping[str, Any], sums: Sums) -> Iterator[Finding]:
     elif not said:
         yield holds("metrics", "There is none, and none follows from the arrays.")
     if unknown:
-        why = f", for {sums.reason}" if sums.reason else ", for they were measured by a clock"
-        yield not_checked("metrics", f"{_listed(unknown)} {'was' if len(unknown) == 1 else 'were'} not checked{why}.")
+        why = sums.reason or "a clock measured it"
+        yield not_checked("metrics", f"{_listed(unknown)} {'was' if len(unknown) == 1 else 'were'} not checked: {why}.")
 
 
 def _rows(saved: Saved, sums: Sums) -> Iterator[Finding]:
     said = saved.record.get("rows", [])
     if sums.rows is None or (sums.reason and not said):
         if said:
-            yield not_checked("rows", f"{len(said):,} rows were not checked, for {sums.reason}.")
+            yield not_checked("rows", f"{len(said):,} rows were not checked: {sums.reason}.")
         return
     if len(said) != len(sums.rows):
         yield fails("rows", f"There are {len(said):,}, where {len(sums.rows):,} follow from the arrays.")
         return
     wrong: list[str] = []
     unknown: dict[str, None] = {}
-    for index, (row, known) in enumerate(zip(said, _with_images(saved, sums.rows), strict=True)):
+    for index, (row, known) in enumerate(zip(said, _with_images(saved, sums, said), strict=True)):
         wrong += [
             f"row {index}: {key} is {_told(known[key])}" for key in known if not same(row.get(key, row), known[key])
         ]
@@ -116,23 +116,25 @@ def _rows(saved: Saved, sums: Sums) -> Iterator[Finding]:
         yield not_checked("rows", f"The columns {_listed(list(unknown))} were not checked.")
 
 
-def _with_images(saved: Saved, rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Say what each row should call its image, where that can be told: an attack may choose images of its own."""
-    sources = [entry["source"] for entry in saved.record["inputs"]]
+def _with_images(saved: Saved, sums: Sums, said: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Leave out what the rows call their images, where nobody can tell: an analysis may choose images of its own."""
+    assert sums.rows is not None
     required = saved.analysis is not None and saved.analysis.inputs == "required"
-    each = len(rows) // len(sources) if sources and len(rows) % len(sources) == 0 else 0
-    for index, row in enumerate(rows):
-        if required or "image" not in row:
-            yield dict(row)
-        else:
-            named = {"image": sources[index // each]} if each else {}
-            yield {**{key: row[key] for key in row if key != "image"}, **named}
+    if required and not sums.reason:
+        return sums.rows
+    sources = [entry["source"] for entry in saved.record["inputs"]]
+    each = len(said) // len(sources) if sources else 0
+    in_order = [source for source in sources for _ in range(each)] == [row.get("image") for row in said]
+    return [
+        {key: value for key, value in due.items() if key != "image"} | ({"image": row["image"]} if in_order else {})
+        for row, due in zip(said, sums.rows, strict=True)
+    ]
 
 
 def _headline(said: str, sums: Sums) -> Iterator[Finding]:
     if sums.headline is None:
         if said:
-            yield not_checked("headline", f"It was not checked, for {sums.reason}.")
+            yield not_checked("headline", f"It was not checked: {sums.reason}.")
     else:
         yield judged("headline", [] if said == sums.headline else [f"It is {sums.headline!r}"], "It follows from them.")
 

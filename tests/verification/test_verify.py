@@ -12,7 +12,6 @@ from PIL import Image
 
 import cnnlab
 from cnnlab.adversarial.names import ADVERSARIAL_ARRAYS
-from cnnlab.adversarial.verify import verify
 from cnnlab.drawings import At, Picture
 from cnnlab.errors import CnnlabError
 from cnnlab.inputs import from_split
@@ -20,6 +19,7 @@ from cnnlab.perturbations import from_8bit, round_8bit
 from cnnlab.pluginhost import registry
 from cnnlab.results.claims import Claims
 from cnnlab.results.result import Result
+from cnnlab.verification.verify import verify
 
 EPSILONS = (0.0, 0.05, 0.2)
 
@@ -62,8 +62,9 @@ def test_the_png_files_hold_the_rounded_images(saved):
 def test_an_honest_result_verifies(run, saved):
     status, out, _ = run("verify", saved)
     assert status == 0, out
-    for word in ("claim", "model", "norm", "label_after_8bit", "metrics", "rows", "images", "Verified"):
+    for word in ("claim", "model", "norm", "label_after_8bit", "metrics", "rows", "images", "Not checked", "--rerun"):
         assert word in out
+    assert out.startswith("Holds as far as it was checked\n")
     assert "fails" not in out
 
 
@@ -71,12 +72,17 @@ def test_json_is_all_there_is_on_stdout(run, saved, model):
     status, out, _ = run("verify", saved, "--json")
     report = json.loads(out)
     assert status == 0
-    assert report["verified"] is True
-    assert report["analysis"] == "one"
+    assert report["verdict"] == "holds as far as it was checked"
+    assert report["of"] == "one"
+    assert report["failed"] == []
+    assert "rerun" in report["not_checked"]
     assert report["model"]["path"] == str(model)
     states = {finding["claim"]: finding["state"] for finding in report["findings"]}
     assert states["images"] == states["original"] == states["range"] == states["rows"] == "holds"
     assert states["inputs"] == "not checked", "arrays of a caller cannot be read again"
+    assert {finding["claim"] for finding in report["findings"] if finding["state"] == "not checked"} == set(
+        report["not_checked"]
+    )
 
 
 def rewrite(folder, edit):
@@ -127,7 +133,7 @@ TAMPERING = {
     "another label": (lambda f: rewrite_array(f, "label", lambda a: a.__setitem__(0, (a[0] + 1) % 4)), "original"),
     "narrower claim": (lambda f: rewrite(f, lambda r: r["claims"].update(epsilons=[0, 0.05, 0.1])), "norm"),
     "no claim": (lambda f: rewrite(f, lambda r: r.update(claims=None)), "claims"),
-    "damaged claim": (lambda f: rewrite(f, lambda r: r["claims"].pop("original")), "claims"),
+    "another origin": (lambda f: rewrite(f, lambda r: r["claims"].update(original="other")), "record"),
     "8-bit claim": (lambda f: rewrite(f, lambda r: r["claims"].update(eight_bit=True)), "8-bit grid"),
     "altered PNG": (rewrite_png, "images"),
     "missing PNG": (lambda f: (f / "images" / "3-eps0.05.png").unlink(), "images"),
@@ -164,10 +170,12 @@ def test_what_fails_is_listed_with_status_1(run, saved):
     assert status == 1
     assert "other labels after it (1 of 24; first: image 0 at strength 1)" in out
     assert "3-eps0.05.png is missing" in out
-    assert "Not verified: label_after, " in out
+    assert out.startswith("Fails: ")
+    assert "label_after" in out.partition("\n")[0]
     status, out, _ = run("verify", saved, "--json")
     assert status == 1
-    assert json.loads(out)["verified"] is False
+    assert json.loads(out)["verdict"] == "fails"
+    assert {"files", "label_after", "images"} <= set(json.loads(out)["failed"])
 
 
 def test_another_model_is_found_and_listed(run, saved, save_model, tmp_path):
@@ -175,7 +183,7 @@ def test_another_model_is_found_and_listed(run, saved, save_model, tmp_path):
     status, out, _ = run("verify", saved, "--model", other)
     assert status == 1
     assert "another model" in out
-    assert "Not verified: model" in out
+    assert out.startswith("Fails: model, ")
 
 
 def test_a_model_that_is_gone_is_asked_for(run, saved):
@@ -230,7 +238,7 @@ def test_nothing_half_written_replaces_an_earlier_result(adversarial, attack, mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", full)
-    with pytest.raises(CnnlabError, match="No space left"):
+    with pytest.raises(CnnlabError, match="the disk is full"):
         result.save(saved)
     assert {path: path.read_bytes() for path in saved.rglob("*") if path.is_file()} == before
 
@@ -261,13 +269,14 @@ def test_a_result_that_is_not_adversarial_verifies_what_it_can(analysis, model, 
     status, out, _ = run("verify", tmp_path / "out", "--json")
     states = {finding["claim"]: finding["state"] for finding in json.loads(out)["findings"]}
     assert status == 0
-    assert states == dict.fromkeys(["model", "arrays", "inputs", "figures"], "holds") | {"metrics": "not checked"}
+    held = ("record", "files", "model", "arrays", "inputs", "figures")
+    assert states == dict.fromkeys(held, "holds") | dict.fromkeys(("metrics", "rerun", "circumstances"), "not checked")
 
     (tmp_path / "out" / "figure.png").write_bytes(b"no picture")
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
     rewrite(tmp_path / "out", lambda record: record["arrays"].pop("x"))
     failed = {finding.claim for finding in verify(tmp_path / "out").failed}
-    assert failed == {"figures", "inputs", "arrays"}
+    assert failed == {"record", "files", "figures", "inputs", "arrays"}
 
 
 def test_images_of_a_dataset_are_read_again(install_analysis, attack, save_model, tmp_path):
@@ -279,7 +288,7 @@ def test_images_of_a_dataset_are_read_again(install_analysis, attack, save_model
     states = {finding.claim: finding.state for finding in verify(tmp_path / "out", opened).findings}
     assert states["inputs"] == states["original"] == "holds"
     rewrite(tmp_path / "out", lambda record: record["inputs"][1].update(source="mnist/test:6"))
-    assert [finding.claim for finding in verify(tmp_path / "out", opened).failed] == ["inputs"]
+    assert [finding.claim for finding in verify(tmp_path / "out", opened).failed] == ["record", "inputs"]
     rewrite(tmp_path / "out", lambda record: record["inputs"][1].update(source="nowhere/test:5"))
     states = {finding.claim: finding.state for finding in verify(tmp_path / "out", opened).findings}
     assert states["inputs"] == "not checked"

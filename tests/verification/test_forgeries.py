@@ -1,0 +1,285 @@
+"""What a forger changes who mends the digests too: it fails, or it is named among what was not checked."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cnnlab
+from cnnlab.results.folder import digest
+from cnnlab.results.record import signed
+from cnnlab.verification.attacked import attacked
+from cnnlab.verification.numbers import BY_THE_CLOCK, numbers
+from cnnlab.verification.of_result import Saved, _unrepeated
+from cnnlab.verification.report import guarded
+from cnnlab.verification.rerun import _difference
+from cnnlab.verification.verify import verify
+
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "occlusion": ("occlusion", {"patch": 4, "stride": 4, "sanity": True, "steps": 3}),
+    "filters": ("filters", {"maximize": True, "steps": 2}),
+    "activations": ("activations", {}),
+    "saliency": ("saliency", {"method": "integrated", "path_steps": 3}),
+    "saliency-all": ("saliency", {"method": "all", "samples": 2, "path_steps": 2}),
+    "fooling": ("fooling", {"seeds": 2, "steps": 10, "confidence": 0.6}),
+    "fgsm": ("fgsm-untargeted", {"epsilon": (0.05, 0.2)}),
+    "fgsm-one": ("fgsm-untargeted", {"epsilon": 0.1, "steps": 2, "random_start": True}),
+    "targeted": ("targeted", {"target": 1, "steps": 6}),
+    "targeted-all": ("targeted", {"target": "all", "beta": (0.1, 1.0), "steps": 4}),
+    "noise-addition": ("noise-addition", {"target": 2, "steps": 6, "learn_on": 8}),
+    "noise-addition-all": ("noise-addition", {"target": "all", "steps": 3, "learn_on": 8}),
+    "noise-addition-each": ("noise-addition", {"target": 2, "steps": 3, "per_image": True}),
+    "robustness": ("robustness", {"epsilon": (0.05, 0.1), "steps": 2, "minimal": True}),
+    "evaluate": ("evaluate", {}),
+}
+
+
+@pytest.fixture(scope="module")
+def network(save_model, tmp_path_factory):
+    """A small network, opened."""
+    return cnnlab.load(save_model(tmp_path_factory.mktemp("network") / "network.keras", seed=3))
+
+
+@pytest.fixture(scope="module")
+def spots(tmp_path_factory) -> Path:
+    """A dataset that can be read again, of images that are read correctly for the most part."""
+    drawn = np.random.default_rng(4)
+    images, labels = drawn.integers(0, 256, (24, 8, 8)).astype(np.uint8), np.arange(24) % 4
+    path = tmp_path_factory.mktemp("data") / "spots.npz"
+    np.savez(path, x_train=images[:16], y_train=labels[:16], x_test=images[16:], y_test=labels[16:])
+    return path
+
+
+def answered(network, spots: Path, case: str, seed: int = 5):
+    name, params = CASES[case]
+    if name == "evaluate":
+        return cnnlab.evaluate(network, spots).result()
+    split = None if name == "filters" else cnnlab.datasets.load(spots).test[:5]
+    return cnnlab.analyze(name, network, split, seed=seed, **params)
+
+
+@pytest.fixture(scope="module")
+def result(network, spots):
+    """Each result, made once: ``result("fgsm")``."""
+    return functools.cache(lambda case: answered(network, spots, case))
+
+
+@pytest.fixture(scope="module")
+def folder(result, tmp_path_factory):
+    """The same on disk, without figures."""
+
+    @functools.cache
+    def saved(case: str) -> Path:
+        place = tmp_path_factory.mktemp("saved") / case
+        result(case).save(place, format=None)
+        return place
+
+    return saved
+
+
+def forged(record: dict[str, Any], edit: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """A copy of a record, edited."""
+    copy = json.loads(json.dumps(record))
+    edit(copy)
+    return copy
+
+
+def forge(folder: Path, edit: Callable[[dict[str, Any]], Any] = lambda record: None) -> None:
+    """Edit the record on disk, and mend every digest."""
+    record = forged(json.loads((folder / "result.json").read_text()), edit)
+    record["files"] = {name: digest(folder / name) for name in record["files"]}
+    (folder / "result.json").write_text(json.dumps(signed(record)))
+
+
+def states(findings, state: str) -> list[str]:
+    return [finding.claim for finding in findings if finding.state == state]
+
+
+def looked_at(saved: Saved, record: dict[str, Any]) -> list[str]:
+    """What fails of the numbers of an edited record."""
+    return states(numbers(Saved(**{**vars(saved), "record": record})), "fails")
+
+
+def otherwise(value: Any) -> Any:
+    """Another value of the same kind."""
+    if isinstance(value, bool | str) or value is None:
+        return {"yes": "no", "no": "yes"}.get(value, 0.123 if value is None else f"{value}x")
+    return value + 1 if isinstance(value, int) else value * 1.001 + 1e-5
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_number_of_every_analysis_is_held_against_the_arrays(network, folder, case):
+    record = json.loads((folder(case) / "result.json").read_text())
+    saved = Saved.read(folder(case), record, network)
+    assert looked_at(saved, record) == []
+    unproved = {finding.claim: finding.says for finding in numbers(saved) if finding.state == "not checked"}
+    assert set(unproved) == ({"metrics"} if case == "evaluate" else set())
+    for name, value in record["metrics"].items():
+        if name in BY_THE_CLOCK:
+            continue
+        changed = forged(record, lambda made, name=name, value=value: made["metrics"].update({name: otherwise(value)}))
+        assert looked_at(saved, changed) == ["metrics"], name
+        deleted = forged(record, lambda made, name=name: made["metrics"].pop(name))
+        assert looked_at(saved, deleted) == ["metrics"], name
+    for name in ("accuracy@0.01", "invented"):
+        assert looked_at(saved, forged(record, lambda made, name=name: made["metrics"].update({name: 0.99}))) == [
+            "metrics"
+        ]
+    last = len(record["rows"]) - 1
+    for name, value in record["rows"][-1].items() if last >= 0 else ():
+        changed = forged(
+            record, lambda made, name=name, value=value: made["rows"][last].update({name: otherwise(value)})
+        )
+        told = list(numbers(Saved(**{**vars(saved), "record": changed})))
+        named = name == "image" and any("image" in each.says for each in told if each.state == "not checked")
+        assert named or states(told, "fails") == ["rows"], name
+        if name != "image":
+            assert looked_at(saved, forged(record, lambda made, name=name: made["rows"][last].pop(name))) == ["rows"], (
+                name
+            )
+    if last >= 0:
+        assert looked_at(saved, forged(record, lambda made: made["rows"][0].update(invented=1))) == ["rows"]
+        assert looked_at(saved, forged(record, lambda made: made.update(rows=[]))) == ["rows"]
+        assert looked_at(saved, forged(record, lambda made: made["rows"].pop())) == ["rows"]
+    assert looked_at(saved, forged(record, lambda made: made.update(headline="It is perfect"))) == ["headline"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_array_is_held_against_something_or_named(network, folder, result, case):
+    record = json.loads((folder(case) / "result.json").read_text())
+    whole = Saved.read(folder(case), record, network)
+    for name, array in whole.arrays.items():
+        if not array.size:
+            continue
+        other = array.copy()
+        other.flat[0] = ~other.flat[0] if array.dtype == bool else "x" if array.dtype.kind == "U" else other.flat[0] + 1
+        if other.tobytes() == array.tobytes():  # NaN
+            continue
+        saved = Saved(**{**vars(whole), "arrays": {**whole.arrays, name: other}})
+        found = [*guarded("metrics", numbers, saved), *(guarded("claims", attacked, saved) if saved.claims else ())]
+        assert states(found, "fails") or name in _unrepeated(saved).says, name
+        differs = _difference(other, result(case).arrays[name])
+        assert differs in ("other", "here and there"), f"{name} is found when it is run again"
+
+
+@pytest.mark.parametrize("case", ["fgsm", "noise-addition", "filters", "evaluate"])
+def test_running_it_again_shows_that_parameters_and_seed_gave_it(network, folder, case):
+    (finding,) = [each for each in verify(folder(case), network, rerun=True).findings if each.claim == "rerun"]
+    assert (finding.state, "to the bit" in finding.says) == ("holds", True)
+
+
+@pytest.fixture
+def copied(folder, tmp_path):
+    """A copy of a result, to do with as one likes."""
+    return lambda case: Path(shutil.copytree(folder(case), tmp_path / case))
+
+
+@pytest.mark.parametrize(
+    ("case", "edit"),
+    [
+        ("fgsm-one", {"seed": 6}),
+        ("fgsm-one", {"params": {"epsilon": [0.2], "steps": 2, "random_start": True}}),
+        ("fgsm-one", {"warnings": ["All is well."]}),
+        ("fgsm-one", {"preflight": None}),
+    ],
+    ids=["seed", "params", "warnings", "preflight"],
+)
+def test_what_only_running_it_again_shows_is_named_until_it_is(network, copied, case, edit):
+    place = copied(case)
+    forge(place, lambda record: record.update(edit))
+    found = verify(place, network)
+    (unproved,) = [each for each in found.not_checked if each.claim == "rerun"]
+    assert "seed" in unproved.says
+    assert found.verdict == ("fails" if found.failed else "holds as far as it was checked")
+    assert "rerun" in states(verify(place, network, rerun=True).failed, "fails")
+
+
+@pytest.mark.parametrize("key", ["seed", "params", "warnings", "headline", "device", "seconds", "versions", "plugin"])
+def test_what_is_changed_by_hand_is_noticed_whatever_it_is(network, copied, key):
+    place = copied("fgsm")
+    record = json.loads((place / "result.json").read_text())
+    other = {"seed": 1, "params": {}, "warnings": ["!"], "headline": "!", "device": "gpu:0", "seconds": 0.1}
+    record[key] = other.get(key, {"distribution": "mine", "version": "1"} if key == "plugin" else {"cnnlab": "9"})
+    (place / "result.json").write_text(json.dumps(record))
+    assert "record" in states(verify(place, network).failed, "fails")
+
+
+@pytest.mark.parametrize("case", ["fgsm", "evaluate"])
+def test_every_file_is_held_against_its_digest(network, copied, case):
+    place = copied(case)
+    for name in json.loads((place / "result.json").read_text())["files"]:
+        held = (place / name).read_bytes()
+        (place / name).write_bytes(held + b" ")
+        assert "files" in states(verify(place, network).failed, "fails"), name
+        (place / name).unlink()
+        assert "files" in states(verify(place, network).failed, "fails"), name
+        (place / name).write_bytes(held)
+    (place / "mine.txt").write_text("mine")
+    found = verify(place, network)
+    assert not found.failed
+    assert ["mine.txt" in each.says for each in found.findings if each.claim == "other files"] == [True]
+
+
+def test_a_figure_that_shows_something_else_is_found(network, result, tmp_path):
+    """Of another drawing, blank, of nothing; and at another resolution all is well."""
+    result("robustness").save(tmp_path / "svg", format="svg")
+    assert not verify(tmp_path / "svg", network).failed
+    shutil.copy(tmp_path / "svg" / "figure-smallest.svg", tmp_path / "svg" / "figure.svg")
+    forge(tmp_path / "svg")
+    assert states(verify(tmp_path / "svg", network).failed, "fails") == ["figures"]
+    result("robustness").save(tmp_path / "blank", dpi=60)
+    assert not verify(tmp_path / "blank", network).failed
+    with Image.open(tmp_path / "blank" / "figure.png") as image:
+        size = image.size
+    Image.new("RGBA", size, "white").save(tmp_path / "blank" / "figure.png", dpi=(60, 60))
+    forge(tmp_path / "blank")
+    assert states(verify(tmp_path / "blank", network).failed, "fails") == ["figures"]
+    forge(tmp_path / "blank", lambda record: record["figures"].remove("figure.png"))
+    assert states(verify(tmp_path / "blank", network).failed, "fails") == ["figures"]
+
+
+def test_a_drawing_of_other_numbers_is_found_when_it_is_run_again(network, copied):
+    place = copied("robustness")
+    text = (place / "drawings.json").read_text()
+    (place / "drawings.json").write_text(text.replace("Robustness of", "Great robustness of"))
+    forge(place)
+    assert not verify(place, network).failed
+    (finding,) = verify(place, network, rerun=True).failed
+    assert "drawings.json" in finding.says
+
+
+def test_a_metric_by_the_clock_is_named(network, folder):
+    named = [each.says for each in verify(folder("evaluate"), network).not_checked if each.claim == "metrics"]
+    assert named == ["images_per_second was not checked: a clock measured it."]
+
+
+def test_an_analysis_that_does_not_sum_up_is_named_with_all_its_metrics(analysis, network, tmp_path):
+    from cnnlab.results.result import Result
+
+    analysis(lambda c, inputs, p, x: Result(metrics={"m": 1, "n": 2}, columns={"a": [1]}, headline="Well"))
+    cnnlab.analyze("one", network, np.zeros((1, 8, 8, 1), np.float32)).save(tmp_path / "out")
+    said = {each.claim: each.says for each in verify(tmp_path / "out", network).not_checked}
+    assert "m, n were not checked: one does not declare where" in said["metrics"]
+    assert {"rows", "headline"} <= set(said)
+
+
+def test_where_the_plugin_is_gone_what_follows_from_every_attack_is_still_checked(network, copied, monkeypatch):
+    from cnnlab.pluginhost import registry
+
+    place = copied("targeted")
+    monkeypatch.setattr(registry, "plugins", tuple)
+    found = verify(place, network)
+    assert not found.failed
+    (says,) = [each.says for each in found.not_checked if each.claim == "metrics"]
+    assert says.endswith("not checked: the plugin that gives targeted is not installed here.")
+    assert "reached, " in says
+    forge(place, lambda record: record["metrics"].update(success=0.999))
+    assert "metrics" in states(verify(place, network).failed, "fails")
