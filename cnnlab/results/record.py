@@ -224,7 +224,7 @@ def _adapter() -> Any:
 def _first_wrong(error: Any) -> str:
     """The first thing that is wrong: which key, what was expected, and what stands there."""
     wrong = error.errors(include_url=False)[0]
-    key = shortened(".".join(map(str, wrong["loc"])), 60)
+    key = shortened(repr(".".join(map(str, wrong["loc"])))[1:-1], 60)
     if wrong["type"] == "missing":
         return f"it has no {key}"
     expected = wrong["msg"].removeprefix("Input should be ").removeprefix("Value error, ")

@@ -322,5 +322,5 @@ def test_tables_are_saved_and_read_back_and_a_record_leads_to_no_other_file(tmp_
     record = json.loads((tmp_path / "out" / "result.json").read_text())
     record["files"]["../secret.csv"] = "0"
     (tmp_path / "out" / "result.json").write_text(json.dumps(record))
-    with pytest.raises(CnnlabError, match="files of a result alone, and not '../secret.csv'"):
+    with pytest.raises(CnnlabError, match=r"files of a result alone, and not '\.\./secret\.csv'"):
         Result.load(tmp_path / "out")

@@ -1,0 +1,140 @@
+"""A run against its files, its dataset and both forms of its model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cnnlab
+from cnnlab.results.folder import digest
+from cnnlab.results.record import signed
+from cnnlab.runs import Run, read_history, write_history
+from cnnlab.verification import of_run
+from cnnlab.verification.verify import verify
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory) -> Path:
+    """A run on a small dataset of its own, some of which it was validated on."""
+    drawn, folder = np.random.default_rng(2), tmp_path_factory.mktemp("learned")
+    images = drawn.integers(0, 256, (60, 8, 8)).astype(np.uint8)
+    labels = (images.mean(axis=(1, 2)) > 127).astype(int)
+    np.savez(folder / "spots.npz", x_train=images[:40], y_train=labels[:40], x_test=images[40:], y_test=labels[40:])
+    cnnlab.train(folder / "spots.npz", epochs=2, validation=10, seed=0, out=folder / "run")
+    return folder
+
+
+@pytest.fixture
+def run(learned, tmp_path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(learned / "run", tmp_path / "run"))
+
+
+def forge(run: Path, edit) -> None:
+    """Edit run.json, and mend every digest."""
+    record = json.loads((run / "run.json").read_text())
+    edit(record)
+    record["files"] = {name: digest(run / name) for name in record["files"]}
+    (run / "run.json").write_text(json.dumps(signed(record)))
+
+
+def failed(run: Path) -> list[str]:
+    return [finding.claim for finding in verify(run).failed]
+
+
+def test_an_honest_run_holds_as_far_as_it_can_be_checked(run, command_line):
+    status, out, _ = command_line("verify", run, "--json")
+    report = json.loads(out)
+    assert (status, report["verdict"], report["of"]) == (0, "holds as far as it was checked", "run")
+    states = {finding["claim"]: finding["state"] for finding in report["findings"]}
+    held = ("record", "files", "history", "dataset", "model.keras", "metrics", "confusion", "figures")
+    assert states == dict.fromkeys(held, "holds") | {"training": "not checked"}
+    status, out, _ = command_line("verify", run)
+    assert status == 0
+    assert "run in " in out
+    assert "seed" in out.partition("Not checked")[2]
+
+
+FORGERIES = {
+    "test accuracy": (lambda record: record["metrics"].update(test_accuracy=1.0), "metrics"),
+    "test loss": (lambda record: record["metrics"].update(test_loss=0.001), "metrics"),
+    "validation accuracy": (lambda record: record["metrics"].update(val_accuracy=0.0), "history"),
+    "training loss": (lambda record: record["metrics"].update(train_loss=0.001), "history"),
+    "epochs": (lambda record: record.update(epochs=9), "history"),
+    "confusion": (lambda record: record["confusion"][0].reverse(), "confusion"),
+    "a class's accuracy": (lambda record: record["classes"][0].update(accuracy=0.123), "confusion"),
+    "a class's images": (lambda record: record["classes"][1].update(images=99), "confusion"),
+    "a class's name": (lambda record: record["classes"][1].update(name="ship"), "confusion"),
+    "dataset": (lambda record: record["dataset"].update(digest="0" * 64), "dataset"),
+}
+
+
+@pytest.fixture(scope="module")
+def fails(learned):
+    """What fails of the numbers of a run, its model opened once."""
+    classifier, dataset = cnnlab.load(learned / "run"), cnnlab.datasets.load(learned / "spots.npz")
+    images = of_run._images(Run(learned / "run"), classifier, dataset)
+
+    def told(path: Path) -> list[str]:
+        run = Run(path)
+        found = [*of_run._history(run), *of_run._same_dataset(run, dataset), *of_run._metrics(run, classifier, images)]
+        return [finding.claim for finding in found if finding.state == "fails"]
+
+    return told
+
+
+@pytest.mark.parametrize(("edit", "claim"), FORGERIES.values(), ids=FORGERIES)
+def test_what_run_json_says_is_held_against_what_is_found(run, fails, edit, claim):
+    assert fails(run) == []
+    forge(run, edit)
+    assert claim in fails(run)
+
+
+@pytest.mark.parametrize("name", ["val_accuracy", "val_loss"])
+def test_a_validation_changed_in_the_history_too_is_found(run, fails, name):
+    rows = read_history(run / "history.csv")
+    rows[-1][name] = 0.123
+    write_history(run / "history.csv", rows)
+    forge(run, lambda made: made["metrics"].update({name: 0.123}))
+    assert fails(run) == ["metrics"]
+
+
+def test_every_file_is_held_against_its_digest(run):
+    names = json.loads((run / "run.json").read_text())["files"]
+    assert {"model.keras", "history.csv", "drawings.json", "curves.png", "model/saved_model.pb"} <= set(names)
+    (run / "curves.png").write_bytes(b"")
+    (run / "notes.txt").write_text("mine")
+    found = verify(run)
+    assert {"files", "figures"} == {finding.claim for finding in found.failed}
+    assert any("notes.txt" in finding.says for finding in found.findings if finding.state == "note")
+
+
+def test_a_keras_file_of_other_weights_is_found(run):
+    import keras
+
+    model = keras.saving.load_model(run / "model.keras")
+    model.set_weights([weight * 1.01 for weight in model.get_weights()])
+    model.save(run / "model.keras")
+    forge(run, lambda record: None)
+    assert failed(run) == ["model.keras"]
+
+
+def test_what_earlier_versions_did_not_write_is_not_checked(run):
+    record = json.loads((run / "run.json").read_text())
+    del record["files"], record["digest"]
+    record["versions"].pop("matplotlib")
+    (run / "run.json").write_text(json.dumps(record))
+    found = verify(run)
+    assert not found.failed
+    assert {"record", "files", "figures"} <= {finding.claim for finding in found.not_checked}
+
+
+def test_without_its_dataset_the_numbers_are_not_checked(run):
+    forge(run, lambda record: record["dataset"].update(source="gone.npz"))
+    found = verify(run)
+    assert not found.failed
+    assert {"dataset", "metrics"} <= {finding.claim for finding in found.not_checked}
