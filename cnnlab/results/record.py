@@ -148,7 +148,7 @@ class Record:
     model: Model
     inputs: list[Input]
     seed: Count
-    metrics: dict[str, int | float | None]
+    metrics: dict[str, float | None]
     arrays: dict[str, Described]
     figures: list[str]
     files: dict[str, str]
