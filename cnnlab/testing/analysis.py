@@ -175,6 +175,28 @@ class AnalysisContract(Contract):
         assert self.declaration.params.from_public(dict(loaded.record["params"]))
         assert all(file.stat().st_size for file in files)
 
+    def test_the_numbers_follow_from_the_saved_arrays(
+        self, tiny_models: TinyModels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What ``sum_up`` says of the saved arrays is what was saved; it asks the model for names alone."""
+        from cnnlab.results.result import read_record
+        from cnnlab.verification.numbers import numbers
+        from cnnlab.verification.of_result import Saved
+
+        if self.declaration.sum_up is None:
+            pytest.skip("it declares no sum_up: `cnnlab verify` cannot check its numbers")
+        classifier = tiny_models.convolutional((8, 8, 1))
+        self.run(classifier, *tiny_models.images((8, 8, 1), 3)).save(tmp_path / "out", format=None)
+        saved = Saved.read(tmp_path / "out", read_record(tmp_path / "out"), classifier)
+
+        def refuse(*_: Any, **__: Any) -> None:
+            raise AssertionError("sum_up asked the model about images")
+
+        for name in ("logits", "probabilities", "predict", "activations", "input_gradient"):
+            monkeypatch.setattr(classifier, name, refuse)
+        wrong = [f"{found.claim}: {found.says}" for found in numbers(saved) if found.state == "fails"]
+        assert not wrong, f"not what was saved: {wrong}"
+
     def test_every_drawing_is_drawn_everywhere(self, tiny_models: TinyModels) -> None:
         """On paper, in terminals wide and narrow and in a browser; no setting of matplotlib's changes, none is open."""
         import matplotlib
