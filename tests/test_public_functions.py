@@ -59,7 +59,7 @@ def test_verify_says_what_the_command_says(classifier, digits, command_line, tmp
     assert status == 0
     assert json.loads(out) == json.loads(json.dumps(report.to_json()))
     (tmp_path / "out" / "images" / "0.png").unlink()
-    assert [finding.claim for finding in cnnlab.verify(tmp_path / "out").failed] == ["images"]
+    assert [finding.claim for finding in cnnlab.verify(tmp_path / "out").failed] == ["files", "images"]
 
 
 def test_compare_puts_runs_side_by_side(trained_run, tmp_path):
