@@ -80,13 +80,14 @@ def check_figure(path: str | os.PathLike[str], *, force: bool = False) -> None:
 def new_folder(parent: str | os.PathLike[str], name: str) -> Iterator[Path]:
     """Claim a folder that nobody else has: ``name`` in ``parent``, with a number behind it where there is one.
 
-    When the ``with`` block raises and nothing lies in it, it is taken away again.
+    When the ``with`` block raises and nothing lies in it, it is taken away again, and so are parents that were made.
 
     Raises:
         CnnlabError: It cannot be made.
     """
     first = Path(parent) / name
     check_folder(first.parent)
+    made = [folder for folder in first.parents if not folder.exists()]
     for number in itertools.count(1):
         folder = first if number == 1 else first.with_name(f"{name}-{number}")
         try:
@@ -100,7 +101,8 @@ def new_folder(parent: str | os.PathLike[str], name: str) -> Iterator[Path]:
         yield folder
     except BaseException:
         with contextlib.suppress(OSError):
-            folder.rmdir()
+            for empty in (folder, *made):
+                empty.rmdir()
         raise
 
 

@@ -236,6 +236,44 @@ def test_kill_9_and_resume_end_as_if_nothing_had_happened(run, whole, waiting):
     assert not list(killed.path.rglob(".partial-*"))
 
 
+# What a killed process may be doing: so long after its first step, or when a file of such a name appears.
+MOMENTS = [
+    *(("checkpoint", ".partial-*.npz"), ("", ".partial-*.csv"), ("", ".partial-*.keras"), ("", "model.keras")),
+    *(("", name) for name in ("model", "curves.png", "confusion.png", "drawings.json")),
+    *(float(seconds) for seconds in np.random.default_rng(11).uniform(0, 1.5, 12)),
+]
+
+
+def kill_at(moment, folder: Path, place: Path) -> None:
+    """Train, and kill that process at a moment."""
+    process = subprocess.Popen(command(*WORDS, "--out", folder), cwd=place, stderr=subprocess.DEVNULL)
+    while not (place / folder / "history.csv").exists():
+        assert process.poll() is None
+    if isinstance(moment, float):
+        time.sleep(moment)
+    else:
+        while process.poll() is None and not any((place / folder / moment[0]).glob(moment[1])):
+            pass
+    process.kill()
+    process.wait(timeout=60)
+
+
+@pytest.mark.parametrize(
+    "moment", [pytest.param(each, marks=[] if each == ("", "model") else pytest.mark.full) for each in MOMENTS], ids=str
+)
+def test_killed_at_any_moment_and_resumed_it_ends_as_if_nothing_had_happened(run, place, whole, moment):
+    folder = Path("runs") / f"killed-{MOMENTS.index(moment)}"
+    kill_at(moment, folder, place)
+    complete = Run(place / folder).complete
+    assert not (complete and moment in MOMENTS[:8])
+    status, _, err = run("train", "--out", folder, "--resume")
+    assert status == 0, err
+    assert ("complete already" in err) == complete
+    assert_same(Run(place / folder), whole)
+    assert not list((place / folder).rglob(".partial-*"))
+    shutil.rmtree(place / folder)
+
+
 def test_resume_begins_a_folder_that_does_not_exist_and_refuses_other_settings(run, whole):
     words = ("--dataset", "squares.npz", "--epochs", "1", "--limit", "40")
     status, out, err = run("train", *words, "--out", "runs/begun", "--resume")
