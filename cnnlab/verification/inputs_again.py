@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.adversarial.judge import Finding
@@ -35,7 +35,7 @@ def choices(record: Mapping[str, Any]) -> list[ImageChoice]:
     told = record["inputs"]
     if not told:
         return [ImageChoice()]
-    if all(Path(entry["source"]).is_file() for entry in told):
+    if all(os.path.isfile(entry["source"]) for entry in told):
         labels = [UNKNOWN if entry["label"] is None else entry["label"] for entry in told]
         return [
             ImageChoice(images=[entry["source"] for entry in told], labels=labels, fit=fit, invert=invert)

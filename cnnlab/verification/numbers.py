@@ -11,9 +11,11 @@ from cnnlab.adversarial.judge import Finding, is_adversarial
 from cnnlab.adversarial.measure import derive, with_strengths
 from cnnlab.analysis.completion import rows_from, sums_of, with_sums
 from cnnlab.inspection import evaluation_result
+from cnnlab.pluginhost import registry
 from cnnlab.results.result import Result
 from cnnlab.results.rows import plain
 from cnnlab.verification.report import fails, holds, judged, not_checked
+from cnnlab.versions import versions
 
 if TYPE_CHECKING:
     from cnnlab.verification.of_result import Saved
@@ -54,6 +56,9 @@ def numbers(saved: Saved) -> Iterator[Finding]:
 
 
 def _sums(saved: Saved) -> Sums:
+    other = _another_version(saved)
+    if other:
+        return Sums(reason=other)
     if saved.record["analysis"] == evaluation_result.NAME:
         said = evaluation_result.sum_up(saved.arrays, saved.record["classes"])
         metrics = {name: value for name, value in said.metrics.items() if name not in BY_THE_CLOCK}
@@ -72,6 +77,17 @@ def _sums(saved: Saved) -> Sums:
         return Sums(reason=reason)
     measured = derive(with_strengths(saved.arrays), saved.claims)
     return Sums(metrics=measured.metrics, rows=measured.rows(saved.claims), reason=reason)
+
+
+def _another_version(saved: Saved) -> str:
+    """Say where a result was made by another version of what sums up here; an empty text where it was not."""
+    made = saved.record.get("plugin")
+    if not made or (saved.analysis is None and saved.record["analysis"] != evaluation_result.NAME):
+        return ""
+    here = registry.provider(saved.analysis).version if saved.analysis is not None else versions()["cnnlab"]
+    if here == made["version"]:
+        return ""
+    return f"{made['distribution']} {made['version']} made them, and {here} is installed here"
 
 
 def _metrics(said: Mapping[str, Any], sums: Sums) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cnnlab.errors import CnnlabError
+from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.results.folder import RECORD
 from cnnlab.results.result import read_record
 from cnnlab.runs.folder import find, is_run
@@ -35,6 +35,7 @@ def verify(
         limit_memory: As for :func:`cnnlab.load`.
 
     Raises:
+        UsageError: A run is to be held against another model, or run again.
         CnnlabError: There is neither, its record cannot be read, or there is no model to hold it against.
     """
     from cnnlab.classifier import load
@@ -44,6 +45,12 @@ def verify(
     if is_run(source) and not (source / RECORD).exists():
         from cnnlab.verification.of_run import findings_of_run
 
+        if rerun or model is not None:
+            word = "rerun" if rerun else "model"
+            raise UsageError(
+                f"`{word}=` is for results of analyses, and {source} is a run: it is held against its own model, and "
+                "would have to be trained again. Leave it out."
+            )
         run = find(source)
         classifier = load(run.path, **opening)
         found = list(findings_of_run(run, classifier, opening))
@@ -64,6 +71,6 @@ def _model_of(source: Path, record: Mapping[str, Any]) -> Path:
         raise CnnlabError(f"the result in {source} was made of a model without a path; name the model with `model=`.")
     candidates = [Path(named), source.absolute().parent.parent]
     for path in candidates[: 2 if record["model"]["kind"] == "run" else 1]:
-        if path.exists() and (path == candidates[0] or (path / "run.json").is_file()):
+        if os.path.exists(path) and (path == candidates[0] or (path / "run.json").is_file()):
             return path
     raise CnnlabError(f"{named}, the model of the result in {source}, is not there; name it with `model=`.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
+import types
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -189,3 +191,61 @@ def test_layers_are_asked_whether_they_fit(analysis, tiny_models):
     assert seen == ["conv1"]
     with pytest.raises(UsageError, match=r"layer must be one that gives maps \[h, w, channels\]; scores gives \[4\]"):
         run(declared, images, model=model, params=OfModel(layer="scores"))
+
+
+@pytest.fixture
+def summing(analysis, monkeypatch):
+    """Install an analysis whose ``run`` and ``sum_up`` a test sets."""
+
+    def install(run, sum_up, **declared):
+        module = types.ModuleType("one_sum")
+        module.sum_up = sum_up
+        monkeypatch.setitem(sys.modules, "one_sum", module)
+        return analysis(run, sum_up="one_sum:sum_up", arrays={"mean": Array("mean", axes=("E?", "N"))}, **declared)
+
+    return install
+
+
+def means(classifier, inputs, params, context, **more):
+    return Result(arrays={"mean": inputs.images.mean(axis=(1, 2, 3))[None]}, **more)
+
+
+def test_what_follows_from_the_arrays_is_said_once(summing):
+    def sum_up(classifier, result, params):
+        (mean,) = result.arrays["mean"]
+        return Result(
+            headline="Well", metrics={"m": mean.max()}, columns={"image": np.array([1, 0]), "mean": mean[::-1]}
+        )
+
+    made = summing(means, sum_up, metrics={"m": "largest mean"})
+    result = run(made, np.stack([np.zeros((2, 3, 1)), np.ones((2, 3, 1))]).astype(np.float32))
+    assert result.record["headline"] == "Well"
+    assert result.record["metrics"] == {"m": 1.0}
+    assert result.record["rows"] == [{"image": "array:1", "mean": 1.0}, {"image": "array:0", "mean": 0.0}]
+    assert result.arrays["mean"].shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [({"metrics": {"m": 1}}, "'m'"), ({"columns": {"a": [1]}}, "'a'"), ({"headline": "!"}, "a headline")],
+)
+def test_numbers_have_one_source(summing, more, named):
+    made = summing(functools.partial(means, **more), lambda c, result, p: Result())
+    with pytest.raises(CnnlabError, match=f"gave {named} where it ran, and declares `sum_up=`"):
+        run(made, np.zeros((1, 2, 3, 1), np.float32))
+
+
+def test_where_the_sources_are_the_plugins_own_they_stay(summing):
+    def sum_up(classifier, result, params):
+        return Result(columns={"image": [0], "mean": result.arrays["mean"][0]})
+
+    made = summing(functools.partial(means, columns={"image": ["mine"]}), sum_up, inputs="optional")
+    assert run(made, np.zeros((1, 2, 3, 1), np.float32)).rows == [{"image": "mine", "mean": 0.0}]
+
+
+@pytest.mark.parametrize("wrong", [lambda c, r, p: {"m": 1}, lambda c, r, p: 1 / 0], ids=["dict", "error"])
+def test_a_sum_that_fails_is_the_plugins(summing, wrong):
+    with pytest.raises(
+        CnnlabError, match=r"analysis 'one' of cnnlab-one 3\.1 (returned dict|failed: ZeroDivisionError)"
+    ):
+        run(summing(means, wrong), np.zeros((1, 2, 3, 1), np.float32))

@@ -283,3 +283,19 @@ def test_where_the_plugin_is_gone_what_follows_from_every_attack_is_still_checke
     assert "reached, " in says
     forge(place, lambda record: record["metrics"].update(success=0.999))
     assert "metrics" in states(verify(place, network).failed, "fails")
+
+
+@pytest.mark.parametrize("case", ["occlusion", "evaluate"])
+def test_another_version_than_made_it_checks_no_numbers_and_says_so(network, copied, case):
+    place = copied(case)
+    forge(place, lambda record: record["plugin"].update(version="0.0.1"))
+    found = verify(place, network)
+    assert not found.failed
+    (says,) = [each.says for each in found.not_checked if each.claim == "metrics"]
+    assert "cnnlab 0.0.1 made them, and " in says
+
+
+def test_a_source_that_is_no_path_cannot_be_read_again(network, copied):
+    place = copied("fgsm")
+    forge(place, lambda record: [entry.update(source="x" * 5000 + "\0") for entry in record["inputs"]])
+    assert "inputs" in states(verify(place, network).not_checked, "not checked")

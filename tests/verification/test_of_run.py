@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import cnnlab
+from cnnlab.errors import UsageError
 from cnnlab.results.folder import digest
 from cnnlab.results.record import signed
 from cnnlab.runs import Run, read_history, write_history
@@ -138,3 +139,9 @@ def test_without_its_dataset_the_numbers_are_not_checked(run):
     found = verify(run)
     assert not found.failed
     assert {"dataset", "metrics"} <= {finding.claim for finding in found.not_checked}
+
+
+@pytest.mark.parametrize("said", [{"rerun": True}, {"model": "other.keras"}])
+def test_a_run_is_held_against_its_own_model_and_not_trained_again(run, said):
+    with pytest.raises(UsageError, match=f"`{next(iter(said))}=` is for results of analyses"):
+        verify(run, **said)
