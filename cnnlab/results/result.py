@@ -177,13 +177,15 @@ class Result:
             figures = self._save_figures(stage, format, dpi) if format else []
             written = [ARRAYS, *self._save_drawings(stage), *figures]
             written += [*self._save_tables(stage), *self._save_images(stage)]
-            with open(stage / ARRAYS, "wb") as file:
+            with open(stage / ARRAYS, "wb") as packed:
                 arrays: dict[str, Any] = dict(self.arrays)
-                np.savez_compressed(file, **arrays)
+                np.savez_compressed(packed, **arrays)
             digests = {name: digest(stage / name) for name in written}
             record = signed({**self.record, "figures": figures, "files": digests})
-            text = json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False)
-            (stage / RECORD).write_text(text + "\n", encoding="utf-8")
+            with open(stage / RECORD, "w", encoding="utf-8") as file:
+                # Piece by piece: the pieces of a record of many images take ten times what its text does.
+                json.dump(record, file, indent=2, allow_nan=False, ensure_ascii=False)
+                file.write("\n")
             move_in(stage, target, [*written, RECORD], force=force)
         return [target / name for name in [RECORD, *written]]
 

@@ -37,15 +37,19 @@ def run(classifier: Classifier, inputs: Inputs, params: OcclusionParams, context
 
         def covered(images: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
             target = classifier.own_class(images, labels, params.target)
-            return {"target": target, **cover(params, classifier, images, target, advance)}
+            found = cover(params, classifier, images, target, advance)
+            drops = found["baseline"][:, None, None] - found["score"]
+            margin_drops = found["margin_baseline"][:, None, None] - found["margin"]
+            mapped = functools.partial(heatmap, rows=rows, cols=cols, patch=params.patch, size=inputs.shape)
+            return {"target": target, **found, "heatmap": mapped(drops), "margin_heatmap": mapped(margin_drops)}
 
-        parts = [covered(*batch) for batch in inputs.batches(IMAGES)]
-    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    drops = found["baseline"][:, None, None] - found["score"]
-    margin_drops = found["margin_baseline"][:, None, None] - found["margin"]
-    mapped = functools.partial(heatmap, rows=rows, cols=cols, patch=params.patch, size=inputs.shape)
-    maps = {"heatmap": mapped(drops), "margin_heatmap": mapped(margin_drops)}
-    arrays = {**found, "rows": rows, "cols": cols, **maps}
+        arrays, first = {"rows": rows, "cols": cols}, 0
+        for images, labels in inputs.batches(IMAGES):
+            for name, values in covered(images, labels).items():
+                # Filled, not joined at the end: that would take everything twice.
+                whole = arrays.setdefault(name, np.empty((len(inputs), *values.shape[1:]), values.dtype))
+                whole[first : first + len(images)] = values
+            first += len(images)
     ask = functools.partial(explain, params)
     test = run_map_test(ask, classifier, inputs, params, context, arrays, of="heatmap", name="occlusion", signed=True)
     return Result(
