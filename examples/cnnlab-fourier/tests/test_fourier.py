@@ -52,18 +52,20 @@ class Stripes:
 def test_the_one_frequency_that_a_model_reads_is_the_one_that_errs():
     from cnnlab.plugin import Context, Inputs
     from cnnlab_fourier import FourierParams
-    from cnnlab_fourier.run import run
+    from cnnlab_fourier.run import run, sum_up
 
     images = np.full((5, 8, 8, 1), 0.5, np.float32)
     inputs = Inputs(lambda indices: images[indices], np.zeros(5, np.int64), list("abcde"))
-    result = run(Stripes(), inputs, FourierParams(norm=1.0), Context(0))
+    params = FourierParams(norm=1.0)
+    result = run(Stripes(), inputs, params, Context(0))
+    said = sum_up(Stripes(), result, params)
     expected = np.zeros((8, 8))
     expected[0, 4] = 1
     np.testing.assert_array_equal(result.arrays["error_rate"], np.fft.fftshift(expected))
-    assert result.metrics["clean_error"] == 0
-    assert result.metrics["worst_error"] == 1
-    np.testing.assert_array_equal(result.columns["low_frequency_error"], np.zeros(5))
-    np.testing.assert_allclose(result.columns["high_frequency_error"], 1 / (64 - 9))
+    assert said.metrics["clean_error"] == 0
+    assert said.metrics["worst_error"] == 1
+    np.testing.assert_array_equal(said.columns["low_frequency_error"], np.zeros(5))
+    np.testing.assert_allclose(said.columns["high_frequency_error"], 1 / (64 - 9))
 
 
 def test_low_and_high_frequencies_are_told_apart():
