@@ -52,5 +52,5 @@ def first_not_finite(values: np.ndarray) -> int | None:
     >>> first_not_finite(np.array([[1.0], [np.nan]])), first_not_finite(np.zeros((0, 2)))
     (1, None)
     """
-    wrong = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+    wrong = np.flatnonzero(~np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
     return int(wrong[0]) if wrong.size else None

@@ -211,7 +211,10 @@ def is_as_signed(record: Mapping[str, Any]) -> bool | None:
 
 def _digest_of(record: Mapping[str, Any]) -> str:
     said = {key: value for key, value in record.items() if key != DIGEST}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    found = hashlib.sha256()
+    for piece in json.JSONEncoder(sort_keys=True).iterencode(said):  # the pieces of many images fill the memory
+        found.update(piece.encode())
+    return found.hexdigest()
 
 
 @functools.cache
