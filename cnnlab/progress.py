@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from cnnlab.console import Console
 
 EVERY_SECONDS = 10.0
 """How often a line is written where there is no terminal to draw a bar on."""
@@ -65,7 +65,7 @@ class Silent:
 
 def console() -> Console:
     """Return a console on stderr, where progress and notes go."""
-    from rich.console import Console
+    from cnnlab.console import Console
 
     own = sys.__stderr__ is not None and sys.stderr is sys.__stderr__ and sys.__stderr__.isatty()
     return Console(file=_terminal()) if own else Console(stderr=True)
@@ -84,7 +84,9 @@ def status(message: str) -> Iterator[None]:
     if not stderr.is_terminal:
         yield
         return
-    with stderr.status(f"{message} ..."):
+    from rich.text import Text
+
+    with stderr.status(Text(f"{message} ...")):
         yield
 
 
@@ -109,7 +111,7 @@ class RichProgress:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(elapsed_when_finished=True),

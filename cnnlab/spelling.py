@@ -1,10 +1,14 @@
-"""How the command line spells what the library says: there an argument is an option."""
+"""How the command line spells what the library says: an argument is an option, and what would be obeyed is shown."""
 
 from __future__ import annotations
 
 import re
 
 _ARGUMENT = re.compile(r"`(\w+)=([^`]*)`")
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal obeys: controls but for the end of a line and the tabulator, marks that turn the direction of what
+follows, and halves of characters, which cannot be written at all."""
+
 # Options that may be given several times are called by one of what the argument holds many of.
 _IRREGULAR = {"images": "image", "labels": "label", "indices": "index"}
 
@@ -20,6 +24,19 @@ def as_options(text: str) -> str:
         'name files with --image, trust them with --trust, or hold out --validation N of them.'
     """
     return _ARGUMENT.sub(_as_option, text)
+
+
+def visible(text: str) -> str:
+    r"""Show in a text what a terminal would obey, as JSON and Python spell it.
+
+    Args:
+        text: Anything, also JSON, which stays what it is.
+
+    Example:
+        >>> visible("cat\x1b[2J") == "cat" + chr(92) + "u001b[2J"
+        True
+    """
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _as_option(argument: re.Match[str]) -> str:

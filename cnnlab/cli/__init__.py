@@ -15,8 +15,9 @@ import click
 
 from cnnlab import __version__, interrupts
 from cnnlab.cli import help as helping
+from cnnlab.cli.echo import echo
 from cnnlab.errors import CnnlabError, did_you_mean
-from cnnlab.spelling import as_options
+from cnnlab.spelling import as_options, visible
 
 # In the order that --help shows them: a command, the module and attribute that hold it.
 COMMANDS = {
@@ -84,6 +85,7 @@ def main() -> NoReturn:
     try:
         status = cli(prog_name="cnnlab", standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None)
     except click.ClickException as error:
+        error.message = visible(error.message)  # type: ignore[misc]  # what was typed may be the name of a file
         error.show()
         sys.exit(error.exit_code)
     except click.exceptions.Exit as stop:
@@ -126,4 +128,4 @@ def _unexpected(error: Exception) -> str:
 
 
 def _say(message: str) -> None:
-    click.echo(message, err=True)
+    echo(message, err=True)

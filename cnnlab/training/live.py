@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, Progress as Bar, TextColumn
 from rich.status import Status
+from rich.text import Text
 
 from cnnlab.drawings.words import percent
 from cnnlab.progress import EVERY_SECONDS, NotebookBar, console, in_notebook
@@ -35,14 +35,13 @@ class RichReporter(Reporter):
         """Show a spinner beside the message; nothing where stderr is no terminal."""
         self._stop()
         if self._console.is_terminal:
-            self._live = Status(f"{message} ...", console=self._console)
+            self._live = Status(Text(f"{message} ..."), console=self._console)
             self._live.start()
 
     def note(self, message: str) -> None:
         """Print the sentence, above whatever is moving."""
-        self._console.print(
-            f"[yellow]Note:[/] {escape(message)}", highlight=False, soft_wrap=not self._console.is_terminal
-        )
+        words = Text.assemble(("Note:", "yellow"), " ", message)
+        self._console.print(words, soft_wrap=not self._console.is_terminal)
 
     def started(self, folder: Path, training_images: int, evaluated_images: int, resumed_at: int) -> None:
         """Say where and on what."""
@@ -59,8 +58,8 @@ class RichReporter(Reporter):
         if not self._console.is_terminal:
             return
         bar = [BarColumn(bar_width=None)] if self._console.width >= ROOM_FOR_BAR else []
-        columns = (TextColumn("{task.description}"), *bar, TextColumn("{task.fields[state]}"))
-        self._bar = Bar(*columns, console=self._console, transient=True, expand=bool(bar))
+        first, last = (TextColumn(shown, markup=False) for shown in ("{task.description}", "{task.fields[state]}"))
+        self._bar = Bar(first, *bar, last, console=self._console, transient=True, expand=bool(bar))
         self._bar.add_task(f"epoch {epoch}/{epochs}", total=steps, state="")
         self._live = self._bar
         self._bar.start()
@@ -100,7 +99,7 @@ class RichReporter(Reporter):
         self._live = self._bar = self._page = None
 
     def _say(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=not self._console.is_terminal)
+        self._console.print(line, highlight=False, soft_wrap=not self._console.is_terminal)
 
 
 _HEADING = "epoch     loss  accuracy  val. loss  val. accuracy  seconds"

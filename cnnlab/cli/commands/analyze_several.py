@@ -13,6 +13,7 @@ import click
 from cnnlab.analysis import gates as gating
 from cnnlab.cli.commands.analyze import answer, check_out
 from cnnlab.cli.commands.options import take_images, take_model
+from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Command
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.pluginhost.declarations import Analysis
@@ -89,15 +90,15 @@ def _answer(analyses: Sequence[Analysis], **values: Any) -> None:
         try:
             result, record = answer(request, out and out / name, values, progress)
         except CnnlabError as error:
-            click.echo(f"Error: {error}", err=True)
+            echo(f"Error: {error}", err=True)
             records[name] = {"error": str(error)}
             continue
         if not values["as_json"]:
-            click.echo()
+            echo()
         records[name] = json.loads(record)
         metrics |= {f"{name}.{metric}": value for metric, value in result.metrics.items()}
     if values["as_json"]:
-        click.echo(json.dumps(records, indent=2, ensure_ascii=False))
+        echo(json.dumps(records, indent=2, ensure_ascii=False))
     failed = [name for name, record in records.items() if "error" in record]
     if failed:
         raise CnnlabError(f"{len(failed)} of {len(records)} analyses could not be done: {', '.join(failed)}.")

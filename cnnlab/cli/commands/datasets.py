@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cnnlab.cli.commands.options import force_option, with_options
+from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Group
 from cnnlab.errors import UsageError
 from cnnlab.places import check_file
@@ -31,11 +32,10 @@ def _list(as_json: bool) -> None:
 
     found = registry.datasets()
     if as_json:
-        click.echo(json.dumps([_record(name) for name in found], indent=2, ensure_ascii=False))
+        echo(json.dumps([_record(name) for name in found], indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
-
     from cnnlab.cli.views.tables import Column, fitted, print_all
+    from cnnlab.console import Console
 
     sources = list(found.values())
     columns = [
@@ -93,13 +93,12 @@ def export(dataset: str, file: Path, index: str, force: bool) -> None:
     low, high = data.value_range
     pixels = (split.batch([position])[0] - low) / (high - low)
     images.write_image(file, pixels)
-    from rich.console import Console
-    from rich.markup import escape
+    from cnnlab.console import Console
 
     label = data.class_names[split.labels[position]]
     console = Console()
     console.print(terminal.render(Picture(values=pixels, title=f"{name}:{position}, class {label}"), width=56))
-    console.print(f"  {escape(str(file))}", style="cyan", highlight=False, soft_wrap=True)
+    console.print(f"  {file}", style="cyan", highlight=False, soft_wrap=True)
 
 
 def _parse(index: str) -> tuple[str, int]:

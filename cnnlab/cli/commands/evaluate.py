@@ -21,6 +21,7 @@ from cnnlab.cli.commands.options import (
     model_options,
     with_options,
 )
+from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Command, Option
 
 
@@ -111,7 +112,7 @@ def evaluate(
         with progress.stage("Drawing and saving"):
             files = found.result().save(out, force=force)
     if as_json:
-        click.echo(json.dumps(found.to_json(), indent=2))
+        echo(json.dumps(found.to_json(), indent=2))
     else:
         view.show(found, files)
     warn((*classifier.notes, *found.notes))

@@ -11,6 +11,7 @@ import click
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.cli.commands.completion import model_paths
 from cnnlab.cli.commands.options import MODEL, about_options_only, device_option, json_option, with_options
+from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Command, Option
 
 
@@ -42,8 +43,8 @@ def inspect(choice: ModelChoice, model: Path | None, remember: bool, device: str
     with use_device(device), status("Opening and inspecting the model"):
         found = cnnlab.inspect(choice.open())
     if as_json:
-        click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+        echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
     else:
         view.show(found)
     if remember:
-        click.echo(f"Remembered in {hints.remember(choice.source, found.classifier.about)}", err=True)
+        echo(f"Remembered in {hints.remember(choice.source, found.classifier.about)}", err=True)

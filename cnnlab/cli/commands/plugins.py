@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from cnnlab.cli.commands.options import force_option, json_option, with_options
+from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Group
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 
@@ -49,7 +50,7 @@ def list_plugins(as_json: bool) -> None:
             }
             for plugin in found
         ]
-        click.echo(json_module.dumps(rows, indent=2))
+        echo(json_module.dumps(rows, indent=2))
         return
     from cnnlab.cli.views import plugins as view
 
@@ -73,7 +74,7 @@ def show_plugin(name: str, as_json: bool) -> None:
     found = _declarations(name)
     if as_json:
         described = [_described(plugin, declaration) for plugin, declaration in found]
-        click.echo(json_module.dumps(described, indent=2))
+        echo(json_module.dumps(described, indent=2))
         return
     from cnnlab.cli.views import plugins as view
 
@@ -178,8 +179,8 @@ def new_plugin(name: str, kind: Any, out: Path, force: bool) -> None:
     from cnnlab.pluginhost.scaffold import create
 
     folder = create(name, kind, out, __version__, force=force)
-    click.echo(f"Wrote {folder}:")
+    echo(f"Wrote {folder}:")
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            click.echo(f"  {path}")
-    click.echo(f"\nNow:\n  pip install -e {folder}\n  cnnlab plugins check {name}")
+            echo(f"  {path}")
+    echo(f"\nNow:\n  pip install -e {folder}\n  cnnlab plugins check {name}")

@@ -21,6 +21,7 @@ from cnnlab.cli.commands.options import (
     take_model,
     with_options,
 )
+from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Command, Option
 from cnnlab.errors import UsageError
 
@@ -69,9 +70,9 @@ def predict(paths: tuple[Path, ...], top: int, as_csv: bool, as_json: bool, devi
             classifier = model.open()
         found = predict_chosen(classifier, images, progress)
     if as_json:
-        click.echo(json.dumps(found.to_json(top), indent=2, ensure_ascii=False))
+        echo(json.dumps(found.to_json(top), indent=2, ensure_ascii=False))
     elif as_csv:
-        click.echo(found.to_csv(), nl=False)
+        echo(found.to_csv(), nl=False)
     else:
         view.show(found, top)
     warn(found.notes)

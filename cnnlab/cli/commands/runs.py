@@ -10,6 +10,7 @@ import click
 
 from cnnlab.cli.commands.completion import model_paths
 from cnnlab.cli.commands.options import OUTPUT, force_option, json_option, with_options
+from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Command, Option
 
 LISTED = ("name", "state", "dataset", "architecture", "epochs", "accuracy", "loss", "seconds_per_epoch", "created")
@@ -27,10 +28,10 @@ def runs(as_json: bool) -> None:
 
     rows = [facts_of(run) for run in list_runs()]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
         return
     if not rows:
-        click.echo(f"There is no run below {DEFAULT_ROOT} yet. Train one with `cnnlab train`.", err=True)
+        echo(f"There is no run below {DEFAULT_ROOT} yet. Train one with `cnnlab train`.", err=True)
         return
     from cnnlab.cli.views import runs as view
 
@@ -73,9 +74,9 @@ def compare(names: Sequence[str], out: Path, force: bool, as_json: bool) -> None
         with status("Drawing"):
             figure = str(found.save(out, force=force))
     if as_json:
-        click.echo(json.dumps({**found.to_json(), "figure": figure}, indent=2, ensure_ascii=False))
+        echo(json.dumps({**found.to_json(), "figure": figure}, indent=2, ensure_ascii=False))
         return
     view.show(found)
     warn(found.notes)
     if figure:
-        click.echo(f"  {figure}")
+        echo(f"  {figure}")

@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 from cnnlab.cli.commands.completion import architecture_names, model_paths
 from cnnlab.cli.commands.options import MODEL, json_option, trust_options, with_options
+from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Command, Option
 from cnnlab.errors import UsageError, did_you_mean
 
@@ -51,7 +52,7 @@ def summary(model: str | None, batch_norm: bool, as_json: bool, **trust: Any) ->
     warn(classifier.notes)
     if as_json:
         facts = {"model": name, "kind": classifier.kind if path else "architecture", **found.to_json()}
-        click.echo(json_module.dumps(facts, indent=2))
+        echo(json_module.dumps(facts, indent=2))
         return
     from cnnlab.cli.views import summary as view
 

@@ -14,6 +14,7 @@ import click
 from cnnlab.cli.commands.completion import architecture_names, dataset_names
 from cnnlab.cli.commands.declared_options import option_for
 from cnnlab.cli.commands.options import OUTPUT, device_option, force_option, json_option
+from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Command, Option
 from cnnlab.errors import UsageError
 from cnnlab.pluginhost.params import fields_of
@@ -103,7 +104,7 @@ def _train_seeds(text: str, given: dict[str, Any], values: Mapping[str, Any]) ->
     label = str(runs[0].path).removesuffix(f"-seed{wanted[0]}")
     spread = Spread.of(label, runs)
     if values["as_json"]:
-        click.echo(json.dumps({"runs": [run.config for run in runs], "over_seeds": asdict(spread)}, indent=2))
+        echo(json.dumps({"runs": [run.config for run in runs], "over_seeds": asdict(spread)}, indent=2))
     else:
         view.show_seeds(runs, spread)
 
@@ -123,7 +124,7 @@ train = Command(
     help="""Train a network, and leave a run folder.
 
     The folder holds the model (model/, model.keras), run.json, history.csv, curves.png, predictions.png and
-    confusion.png. Ctrl-C keeps what is done, and --resume goes on with it.
+    confusion.png. Ctrl-C, SIGTERM and SIGHUP keep what is done, and --resume goes on with it.
     """,
     short_help="Train a network, and leave a run folder.",
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 
 from cnnlab.cli.commands.completion import model_paths
 from cnnlab.cli.commands.options import MODEL, device_option, json_option, trust_options, with_options
+from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Command, Option
 
 
@@ -45,7 +45,7 @@ def verify(directory: Path, model: Path | None, rerun: bool, device: str, as_jso
     with use_device(device), status("Verifying"):
         report = cnnlab.verify(directory, model, rerun=rerun, **trust)
     if as_json:
-        sys.stdout.write(json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n")
+        echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
     else:
         from cnnlab.cli.views import verification
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from cnnlab.cli.views import runs as runs_view
 from cnnlab.cli.views.tables import Column, fitted, print_all
+from cnnlab.console import Console
 from cnnlab.results.comparison import Against, Difference, ResultComparison
 from cnnlab.runs.comparison import Comparison
 

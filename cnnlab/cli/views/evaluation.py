@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from cnnlab.cli.views.result import paths
 from cnnlab.cli.views.tables import Column, fitted, print_all
+from cnnlab.console import Console
 from cnnlab.drawings.words import out_of, percent
 from cnnlab.inspection.evaluation import METRICS
 

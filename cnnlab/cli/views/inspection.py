@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from cnnlab.cli.views import summary
 from cnnlab.cli.views.result import warn
 from cnnlab.cli.views.tables import Column, fitted, print_all
+from cnnlab.console import Console
 from cnnlab.inspection.facts import facts_of, headline
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def show(found: Inspection) -> None:
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
     for name, value in facts_of(found):
-        facts.add_row(name, escape(value))
+        facts.add_row(name, value)
     console.print(facts)
     summary.show_tables(console, found.summary)
     names = list(found.analyses)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
-from rich.markup import escape
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from cnnlab.cli.views.tables import Column, fitted, print_all
+from cnnlab.console import Console
 from cnnlab.pluginhost.declarations import Array
 
 if TYPE_CHECKING:
@@ -46,15 +46,14 @@ def show_list(found: Sequence[Plugin]) -> None:
 def show_declaration(facts: dict[str, Any]) -> None:
     """Print what a plugin declares: parameters, arrays with their axes, metrics, and where it comes from."""
     console = Console()
-    title = f"[bold]{facts['kind']} {facts['name']}[/]  {escape(facts['summary'])}"
-    console.print(title, highlight=False)
+    console.print(Text.assemble((f"{facts['kind']} {facts['name']}", "bold"), f"  {facts['summary']}"))
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column()
     table.add_column(overflow="fold")
     for key, value in facts.items():
         if key not in SHOWN_OTHERWISE and value not in ((), None):
             text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            table.add_row(f"[dim]{key.replace('_', ' ')}[/]", escape(text))
+            table.add_row(Text(key.replace("_", " "), style="dim"), text)
     console.print(table)
     print_all(console, _declared(facts, console.width))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
 from cnnlab.cli.views.tables import Column, fitted, print_all
+from cnnlab.console import Console
 from cnnlab.drawings.words import out_of, percent
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from cnnlab.cli.views.result import paths, warn
+from cnnlab.console import Console
 from cnnlab.progress import console
 from cnnlab.reports import telling
 from cnnlab.reports.report import Report, Written

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
-from rich.markup import escape
+from rich.console import RenderableType
 from rich.text import Text
 
 from cnnlab.cli.views.numbers import numbers
 from cnnlab.cli.views.tables import print_all
+from cnnlab.console import Console
 from cnnlab.spelling import as_options
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def warn(warnings: Sequence[str]) -> None:
     """Print warnings on stderr, where scripts do not look for results."""
     stderr = Console(stderr=True)
     for warning in warnings:
-        words = f"[yellow]Note:[/] {escape(as_options(warning))}"
+        words = Text.assemble(("Note:", "yellow"), " ", as_options(warning))
         # A terminal breaks lines anywhere, and a log not at all.
-        stderr.print(words, highlight=False, soft_wrap=not stderr.is_terminal)
+        stderr.print(words, soft_wrap=not stderr.is_terminal)
 
 
 def paths(console: Console, files: Sequence[Path]) -> None:
@@ -63,7 +63,6 @@ def paths(console: Console, files: Sequence[Path]) -> None:
     images = [file for file in files if file.parent.name == "images" and file.suffix == ".png"]
     for file in files:
         if file not in images:
-            console.print(f"  {escape(str(file))}", style="cyan", highlight=False, soft_wrap=True)
+            console.print(f"  {file}", style="cyan", highlight=False, soft_wrap=True)
     if images:
-        folder = f"  [cyan]{escape(str(images[0].parent))}[/] ({len(images)} PNG)"
-        console.print(folder, highlight=False, soft_wrap=True)
+        console.print(Text.assemble("  ", (str(images[0].parent), "cyan"), f" ({len(images)} PNG)"), soft_wrap=True)

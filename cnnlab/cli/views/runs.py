@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from cnnlab.cli.views.tables import Column, fitted, needed, print_all
+from cnnlab.console import Console
 from cnnlab.drawings.words import percent
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from cnnlab.cli.views.tables import Column, fitted, print_all
+from cnnlab.console import Console
 from cnnlab.drawings.words import size
 
 if TYPE_CHECKING:
@@ -31,11 +31,8 @@ COUNTS = {
 def show(name: str, found: Summary) -> None:
     """Print what a model is made of."""
     console = Console()
-    console.print(
-        f"[bold]{escape(name)}[/]  images {size(found.input_shape)}, {found.classes} classes\n",
-        highlight=False,
-        soft_wrap=True,
-    )
+    about = f"  images {size(found.input_shape)}, {found.classes} classes\n"
+    console.print(Text.assemble((name, "bold"), about), soft_wrap=True)
     show_tables(console, found)
 
 

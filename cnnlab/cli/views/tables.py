@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from cnnlab.console import Console
+from cnnlab.spelling import visible
 
 SHORT = 20
 """Characters up to which a text is kept on one line; longer ones go on in the next, at their blanks."""
@@ -37,6 +40,10 @@ class Column:
     style: str = ""
     styles: Mapping[str, str] | None = None
     footer: str = ""
+
+    def __post_init__(self) -> None:
+        # Before their widths are measured: what is shown in the place of a control character takes room.
+        object.__setattr__(self, "cells", [visible(cell) for cell in self.cells])
 
     @property
     def whole(self) -> int:

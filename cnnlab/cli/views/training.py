@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from cnnlab.cli.views import runs as runs_view
 from cnnlab.cli.views.result import paths
 from cnnlab.cli.views.tables import Column, fitted, print_all
+from cnnlab.console import Console
 from cnnlab.drawings.words import percent
 from cnnlab.runs import Run
 from cnnlab.runs.comparison import Spread

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
 from cnnlab.cli.views.tables import Column, fitted, print_all
+from cnnlab.console import Console
 
 if TYPE_CHECKING:
     from cnnlab.adversarial.judge import Finding
