@@ -1,4 +1,4 @@
-"""The searches for the smallest change, around attacks that are a table: what is tried step by step, and what is kept."""
+"""The searches for the smallest change, around attacks that are a table: what is tried at each step, what is kept."""
 
 from __future__ import annotations
 
