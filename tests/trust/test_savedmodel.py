@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -738,6 +739,68 @@ def test_damaged_variables_are_one_sentence(tmp_path, damage):
         cnnlab.load(model)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 1
+
+
+# --- the files of the folder ---
+
+
+@pytest.mark.parametrize(
+    "name", ["saved_model.pb", "fingerprint.pb", "variables/variables.index", "assets/deep/words.txt", "debug/more.pb"]
+)
+def test_what_is_no_regular_file_is_not_opened(harmless, tmp_path, name):
+    model = shutil.copytree(harmless, tmp_path / "model")
+    file = model / name
+    file.unlink(missing_ok=True)
+    file.parent.mkdir(exist_ok=True, parents=True)
+    os.mkfifo(file)
+    with pytest.raises(CnnlabError, match=rf"{name} is a pipe, where a file was expected"):
+        cnnlab.load(model)
+    file.unlink()
+    file.symlink_to("/dev/zero")
+    with pytest.raises(CnnlabError, match=rf"{name} is a device, where a file was expected"):
+        cnnlab.load(model)
+
+
+@pytest.mark.parametrize("name", ["saved_model.pb", "fingerprint.pb", "debug/saved_model_debug_info.pb"])
+def test_graphs_are_bounded_before_they_are_read(harmless, tmp_path, monkeypatch, name):
+    model = shutil.copytree(harmless, tmp_path / "model")
+    (model / "debug").mkdir(exist_ok=True)
+    if not (model / name).exists():
+        (model / name).write_bytes(b"")
+    largest = max((model / each).stat().st_size for each in ("saved_model.pb", name))
+    if name != "saved_model.pb":
+        (model / name).write_bytes((model / name).read_bytes().ljust(largest + 1, b"\0"))
+        largest += 1
+    monkeypatch.setattr("cnnlab.trust.savedmodel.LARGEST_GRAPH", largest - 1)
+    with pytest.raises(CnnlabError, match=rf"{name} is larger than the .* that cnnlab reads of such a file"):
+        check_saved_model(model)
+    if name == "saved_model.pb":
+        monkeypatch.setattr("cnnlab.trust.savedmodel.LARGEST_GRAPH", largest)
+        check_saved_model(model)
+
+
+def test_a_damaged_fingerprint_is_one_sentence_of_cnnlabs_own(harmless, tmp_path, capfd):
+    model = shutil.copytree(harmless, tmp_path / "model")
+    (model / "fingerprint.pb").write_bytes(b"\xff" * 20)
+    with pytest.raises(CnnlabError, match=r"its fingerprint\.pb is damaged or truncated") as caught:
+        cnnlab.load(model)
+    assert "\n" not in str(caught.value)
+    assert "Traceback" not in capfd.readouterr().err
+    (model / "fingerprint.pb").unlink()
+    check_saved_model(model)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "round"])
+def test_assets_that_lead_nowhere_are_not_followed(with_table, name):
+    (with_table / "assets" / "round").symlink_to("round")
+
+    def turn(meta_graph):
+        meta_graph.asset_file_def[0].filename = name
+
+    edit(with_table, turn)
+    with pytest.raises(CnnlabError) as caught:
+        check_saved_model(with_table)
+    assert "\n" not in str(caught.value)
 
 
 # --- the command ---
