@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -139,3 +144,47 @@ def test_an_attack_goes_on_with_smaller_batches(monkeypatch):
     for name in ("adversarial", "reached", "steps", "confidence"):
         np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), rtol=1e-5, atol=1e-6)
     assert sum(steps) == 9 * 7 * 2
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("command", ["train", "evaluate", "occlusion", "robustness", "report"])
+def test_memory_does_not_grow_with_the_number_of_images(command, trained_run):
+    """Ten times as many images take less than a tenth more."""
+    script = Path(__file__).parent.parent / "benchmarks" / "memory.py"
+    spec = importlib.util.spec_from_file_location("memory_of_commands", script)
+    assert spec is not None
+    assert spec.loader is not None
+    memory = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(memory)
+    ((_, (few, many)),) = memory.measured(trained_run.path, [command])
+    assert many < 1.10 * few
+
+
+ROOM = """
+import resource, sys
+import numpy as np
+import cnnlab, keras
+model = keras.Sequential([keras.Input((32, 32, 1)), keras.layers.ZeroPadding2D(256),
+    keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(2)])
+classifier = cnnlab.load(model)
+images = np.random.default_rng(0).random((512, 32, 32, 1), dtype=np.float32)
+classifier.batch_size = 8
+wanted = classifier.logits(images)
+classifier.batch_size = 512
+taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + (200 << 20), -1))
+found = classifier.logits(images)
+np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+print(classifier.batch_size, *classifier.notes)
+"""
+
+
+@pytest.mark.full
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what a process takes")
+def test_a_process_that_may_take_little_more_goes_on_with_smaller_batches():
+    """All images at once, padded, take 578 MiB."""
+    done = subprocess.run([sys.executable, "-c", ROOM], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    size, words = done.stdout.strip().splitlines()[-1].split(maxsplit=1)
+    assert int(size) < 512
+    assert f"memory ran out, and batches were cut to {size} images" in words
