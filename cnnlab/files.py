@@ -28,7 +28,7 @@ except ImportError:  # not a POSIX system: nothing is locked there
 
 _PREFIX = ".partial-cnnlab-"
 _LEFTOVER = re.compile(rf"{re.escape(_PREFIX)}(?P<machine>[0-9a-f]{{8}})-(?P<process>\d+)-[0-9a-f]{{8}}(\..*)?")
-_BEFORE = "before"
+BEFORE = "before"
 """Within a folder of staged files: those that they replace, until all are in place."""
 
 
@@ -93,7 +93,7 @@ def move_up(stage: Path, target: Path, names: Sequence[str], *, away: Sequence[s
     for name in (*away, *names):
         _check_plain(target, name)
     aside = dict.fromkeys([*away, *(name for name in names if (target / name).exists())])
-    moves = [(target / name, stage / _BEFORE / name) for name in aside]
+    moves = [(target / name, stage / BEFORE / name) for name in aside]
     moves += [(stage / name, target / name) for name in names]
     made = {place.parent for _, place in moves if not place.parent.exists()}
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cnnlab import places
 from cnnlab.errors import CnnlabError
-from cnnlab.files import alone_in, is_leftover, leftovers, move_up
+from cnnlab.files import BEFORE, alone_in, is_leftover, leftovers, move_up
 from cnnlab.interrupts import keeping
 from cnnlab.results.images import IMAGES
 from cnnlab.results.record import NAMES, SCHEMA
@@ -79,7 +79,7 @@ def _own_files(target: Path, names: Sequence[str], *, force: bool) -> list[str]:
         return []
     written = _written(target / RECORD)
     # A process that was killed while it moved files leaves the records of the old and of the new behind.
-    records = [path for leftover in leftovers(target) for path in leftover.rglob(RECORD)]
+    records = [leftover / name for leftover in leftovers(target) for name in (RECORD, f"{BEFORE}/{RECORD}")]
     known = [each for each in (written, *map(_written, records)) if each is not None]
     if not known and not force:
         raise CnnlabError(
