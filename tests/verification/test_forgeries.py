@@ -14,13 +14,14 @@ import pytest
 from PIL import Image
 
 import cnnlab
+from cnnlab.pluginhost import registry
 from cnnlab.results.folder import digest
 from cnnlab.results.record import signed
 from cnnlab.verification.attacked import attacked
-from cnnlab.verification.numbers import BY_THE_CLOCK, numbers
+from cnnlab.verification.numbers import BY_THE_CLOCK, numbers, same
 from cnnlab.verification.of_result import Saved, _unrepeated
 from cnnlab.verification.report import guarded
-from cnnlab.verification.rerun import _difference
+from cnnlab.verification.rerun import _difference, _same
 from cnnlab.verification.verify import verify
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -40,6 +41,9 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "robustness": ("robustness", {"epsilon": (0.05, 0.1), "steps": 2, "minimal": True}),
     "evaluate": ("evaluate", {}),
 }
+
+VARIANTS = ("saliency-all", "targeted-all", "noise-addition-all", "noise-addition-each")
+EACH = [pytest.param(case, marks=[pytest.mark.full] if case in VARIANTS else []) for case in CASES]
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +119,7 @@ def otherwise(value: Any) -> Any:
     return value + 1 if isinstance(value, int) else value * 1.001 + 1e-5
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EACH)
 def test_every_number_of_every_analysis_is_held_against_the_arrays(network, folder, case):
     record = json.loads((folder(case) / "result.json").read_text())
     saved = Saved.read(folder(case), record, network)
@@ -152,7 +156,7 @@ def test_every_number_of_every_analysis_is_held_against_the_arrays(network, fold
     assert looked_at(saved, forged(record, lambda made: made.update(headline="It is perfect"))) == ["headline"]
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EACH)
 def test_every_array_is_held_against_something_or_named(network, folder, result, case):
     record = json.loads((folder(case) / "result.json").read_text())
     whole = Saved.read(folder(case), record, network)
@@ -272,8 +276,6 @@ def test_an_analysis_that_does_not_sum_up_is_named_with_all_its_metrics(analysis
 
 
 def test_where_the_plugin_is_gone_what_follows_from_every_attack_is_still_checked(network, copied, monkeypatch):
-    from cnnlab.pluginhost import registry
-
     place = copied("targeted")
     monkeypatch.setattr(registry, "plugins", tuple)
     found = verify(place, network)
@@ -299,3 +301,67 @@ def test_a_source_that_is_no_path_cannot_be_read_again(network, copied):
     place = copied("fgsm")
     forge(place, lambda record: [entry.update(source="x" * 5000 + "\0") for entry in record["inputs"]])
     assert "inputs" in states(verify(place, network).not_checked, "not checked")
+
+
+def test_a_table_of_other_predictions_is_found(network, copied):
+    place = copied("evaluate")
+    (held,) = [each for each in verify(place, network).findings if each.claim == "tables"]
+    assert held.state == "holds"
+    text = (place / "predictions.csv").read_text()
+    (place / "predictions.csv").write_text(text.replace("false", "true"))
+    forge(place)
+    assert states(verify(place, network).failed, "fails") == ["tables"]
+    forge(place, lambda record: record["files"].pop("predictions.csv"))
+    assert states(verify(place, network).failed, "fails") == ["tables"]
+
+
+def test_without_its_plugin_or_its_images_nothing_is_run_again(network, copied, monkeypatch):
+    place = copied("robustness")
+    forge(place, lambda record: [entry.update(source="gone.png") for entry in record["inputs"]])
+    said = {each.claim: each.says for each in verify(place, network, rerun=True).not_checked}
+    assert said["rerun"] == "Without its images the analysis cannot be run again."
+    place = copied("fgsm")
+    monkeypatch.setattr(registry, "plugins", tuple)
+    said = {each.claim: each.says for each in verify(place, network, rerun=True).not_checked}
+    assert said["rerun"] == "The plugin that gives fgsm-untargeted is not installed here."
+
+
+@pytest.mark.parametrize(
+    ("said", "found", "same"),
+    [
+        ({"a": 1.0}, {"a": 1.0 + 1e-6}, True),
+        ({"a": 1.0}, {"a": 1.01}, False),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+        ({"a": 1, "b": 2}, {"a": 1}, False),
+        ({"a": 1}, {"a": 2}, False),
+        ([1, "x"], (1, "x"), True),
+        ([1], [1, 2], False),
+        ([1.0, 2.0], [1.0, 3.0], False),
+        (1.0, None, False),
+        (None, 1.0, False),
+        (1.0, 1, True),
+        ("x", "y", False),
+    ],
+)
+def test_records_are_compared_but_for_last_digits(said, found, same):
+    assert _same(said, found) is same
+
+
+@pytest.mark.parametrize(
+    ("said", "due", "alike"),
+    [
+        (1.0, 1.0 + 1e-8, True),
+        (1.0, 1.00001, False),
+        (0.0, 1e-9, False),
+        (None, None, True),
+        (None, 0.0, False),
+        (0.0, None, False),
+        (True, True, True),
+        (True, 1, False),
+        ("1", 1, False),
+        (3, 3.0, True),
+        ([1], 1, False),
+    ],
+)
+def test_numbers_are_the_same_to_a_millionth(said, due, alike):
+    assert same(said, due) is alike
