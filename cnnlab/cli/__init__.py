@@ -120,7 +120,7 @@ def _unexpected(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"the disk is full{f' ({error.filename})' if error.filename else ''}. Free some space and try again."
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}." if error.filename else f"{error.strerror}."
+        return f"{error.filename or 'a file'} cannot be used: {error.strerror}."
     return (
         f"something unexpected went wrong in cnnlab {__version__}: {type(error).__name__}: {error}. "
         "Set CNNLAB_DEBUG=1 to see where, and please report it."

@@ -15,6 +15,9 @@ from cnnlab.training.reporter import Reporter
 from cnnlab.training.run_choice import choose, stem
 from cnnlab.training.settings import Settings
 
+_DIGITS = 18
+"""Those of a seed that is surely no slip of the hand, and that every library takes."""
+
 
 def parse(text: str) -> list[int]:
     """Read seeds as they are typed.
@@ -26,7 +29,7 @@ def parse(text: str) -> list[int]:
         UsageError: They are no whole numbers from 0 on, or two are alike.
     """
     words = [word.strip() for word in text.split(",")]
-    if not all(word.isascii() and word.isdigit() for word in words):
+    if not all(word.isascii() and word.isdigit() and len(word) <= _DIGITS for word in words):
         raise UsageError(f"seeds must be whole numbers from 0 on with commas between, such as 0,1,2; received {text}.")
     seeds = [int(word) for word in words]
     if len(set(seeds)) < len(seeds):
