@@ -1,1 +1,1 @@
-"""Adversarial results: measuring an attack's images, judging what is claimed of them, verifying a saved result."""
+"""Adversarial results: measuring an attack's images, and judging what is claimed of them."""

@@ -1,6 +1,6 @@
 """Verification of adversarial results: every claim, held against the arrays and a fresh forward pass.
 
-The host does this before it believes a plugin (:func:`verified`); :mod:`cnnlab.adversarial.verify` does it again from
+The host does this before it believes a plugin (:func:`verified`); :mod:`cnnlab.verification` does it again from
 disk. Nothing is taken from the plugin but its arrays and what it claims of them.
 
 Two forward passes of one image agree to rounding only, and less on other hardware: a label counts as confirmed when its
