@@ -103,10 +103,10 @@ def _run(ask: Ask) -> int:
     try:
         ask()
     except CnnlabError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        cli._say(f"Error: {error}")
         return error.exit_code
     except Exception as error:
-        print(f"Error: {cli._unexpected(error)}", file=sys.stderr)
+        cli._say(f"Error: {cli._unexpected(error)}")
         return 1
     return 0
 

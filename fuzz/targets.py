@@ -377,7 +377,7 @@ TARGETS = {
     "runs": Target(_run, 1100),
     "results": Target(_result, 700),
     "hints": Target(_hints, 500),
-    "noises": Target(_noise, 500),
+    "noises": Target(_noise, 500, heavy=True),
     "checkpoints": Target(_checkpoint, 400),
     "verified": Target(_verified, 150, heavy=True),
     "applied": Target(_applied, 50, heavy=True),

@@ -18,7 +18,9 @@ def own_words(monkeypatch):
     monkeypatch.setattr(sys, "argv", sys.argv)
 
 
-LIGHT = ["images", "arrays", "npz", "idx", "hints", "noises", "checkpoints"]
+LIGHT = ["images", "arrays", "npz", "idx", "hints", "checkpoints"]
+PATIENT = 60.0
+"""Seconds: `make fuzz` takes the time, on a machine that does nothing else."""
 EACH = 25
 
 
@@ -28,7 +30,7 @@ def test_every_input_ends_in_a_result_or_in_one_sentence(tmp_path, kind):
     statuses = set()
     for number in range(EACH):
         given = targets.make(kind, number, 1, tmp_path / "input", good)
-        verdict = judge.judge(given.ask, tmp_path / "input", given.writes)
+        verdict = judge.judge(given.ask, tmp_path / "input", given.writes, PATIENT)
         assert verdict.wrong == [], f"{kind} {number}: {verdict}"
         statuses.add(verdict.status)
     assert 1 in statuses, "no input was refused: they are not mutated enough"
@@ -86,7 +88,7 @@ def in_c() -> None:
     ],
 )
 def test_what_ends_wrong_is_noticed(tmp_path, ask, status, wrong):
-    verdict = judge.judge(ask, tmp_path)
+    verdict = judge.judge(ask, tmp_path, most_seconds=PATIENT)
     assert verdict.status == status
     assert (wrong in "; ".join(verdict.wrong)) if wrong else not verdict.wrong
 
@@ -99,3 +101,26 @@ def test_time_is_taken(tmp_path):
 def test_memory_is_taken(tmp_path, monkeypatch):
     monkeypatch.setattr(judge, "MOST_MEMORY", 100 << 20)
     assert "MiB" in "; ".join(judge.judge(hoard, tmp_path).wrong)
+
+
+# What it found
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["inspect", "nowhere", "--limit-memory", "9" * 5000],
+        ["train", "--dataset", "nowhere", "--seeds", "9" * 5000],
+        ["train", "--dataset", "nowhere"],
+        ["inspect", "x" * 300],
+        ["report", "9" * 5000],
+        ["summary", "x" * 300],
+        ["verify", "\x1b[31m"],
+        ["datasets", "export", "line\nbreak\u202e.npz", "--index", "test:0", "out.png"],
+    ],
+    ids=lambda words: " ".join(words)[:40].encode("unicode_escape").decode(),
+)
+def test_what_was_found_stays_mended(tmp_path, words):
+    verdict = judge.judge(words, tmp_path, most_seconds=PATIENT)
+    assert verdict.status in (1, 2)
+    assert not verdict.wrong, verdict

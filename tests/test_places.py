@@ -151,6 +151,9 @@ def test_threads_that_claim_at_once_each_have_a_folder(tmp_path):
 
 
 def test_a_folder_claimed_in_vain_goes(tmp_path):
+    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "parent" / "of it", "vain"):
+        raise KeyboardInterrupt
+    assert not (tmp_path / "parent").exists()
     with pytest.raises(KeyboardInterrupt), new_folder(tmp_path, "vain"):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []

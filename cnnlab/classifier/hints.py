@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from cnnlab.drawings.words import shortened
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import write_json
 from cnnlab.reading import read_json, read_text
@@ -148,7 +149,8 @@ def recall(model: Path) -> About:
             raise ValueError(f"expected an object with some of {', '.join(sorted(known))}")
         return make_about(**said)
     except (CnnlabError, ValueError, TypeError) as error:
-        raise CnnlabError(f"{path} cannot be understood: {str(error).rstrip('.')}. Mend or delete it.") from error
+        wrong = shortened(str(error).rstrip("."), 300)
+        raise CnnlabError(f"{path} cannot be understood: {wrong}. Mend or delete it.") from error
 
 
 def remember(model: Path, about: About) -> Path:
