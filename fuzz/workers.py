@@ -118,11 +118,12 @@ def _watch_imports(kind: str, good: Any) -> None:
 
     if TARGETS[kind].heavy and "tensorflow" not in sys.modules:
         import keras  # noqa: F401
-        import tensorflow  # noqa: F401
+        import tensorflow as tf
 
         import cnnlab
 
         cnnlab.load(good.kept("model.keras"))
+        tf.get_logger().setLevel("ERROR")  # It warns of many models in one process, of which a command has one or two.
 
 
 def _answer(answers: IO[str], verdict: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import zipfile
@@ -19,6 +18,7 @@ from cnnlab.classifier.noise_probe import settle_output
 from cnnlab.classifier.preprocessing import ASSUMED, Preparation, prepare
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 from cnnlab.runs.folder import Run, is_run
+from cnnlab.runs.record import read_record
 from cnnlab.trust import trial
 from cnnlab.trust.keras_files import check_keras_file
 from cnnlab.trust.savedmodel import check_saved_model
@@ -255,10 +255,11 @@ def _facts(run: Path) -> dict[str, Any]:
     if not record.exists():
         return {}
     try:
-        return dict(json.loads(record.read_text(encoding="utf-8")).get("dataset") or {})
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        return dict(read_record(record, complete=True)["dataset"])
+    except CnnlabError as error:
         raise CnnlabError(
-            f"{record} is damaged: {error}. Name a copy of the folder {run / 'model'} instead."
+            f"the record of a run is damaged: {error} To open its model all the same, name a copy of the folder "
+            f"{run / 'model'}."
         ) from error
 
 
