@@ -220,7 +220,7 @@ def of_message(rng: random.Random, message: Any) -> None:
         if not inner:
             break
         chosen = rng.choice(inner)
-        within = chosen.values() if hasattr(chosen, "values") else [chosen] if hasattr(chosen, "ListFields") else chosen
+        within = [chosen] if hasattr(chosen, "ListFields") else chosen.values() if hasattr(chosen, "values") else chosen
         items = [item for item in within if hasattr(item, "ListFields")]
         if not items:
             break
@@ -232,7 +232,7 @@ def of_message(rng: random.Random, message: Any) -> None:
     holder = holders[-1]
     if isinstance(value, str | bytes | bool | int | float):
         setattr(holder, field.name, _scalar(rng, value))
-    elif hasattr(value, "values") or _is_message(field):
+    elif _is_message(field):
         holder.ClearField(field.name)
     elif len(value):
         index = rng.randrange(len(value))

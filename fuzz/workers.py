@@ -83,7 +83,7 @@ def _environment(folder: Path) -> dict[str, str]:
     (home / "tmp").mkdir(parents=True, exist_ok=True)
     return os.environ | {
         "HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache"), "TMPDIR": str(home / "tmp"), "COLUMNS": "100",
-        "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "default",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
         "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]),
     }  # fmt: skip
 
