@@ -64,7 +64,6 @@ if TYPE_CHECKING:
         Tiles as Tiles,
     )
     from cnnlab.drawings.tables import Table as Table
-    from cnnlab.drawings.words import few as few, out_of as out_of, percent as percent
     from cnnlab.errors import CnnlabError as CnnlabError, UsageError as UsageError, did_you_mean as did_you_mean
     from cnnlab.explanations.exchange import fill_values as fill_values
     from cnnlab.explanations.names import MAP_TEST_ARRAYS as MAP_TEST_ARRAYS, MAP_TEST_METRICS as MAP_TEST_METRICS
@@ -119,6 +118,7 @@ if TYPE_CHECKING:
     from cnnlab.reports.subject import Answer as Answer, Subject as Subject
     from cnnlab.results.claims import Claims as Claims
     from cnnlab.results.result import Result as Result
+    from cnnlab.words import few as few, out_of as out_of, percent as percent
 
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "Declaring": {
@@ -152,7 +152,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             *("At", "Picture", "Sheet", "Tiles", "Scrub", "Curves", "Line", "Bars", "Series", "Matrix"),
             "Drawing",
         ),
-        "cnnlab.drawings.words": ("percent", "out_of", "few"),
+        "cnnlab.words": ("percent", "out_of", "few"),
     },
     "Attacking": {
         "cnnlab.attacks": (

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from cnnlab.drawings.words import shortened
 from cnnlab.errors import CnnlabError
+from cnnlab.words import shortened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -311,6 +311,20 @@ def _refuse_to_read(path: Path, error: Exception) -> NoReturn:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON's")
+
+
+def first_wrong(error: Any) -> str:
+    """Say the first thing that is wrong with a record: which key, what was expected, and what stands there.
+
+    Args:
+        error: A pydantic ``ValidationError``.
+    """
+    wrong = error.errors(include_url=False)[0]
+    key = shortened(repr(".".join(map(str, wrong["loc"])))[1:-1], 60)
+    if wrong["type"] == "missing":
+        return f"it has no {key}"
+    expected = wrong["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"{key or 'it'} is {shortened(repr(wrong['input']), 60)}, expected {expected}"
 
 
 def _said(error: Exception) -> str:

@@ -26,6 +26,7 @@ WEIGHTED = {
     "DepthwiseConv2dNative": "DepthwiseConv2D",
     "Conv2DBackpropInput": "Conv2DTranspose",
     "MatMul": "Dense",
+    "BatchMatMulV2": "Dense",
 }
 """Operations that apply weights, and the Keras layer that each stands for."""
 
@@ -242,6 +243,9 @@ class _Reading:
             value = value.transpose(0, 1, 3, 2)
         if value is not None and operation.type == "MatMul" and operation.get_attr("transpose_b"):
             value = value.T
+        if value is not None and operation.type == "BatchMatMulV2":
+            # A dense layer over a map, as older Keras writes it.
+            return (value.T if operation.get_attr("adj_y") else value) if value.ndim == 2 else None
         return value
 
     def _bias(self, weighted: Any, data: Sequence[Any]) -> np.ndarray | None:
@@ -351,7 +355,7 @@ def _multiply_adds(operation: Any, kernel: tuple[int, ...], input_shape: tuple[i
     if operation.type == "DepthwiseConv2dNative":
         return _times(_shape(_undilated(operation)), kernel[0] * kernel[1])
     # A dense layer over a map is one product of matrices, with the places of the map among its rows.
-    places = input_shape[:-1] if "Tensordot" in operation.name else ()
+    places = input_shape[:-1] if "Tensordot" in operation.name or operation.type == "BatchMatMulV2" else ()
     return _times((*places, kernel[-1]), kernel[0])
 
 

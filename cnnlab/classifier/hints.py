@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from cnnlab.drawings.words import shortened
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import write_json
 from cnnlab.reading import read_json, read_text
+from cnnlab.words import shortened
 
 SIDECAR = "cnnlab.json"
 

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from cnnlab.drawings import Drawing, Picture, Tiles
-from cnnlab.drawings.words import few
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.words import few
 
 COLUMNS = 10
 """Images that a notebook shows of a split."""

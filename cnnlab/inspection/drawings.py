@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from cnnlab.drawings import At, Bars, Curves, Line, Matrix, Picture, Series, Tiles
-from cnnlab.drawings.words import percent, shortened
 from cnnlab.inspection.calibration import Calibration
 from cnnlab.numerics import wilson_interval
+from cnnlab.words import percent, shortened
 
 MOST_CLASSES = 12
 """Of more classes than this, those with the highest error rates are drawn."""

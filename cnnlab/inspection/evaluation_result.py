@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnlab.drawings import Drawing
-from cnnlab.drawings.words import out_of, percent
 from cnnlab.inspection import drawings
 from cnnlab.inspection.calibration import calibration
 from cnnlab.inspection.evaluation import METRICS, Evaluation, metrics_of
@@ -19,6 +18,7 @@ from cnnlab.results.record import SCHEMA
 from cnnlab.results.result import Result
 from cnnlab.results.rows import plain
 from cnnlab.versions import versions
+from cnnlab.words import out_of, percent
 
 if TYPE_CHECKING:
     from cnnlab.inspection.evaluation import EvaluatedModel

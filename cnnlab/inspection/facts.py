@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnlab.drawings.words import few, size
 from cnnlab.inspection.inspect import LOGITS
+from cnnlab.words import few, size
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier

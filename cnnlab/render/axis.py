@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from cnnlab.drawings import Curves, as_numbers, words
+from cnnlab import words
+from cnnlab.drawings import Curves, as_numbers
 from cnnlab.drawings.charts import AxisScale
 
 

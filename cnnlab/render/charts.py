@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator, PercentFormatter
 
 from cnnlab.drawings import Bars, Curves, Matrix, as_numbers
-from cnnlab.drawings.words import shortened
 from cnnlab.render.colors import is_dark
 from cnnlab.render.style import BARS, CELLS, LINES
+from cnnlab.words import shortened
 
 MOST_NAMED = 30
 """Rows and columns up to which a matrix has names and numbers."""

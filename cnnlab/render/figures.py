@@ -19,12 +19,12 @@ from matplotlib.text import Text
 from matplotlib.transforms import ScaledTranslation
 
 from cnnlab.drawings import Bars, Curves, Drawing, Image, Matrix, Panel, Picture, Scrub, Sheet, Tiles
-from cnnlab.drawings.words import shortened
 from cnnlab.progress import in_notebook
 from cnnlab.render.charts import draw_bars, draw_curves, draw_matrix
 from cnnlab.render.pictures import color_bar, draw_picture, draw_sheet, wrapped
 from cnnlab.render.scales import on_one_scale
 from cnnlab.render.style import DPI, styled
+from cnnlab.words import shortened
 
 LINE = 0.16
 """Inches that a line of text takes."""

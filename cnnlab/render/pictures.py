@@ -14,9 +14,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LinearLocator, MaxNLocator
 
 from cnnlab.drawings import Picture, Sheet
-from cnnlab.drawings.words import shortened
 from cnnlab.render.outlines import outlines
 from cnnlab.render.style import COLORMAPS, MARK, class_color
+from cnnlab.words import shortened
 
 BETWEEN = "#888888"
 """What lies between the pictures of a sheet whose zero is white, as paper is; names are read on white."""

@@ -26,10 +26,10 @@ from rich.table import Table
 from rich.text import Text
 
 from cnnlab.drawings import Bars, Curves, Drawing, Image, Matrix, Picture, Scrub, Sheet, Tiles, as_numbers
-from cnnlab.drawings.words import percent, shortened
 from cnnlab.render.axis import axes_of
 from cnnlab.render.colors import colors_of
 from cnnlab.render.style import LINES
+from cnnlab.words import percent, shortened
 
 RAMP = " .:-=+*#%@"
 """Shades from black to white, or from little to much, where there is no colour."""

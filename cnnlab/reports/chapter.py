@@ -10,8 +10,8 @@ import numpy as np
 
 from cnnlab.drawings import Drawing
 from cnnlab.drawings.tables import Table
-from cnnlab.drawings.words import is_share, percent
 from cnnlab.numerics import mean_interval, wilson_interval
+from cnnlab.words import is_share, percent
 
 
 @dataclass(frozen=True, kw_only=True)

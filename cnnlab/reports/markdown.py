@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cnnlab.drawings.tables import Table
-from cnnlab.drawings.words import number
 from cnnlab.reports import telling
 from cnnlab.reports.chapter import Chapter, Figure
 from cnnlab.reports.report import Report
+from cnnlab.words import number
 
 GENERATOR = "<!-- made by {} -->"
 """The first line, by which a report is known again."""

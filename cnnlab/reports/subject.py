@@ -16,7 +16,6 @@ from cnnlab.analysis.image_choice import ImageChoice
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.analysis.request import Request, perform
 from cnnlab.drawings import Drawing
-from cnnlab.drawings.words import is_share
 from cnnlab.errors import CnnlabError
 from cnnlab.inputs import from_split
 from cnnlab.numerics import wilson_interval
@@ -24,6 +23,7 @@ from cnnlab.pluginhost import registry
 from cnnlab.progress import Progress, Silent
 from cnnlab.reports.chapter import Figure, Metric
 from cnnlab.results.meanings import meaning_of
+from cnnlab.words import is_share
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier

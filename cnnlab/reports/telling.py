@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnlab.drawings.tables import Table
-from cnnlab.drawings.words import is_share, number
 from cnnlab.reports.chapter import Conclusion, Figure, Metric
 from cnnlab.reports.report import Report, Written
 from cnnlab.spelling import as_options
 from cnnlab.versions import versions
+from cnnlab.words import is_share, number
 
 
 @dataclass(frozen=True)

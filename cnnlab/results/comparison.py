@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cnnlab.drawings import Image, Tiles
-from cnnlab.drawings.words import few, is_share, number, percent
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import short_names
 from cnnlab.numerics import mean_interval, paired_share_interval
 from cnnlab.results.meanings import declared_as
 from cnnlab.results.per_image import PerImage, per_image
 from cnnlab.results.result import Result
+from cnnlab.words import few, is_share, number, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,9 +13,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Len
 
-from cnnlab.drawings.words import shortened
 from cnnlab.errors import CnnlabError
+from cnnlab.reading import first_wrong
 from cnnlab.results.images import IMAGES
+from cnnlab.words import shortened
 
 SCHEMA = 1
 
@@ -194,7 +195,7 @@ def check_record(record: Any, path: Path) -> dict[str, Any]:
     try:
         _adapter().validate_json(json.dumps(record))  # strict, and yet an object is a dataclass
     except ValidationError as error:
-        raise CnnlabError(f"{path} is damaged: {_first_wrong(error)}. Run the analysis again.") from None
+        raise CnnlabError(f"{path} is damaged: {first_wrong(error)}. Run the analysis again.") from None
     known: dict[str, Any] = record
     return known
 
@@ -222,14 +223,3 @@ def _adapter() -> Any:
     from pydantic import TypeAdapter
 
     return TypeAdapter(Record)
-
-
-def _first_wrong(error: Any) -> str:
-    """The first thing that is wrong: which key, what was expected, and what stands there."""
-    wrong = error.errors(include_url=False)[0]
-    key = shortened(repr(".".join(map(str, wrong["loc"])))[1:-1], 60)
-    if wrong["type"] == "missing":
-        return f"it has no {key}"
-    expected = wrong["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    stands = f", and is {shortened(repr(wrong['input']), 60)}" if key else ""
-    return f"{key or 'it'} should be {expected}{stands}"

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnlab import drawings as drawing_data
-from cnnlab.drawings.words import is_share
 from cnnlab.errors import CnnlabError
 from cnnlab.files import write_into
 from cnnlab.reading import read_json, read_npz, read_text
@@ -22,6 +21,7 @@ from cnnlab.results.claims import Claims
 from cnnlab.results.folder import ARRAYS, DRAWINGS, RECORD, check_folder, digest, move_in, tables_of
 from cnnlab.results.meanings import declared_as
 from cnnlab.results.record import check_record, signed
+from cnnlab.words import is_share
 
 if TYPE_CHECKING:
     import pandas

@@ -51,7 +51,7 @@ class Run:
         object.__setattr__(self, "path", Path(self.path))
 
     def __repr__(self) -> str:
-        from cnnlab.drawings.words import percent
+        from cnnlab.words import percent
 
         words = [str(self.path), "" if self.state == "complete" else self.state]
         if self.state != "damaged" and is_run(self.path):

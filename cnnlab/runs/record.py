@@ -10,9 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Len
 
-from cnnlab.drawings.words import shortened
 from cnnlab.errors import CnnlabError
-from cnnlab.reading import read_json
+from cnnlab.reading import first_wrong, read_json
 
 SCHEMA = 1
 
@@ -122,7 +121,7 @@ def read_record(path: str | os.PathLike[str], *, complete: bool) -> dict[str, An
         _adapter(complete).validate_json(json.dumps(record))  # strict, and yet an object is a dataclass
     except ValidationError as error:
         raise CnnlabError(
-            f"{path} is damaged: {_first_wrong(error)}. Restore the file, or train the run anew."
+            f"{path} is damaged: {first_wrong(error)}. Restore the file, or train the run anew."
         ) from None
     known: dict[str, Any] = record
     return known
@@ -133,13 +132,3 @@ def _adapter(complete: bool) -> Any:
     from pydantic import TypeAdapter
 
     return TypeAdapter(Finished if complete else Started)
-
-
-def _first_wrong(error: Any) -> str:
-    """The first thing that is wrong: which key, what was expected, and what stands there."""
-    wrong = error.errors(include_url=False)[0]
-    key = ".".join(map(str, wrong["loc"]))
-    if wrong["type"] == "missing":
-        return f"it has no {key}"
-    expected = wrong["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{key or 'it'} is {shortened(repr(wrong['input']), 60)}, expected {expected}"

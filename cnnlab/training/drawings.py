@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cnnlab.drawings import Picture, Tiles
-from cnnlab.drawings.words import percent, shortened
+from cnnlab.words import percent, shortened
 
 COLUMNS = 8
 FIRST, MISTAKES = 24, 16

@@ -12,9 +12,9 @@ from rich.progress import BarColumn, Progress as Bar, TextColumn
 from rich.status import Status
 from rich.text import Text
 
-from cnnlab.drawings.words import percent
 from cnnlab.progress import EVERY_SECONDS, NotebookBar, console, in_notebook
 from cnnlab.training.reporter import Progress, Reporter
+from cnnlab.words import percent
 
 ROOM_FOR_BAR = 96
 """Columns that a terminal must have for a bar beside the numbers."""

@@ -13,7 +13,6 @@ import numpy as np
 
 from cnnlab import memory
 from cnnlab.classifier.device import use_device
-from cnnlab.drawings.words import few
 from cnnlab.errors import CnnlabError
 from cnnlab.files import write_json
 from cnnlab.interrupts import keeping, saying
@@ -32,6 +31,7 @@ from cnnlab.training.reporter import Progress, Reporter
 from cnnlab.training.run_choice import command_to_resume, taken
 from cnnlab.training.schedules import schedule
 from cnnlab.training.settings import Settings
+from cnnlab.words import few
 
 if TYPE_CHECKING:
     from cnnlab.datasets import Dataset

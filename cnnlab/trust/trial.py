@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from cnnlab import reading
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import write_json
 from cnnlab.trust.savedmodel import WAY_OUT
@@ -64,7 +64,7 @@ def limits(seconds: float | None = None, memory: int | None = None) -> Limits:
     """Return limits, with defaults for what is not said: a minute, and 8 GiB or three quarters of what there is."""
     return Limits(
         seconds=SECONDS if seconds is None else float(seconds),
-        memory=min(MEMORY, _machine_memory() * 3 // 4) if memory is None else int(memory),
+        memory=min(MEMORY, reading.memory() * 3 // 4) if memory is None else int(memory),
     )
 
 
@@ -163,10 +163,3 @@ def _too_large(path: Path, limits: Limits) -> CnnlabError:
         f"the model in {path} needs more than {limits.memory / 2**30:.3g} GiB of memory to be opened and run once, so "
         "it was not opened here. Allow it more with `limit_memory=BYTES`."
     )
-
-
-def _machine_memory() -> int:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):  # not every system tells
-        return MEMORY

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import cnnlab
-from cnnlab.drawings.words import out_of
 from cnnlab.errors import CnnlabError
 from cnnlab.pluginhost import registry
 from cnnlab.results.result import Result
+from cnnlab.words import out_of
 
 QUICK = {
     "fooling": {"steps": 5},

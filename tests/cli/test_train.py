@@ -18,12 +18,12 @@ from rich.console import Console
 
 from cnnlab import interrupts
 from cnnlab.cli.views.training import duration
-from cnnlab.drawings.words import percent
 from cnnlab.files import partial_name
 from cnnlab.runs import Run
 from cnnlab.runs.comparison import labels
 from cnnlab.training import Interrupted, Progress, live
 from cnnlab.training.live import RichReporter
+from cnnlab.words import percent
 
 WORDS = ("--dataset", "squares.npz", "--epochs", "4", "--batch-size", "4")
 

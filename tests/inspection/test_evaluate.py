@@ -14,10 +14,10 @@ import cnnlab
 from cnnlab.analysis import gates
 from cnnlab.cli import cli
 from cnnlab.datasets import Dataset, Split
-from cnnlab.drawings.words import percent
 from cnnlab.errors import CnnlabError, GateError, UsageError
 from cnnlab.inputs import from_split
 from cnnlab.inspection.evaluation import evaluate
+from cnnlab.words import percent
 
 CLASSES = 4
 

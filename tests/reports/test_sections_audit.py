@@ -12,13 +12,13 @@ from scipy.stats import fisher_exact
 import cnnlab
 from cnnlab.classifier.preprocessing import ASSUMED
 from cnnlab.datasets import Dataset, Split
-from cnnlab.drawings.words import percent
 from cnnlab.inspection.facts import facts_of, headline
 from cnnlab.inspection.gradients import Preflight
 from cnnlab.inspection.inspect import Health, inspect
 from cnnlab.reports.sections import accuracy, calibration, health, model
 from cnnlab.reports.subject import Subject
 from cnnlab.testing import SectionContract
+from cnnlab.words import percent
 
 SHAPE = (6, 5, 1)
 

@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 
 import cnnlab
+from cnnlab import reading
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.trust import trial
 
@@ -200,9 +201,9 @@ def test_limits_must_leave_something(tmp_path, words, says):
 
 
 def test_by_default_memory_is_bounded_by_the_machine(monkeypatch):
-    monkeypatch.setattr(trial, "_machine_memory", lambda: 4 * GIB)
+    monkeypatch.setattr(reading, "memory", lambda: 4 * GIB)
     assert trial.limits() == trial.Limits(seconds=60, memory=3 * GIB)
-    monkeypatch.setattr(trial, "_machine_memory", lambda: 64 * GIB)
+    monkeypatch.setattr(reading, "memory", lambda: 64 * GIB)
     assert trial.limits() == trial.Limits(seconds=60, memory=8 * GIB)
     assert trial.limits(2, 5) == trial.Limits(seconds=2, memory=5)
 

@@ -12,8 +12,8 @@ from rich.text import Text
 from cnnlab.cli.views.result import paths
 from cnnlab.cli.views.tables import Column, fitted, print_all
 from cnnlab.console import Console
-from cnnlab.drawings.words import out_of, percent
 from cnnlab.inspection.evaluation import METRICS
+from cnnlab.words import out_of, percent
 
 if TYPE_CHECKING:
     from cnnlab.inspection.evaluation import EvaluatedModel, Evaluation

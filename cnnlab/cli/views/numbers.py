@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cnnlab.cli.views.tables import Column, fitted
-from cnnlab.drawings.words import is_share, number
 from cnnlab.results.meanings import at_strength, axis_of, declared_as, meaning_of
+from cnnlab.words import is_share, number
 
 if TYPE_CHECKING:
     from cnnlab.results.result import Result

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from cnnlab.cli.views.tables import Column, fitted, print_all
 from cnnlab.console import Console
-from cnnlab.drawings.words import out_of, percent
+from cnnlab.words import out_of, percent
 
 if TYPE_CHECKING:
     from cnnlab.analysis.prediction import Predictions

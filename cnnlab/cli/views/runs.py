@@ -10,7 +10,7 @@ from rich.text import Text
 
 from cnnlab.cli.views.tables import Column, fitted, needed, print_all
 from cnnlab.console import Console
-from cnnlab.drawings.words import percent
+from cnnlab.words import percent
 
 if TYPE_CHECKING:
     from cnnlab.runs.comparison import Spread

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from cnnlab.cli.views.tables import Column, fitted, print_all
 from cnnlab.console import Console
-from cnnlab.drawings.words import size
+from cnnlab.words import size
 
 if TYPE_CHECKING:
     from cnnlab.inspection.summary import Summary

@@ -12,9 +12,9 @@ from cnnlab.cli.views import runs as runs_view
 from cnnlab.cli.views.result import paths
 from cnnlab.cli.views.tables import Column, fitted, print_all
 from cnnlab.console import Console
-from cnnlab.drawings.words import percent
 from cnnlab.runs import Run
 from cnnlab.runs.comparison import Spread
+from cnnlab.words import percent
 
 FILES = ("curves.png", "predictions.png", "confusion.png", "run.json", "history.csv")
 """What is named at the end, in this order."""

@@ -19,11 +19,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from cnnlab.drawings import Drawing
-from cnnlab.drawings.words import number, shortened
 from cnnlab.render.html.charts import FIELD, bars_of, chart_of
 from cnnlab.render.html.grids import grid_of
 from cnnlab.render.html.pictures import as_picture, image_of, is_small, legend_of, matrix_of, sheet_of
 from cnnlab.render.style import LINES
+from cnnlab.words import number, shortened
 
 SCRIPTS = ("basics", "sliders", "pointer", "charts", "units")
 """The parts of the script, in their order."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnnlab.drawings import Bars, Curves, Line, Series, as_numbers
-from cnnlab.drawings.words import percent, shortened
 from cnnlab.render.axis import Axis, axes_of, axis_over
 from cnnlab.render.style import LINES
+from cnnlab.words import percent, shortened
 
 WIDTH, HEIGHT = 640.0, 360.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 16.0, 14.0, 46.0

@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image as Pillow
 
 from cnnlab.drawings import Matrix, Picture, Sheet
-from cnnlab.drawings.words import percent, shortened
 from cnnlab.render.colors import cell_colors, colors_of, is_dark, shades, written
 from cnnlab.render.outlines import outlines
 from cnnlab.render.style import COLORMAPS, class_color
+from cnnlab.words import percent, shortened
 
 MOST_VALUES = 64 * 64
 """Pixels up to which a page holds a picture's numbers, for the pointer; they weigh four bytes each."""

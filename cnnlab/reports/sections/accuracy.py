@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from cnnlab.drawings.tables import Table
-from cnnlab.drawings.words import percent
 from cnnlab.numerics import paired_share_interval, wilson_interval
 from cnnlab.reports.chapter import Chapter, Conclusion, Metric
 from cnnlab.reports.subject import Subject
+from cnnlab.words import percent
 
 USEFUL = 0.01
 """How far accuracy must exceed that of always saying one class, for a model to be of use: by one image in 100."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from cnnlab.drawings.tables import Table
-from cnnlab.drawings.words import size
 from cnnlab.inspection.summary import Summary, summarize
 from cnnlab.reports.chapter import Chapter, Conclusion, Metric
 from cnnlab.reports.subject import Subject
+from cnnlab.words import size
 
 REPORTED = {"parameters": 799078, "convolutional": 9568, "dense": 789510, "ratio": 82.5, "kernel_taps": 10014}
 """What the course report counts of its network."""

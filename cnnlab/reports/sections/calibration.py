@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from cnnlab.drawings.words import percent
 from cnnlab.numerics import larger_interval, wilson_interval
 from cnnlab.reports.chapter import Chapter, Conclusion, Metric
 from cnnlab.reports.subject import Subject
+from cnnlab.words import percent
 
 TOLERABLE = 0.02
 """A calibration error that one can live with: about what temperature scaling leaves on ImageNet (Guo et al., 2017)."""

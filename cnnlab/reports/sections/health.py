@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnlab.drawings import Bars, Series
-from cnnlab.drawings.words import few, out_of, percent
 from cnnlab.inspection.inspect import Health, health_of
 from cnnlab.reports.chapter import Chapter, Conclusion, Figure, Metric
 from cnnlab.reports.sections.sampling import NOISE, sample_of
 from cnnlab.reports.subject import Subject
+from cnnlab.words import few, out_of, percent
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from cnnlab.drawings.words import percent
 from cnnlab.reports.chapter import Chapter, Conclusion, Figure, Metric
 from cnnlab.reports.subject import Subject
 from cnnlab.training.drawings import choose_predictions, predictions
+from cnnlab.words import percent
 
 SURE = 0.9
 """The probability from which a model is called sure."""

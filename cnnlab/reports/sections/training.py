@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cnnlab.analysis.command import params_of
-from cnnlab.drawings.words import percent
 from cnnlab.errors import CnnlabError
 from cnnlab.numerics import wilson_interval
 from cnnlab.pluginhost.params import fields_of
@@ -15,6 +14,7 @@ from cnnlab.reports.chapter import Chapter, Conclusion, Figure, Metric
 from cnnlab.reports.subject import Subject
 from cnnlab.runs.comparison import curves
 from cnnlab.training.settings import Settings
+from cnnlab.words import percent
 
 REPORTED = {"train_loss": 0.00845043, "val_loss": 0.03090557, "val_accuracy": 0.992}
 """What the course report came to with the classic recipe (10 epochs of MNIST, batch size 64)."""

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from cnnlab.drawings.words import percent
 from cnnlab.render.axis import axis_over
+from cnnlab.words import percent
 
 inside = st.floats(0, 1, exclude_min=True, exclude_max=True)
 
