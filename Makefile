@@ -4,9 +4,10 @@
 #   make test-full  the slow, full-size checks too
 #   make check      format, lint, types, layers, docs
 #   make fuzz       ten thousand mutated files and command lines, in half an hour
+#   make mutants    change the code in 150 places, one at a time, and see whether the tests notice, in two hours
 #   make lock       write requirements.lock anew from the newest versions
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full fuzz check format lock docs docs-figures bench clean
+.PHONY: help demo test test-full fuzz mutants check format lock docs docs-figures bench clean
 
 # The newest Python that TensorFlow has wheels for and this machine has; `make PYTHON=... demo` overrides it.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -18,7 +19,7 @@ LOCK := requirements.lock
 INSTALL := $(BIN)/python -m pip install $(shell test -t 2 || echo --quiet) --constraint $(LOCK)
 
 help:
-	@sed -n '2,7s/^#   //p' Makefile
+	@sed -n '2,9s/^#   //p' Makefile
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "cnnlab needs Python 3.11 or newer, and there is none on the PATH."; exit 1; }
@@ -56,6 +57,10 @@ test-full: $(VENV)/.installed-dev
 
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m fuzz
+
+mutants: $(VENV)/.installed-dev
+	$(INSTALL) --group mutants
+	$(BIN)/python benchmarks/mutants.py
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

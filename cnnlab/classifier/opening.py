@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from cnnlab.classifier.logits import Output, find_output, written
 from cnnlab.classifier.noise_probe import settle_output
 from cnnlab.classifier.preprocessing import ASSUMED, Preparation, prepare
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
+from cnnlab.reading import check_regular
 from cnnlab.runs.folder import Run, is_run
 from cnnlab.runs.record import read_record
 from cnnlab.trust import trial
@@ -84,21 +84,14 @@ def load(
 def _to_try(path: Path) -> Path | None:
     """The SavedModel or the file that opening a path would open, where that is to be tried elsewhere first.
 
-    Not what is refused here at once, and not a Keras file of classes that whoever imported cnnlab has registered: the
-    other process does not have them.
+    Not a Keras file where whoever imported cnnlab has registered classes: the other process does not have them.
     """
     import keras
 
     if path.is_dir():
         folder = path / "model" if (path / "run.json").exists() else path
-        if not (folder / "saved_model.pb").exists():
-            return None
-        check_saved_model(folder)
-        return folder
-    if path.suffix not in (".keras", ".h5") or keras.saving.get_custom_objects():
-        return None
-    check_keras_file(path)
-    return path
+        return folder if (folder / "saved_model.pb").exists() else None
+    return path if path.suffix in (".keras", ".h5") and not keras.saving.get_custom_objects() else None
 
 
 def opened(model: Any, said: About, *, memory: int | None = None, trust: bool = False) -> Classifier:
@@ -212,7 +205,7 @@ def open_model(model: Any, signature: str | None = None, *, trust: bool = False)
     if signature is not None:
         raise UsageError(f"only SavedModels have signatures to choose from; {path} is none.")
     if path.suffix in (".keras", ".h5"):
-        return _open_keras_file(path, trust)
+        return _open_keras_file(check_regular(path), trust)
     raise CnnlabError(
         f"{path} is no model: expected a run folder, a SavedModel folder or a .keras file; received a file ending in "
         f"{path.suffix or 'nothing'}."
@@ -271,7 +264,10 @@ def _load_saved_model(path: Path, signature: str | None, trust: bool) -> tuple[A
     try:
         loaded = tf.saved_model.load(str(path))
     except Exception as error:
-        raise CnnlabError(f"the SavedModel in {path} cannot be read: {_first_line(error)}.") from error
+        why = _first_line(error)
+        if "[" in str(path) and "matching files" in why:
+            why = "TensorFlow takes the [ in its path for a pattern; rename the folder"
+        raise CnnlabError(f"the SavedModel in {path} cannot be read: {why}.") from error
     signatures = dict(loaded.signatures)
     if not signatures:
         raise CnnlabError(f"the SavedModel in {path} has no signature to call; export it with one (`serving_default`).")
@@ -289,8 +285,6 @@ def _load_saved_model(path: Path, signature: str | None, trust: bool) -> tuple[A
 def _open_keras_file(path: Path, trust: bool) -> Opened:
     import keras
 
-    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
-        raise CnnlabError(f"{path} cannot be read as a Keras model: a .keras file is a zip archive, and this is none.")
     if not trust:
         check_keras_file(path)
     try:

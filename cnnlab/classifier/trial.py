@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.errors import CnnlabError
+from cnnlab.memory import out_of_memory
 from cnnlab.trust.trial import OPEN_FILES
 
 
@@ -33,6 +34,7 @@ def main() -> None:
 def _verdict(path: str, about: dict[str, Any], seconds: float, memory: int) -> dict[str, Any]:
     import tensorflow as tf
 
+    from cnnlab.classifier.finite import NotFiniteError
     from cnnlab.classifier.hints import make_about
     from cnnlab.classifier.noise_probe import probe_images
     from cnnlab.classifier.opening import opened
@@ -42,11 +44,13 @@ def _verdict(path: str, about: dict[str, Any], seconds: float, memory: int) -> d
     try:
         classifier = opened(Path(path), make_about(**about))
         classifier.logits(probe_images(classifier, classifier.fixed_batch or 1))
-    except (MemoryError, tf.errors.ResourceExhaustedError):
-        return {"memory": True}
-    except CnnlabError as error:
-        return {"error": str(error), "exit_code": error.exit_code}
+    except NotFiniteError:
+        return {}  # It did run; whoever opens it here is told, where that matters.
     except Exception as error:
+        if out_of_memory(error) or (error.__cause__ is not None and out_of_memory(error.__cause__)):
+            return {"memory": True}
+        if isinstance(error, CnnlabError):
+            return {"error": str(error), "exit_code": error.exit_code}
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
         return {"error": f"the model in {path} cannot be run on an image: {first}.", "exit_code": CnnlabError.exit_code}
     return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,17 @@ def verify(
 
     record = read_record(source)
     named = model if model is not None else _model_of(source, record)
-    classifier = load(named, **(record["model"].get("about") or {}), **opening)
+    classifier = load(named, **_about(record), **opening)
     found = list(findings_of_result(Saved.read(source, record, classifier), rerun=rerun))
     return Report(directory=source, of=record["analysis"], record=record, model=classifier, findings=found)
+
+
+def _about(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the record says of its model, and nothing else that opening it could be told."""
+    from cnnlab.classifier.hints import About
+
+    said = record["model"].get("about") or {}
+    return {field.name: said[field.name] for field in fields(About) if field.name in said}
 
 
 def _model_of(source: Path, record: Mapping[str, Any]) -> Path:

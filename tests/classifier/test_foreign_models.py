@@ -736,6 +736,13 @@ def test_several_signatures_of_which_none_serves_are_asked_about(tmp_path):
     np.testing.assert_allclose(cnnlab.load(tmp_path / "one").logits(SMALL), logits / 2, **CLOSE)
 
 
+def test_a_folder_whose_name_tensorflow_takes_for_a_pattern_is_said(tmp_path):
+    for name in ("ü f", "b*", "c?x"):
+        assert cnnlab.load(write_module(tmp_path / name, Plain.logits, GREY)).num_classes == 3
+    with pytest.raises(CnnlabError, match=r"takes the \[ in its path for a pattern; rename the folder"):
+        cnnlab.load(write_module(tmp_path / "a[1]", Plain.logits, GREY))
+
+
 def test_one_of_several_outputs(tmp_path):
     def call(module, x):
         logits = module.logits(x)

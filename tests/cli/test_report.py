@@ -57,7 +57,8 @@ def test_what_is_no_report_is_not_replaced_and_nothing_is_run(report, run_folder
     done = report(run_folder, "--out", "thesis.html")
     assert done.returncode == 1
     assert done.stderr.strip() == (
-        "Error: thesis.html is no report of cnnlab's in the format html, so it was not replaced. Name a new file."
+        "Error: thesis.html is no report of cnnlab's in the format html, so it was not replaced. Name a new file, or "
+        "replace it with --force."
     )
     assert (tmp_path / "thesis.html").read_text() == "mine"
     assert not (run_folder / "analyses" / "report").exists()

@@ -206,7 +206,7 @@ def test_imagenet_needs_three_channels(tmp_path):
     ("words", "status", "message"),
     [
         (["--memory", "much"], 2, "512M or 2G"),
-        (["--class-names", "none.txt"], 1, "none.txt cannot be read"),
+        (["--class-names", "none.txt"], 1, "there is no file none.txt"),
         (["--input-range", "9"], 2, "two numbers"),
     ],
 )

@@ -34,7 +34,7 @@ def test_checking_prints_a_line_per_promise(environment, tmp_path):
     assert not [line for line in lines if "broken" in line]
 
     run = tmp_path / "cnnlab-sharpness" / "cnnlab_sharpness" / "run.py"
-    run.write_text(run.read_text().replace("arrays=arrays", 'arrays={**arrays, "other": found}'))
+    run.write_text(run.read_text().replace('return {"map": ', 'return {"other": gradient, "map": '))
     broken = environment.cnnlab("plugins", "check", "sharpness", status=1)
     assert "broken" in broken
     assert "which it does not declare" in broken
