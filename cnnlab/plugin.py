@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         explained as explained,
         run_map_test as run_map_test,
     )
+    from cnnlab.files.reading import read_npz as read_npz
     from cnnlab.inputs import Inputs as Inputs, from_split as from_split
     from cnnlab.numerics import (
         UNKNOWN as UNKNOWN,
@@ -108,7 +109,6 @@ if TYPE_CHECKING:
     from cnnlab.pluginhost.hookspecs import hookimpl as hookimpl
     from cnnlab.pluginhost.of_model import AClass as AClass, ALayer as ALayer
     from cnnlab.pluginhost.params import Doc as Doc, Params as Params
-    from cnnlab.reading import read_npz as read_npz
     from cnnlab.reports.chapter import (
         Chapter as Chapter,
         Conclusion as Conclusion,
@@ -185,7 +185,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "Datasets": {
         "cnnlab.datasets": ("Dataset", "Split"),
         "cnnlab.datasets.idx": ("parse_idx",),
-        "cnnlab.reading": ("read_npz",),
+        "cnnlab.files.reading": ("read_npz",),
     },
 }
 """What there is, by what it is for and where it lives."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
-from cnnlab import places
 from cnnlab.analysis.image_choice import ImageChoice
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.errors import UsageError
+from cnnlab.files import places
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis
 from cnnlab.pluginhost.params import checked

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.files import write_json
-from cnnlab.reading import read_json, read_text
+from cnnlab.files.reading import read_json, read_text
+from cnnlab.files.writing import write_json
 from cnnlab.words import shortened
 
 SIDECAR = "cnnlab.json"

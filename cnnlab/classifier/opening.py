@@ -16,7 +16,7 @@ from cnnlab.classifier.logits import Output, find_output, written
 from cnnlab.classifier.noise_probe import settle_output
 from cnnlab.classifier.preprocessing import ASSUMED, Preparation, prepare
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
-from cnnlab.reading import check_regular
+from cnnlab.files.reading import check_regular
 from cnnlab.runs.folder import Run, is_run
 from cnnlab.runs.record import read_record
 from cnnlab.trust import trial

@@ -13,7 +13,7 @@ import numpy as np
 
 from cnnlab.datasets.dataset import Dataset, Split, check_stored, numbered_classes
 from cnnlab.errors import CnnlabError
-from cnnlab.reading import check_unpacked, open_regular
+from cnnlab.files.reading import check_unpacked, open_regular
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CODES = {np.dtype(name).newbyteorder("=").str: code for code, name in _TYPES.items()}

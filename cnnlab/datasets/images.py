@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.files import write_beside
-from cnnlab.reading import check_regular, read_npy
+from cnnlab.files.reading import check_regular, read_npy
+from cnnlab.files.writing import write_beside
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
 """What files must be called for a folder of images to count them."""

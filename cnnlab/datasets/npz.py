@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnlab.datasets.dataset import Dataset, Split, check_stored, numbered_classes
 from cnnlab.errors import CnnlabError
-from cnnlab.reading import read_npz
+from cnnlab.files.reading import read_npz
 
 
 def read(path: Path) -> Dataset:

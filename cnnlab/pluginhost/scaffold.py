@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.files import move_up, write_beside, write_into
-from cnnlab.places import check_folder
+from cnnlab.files.places import check_folder
+from cnnlab.files.writing import move_up, write_beside, write_into
 from cnnlab.pluginhost.registry import is_name
 
 Kind = Literal["analysis", "dataset", "architecture"]

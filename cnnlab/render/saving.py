@@ -9,8 +9,8 @@ from typing import Any, Literal
 from matplotlib.figure import Figure
 
 from cnnlab.drawings import Drawing, Image
-from cnnlab.files import write_beside
-from cnnlab.places import MARK
+from cnnlab.files.places import MARK
+from cnnlab.files.writing import write_beside
 from cnnlab.render.figures import figure
 from cnnlab.render.style import DPI, styled
 

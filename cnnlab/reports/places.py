@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from cnnlab import places
 from cnnlab.errors import CnnlabError
-from cnnlab.files import is_leftover
+from cnnlab.files import places
+from cnnlab.files.writing import is_leftover
 from cnnlab.runs import folder
 
 Format = Literal["html", "md", "json"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cnnlab.files import alone_in, move_up, write_into, write_json, write_text
+from cnnlab.files.writing import alone_in, move_up, write_into, write_json, write_text
 from cnnlab.interrupts import keeping
 from cnnlab.render import save as save_figure
 from cnnlab.reports import telling

@@ -13,7 +13,7 @@ import numpy as np
 
 from cnnlab.drawings import Image, Tiles
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.files import short_names
+from cnnlab.files.writing import short_names
 from cnnlab.numerics import mean_interval, paired_share_interval
 from cnnlab.results.meanings import declared_as
 from cnnlab.results.per_image import PerImage, per_image
@@ -134,7 +134,7 @@ class ResultComparison:
         Raises:
             CnnlabError: There is nothing to draw, or the file cannot be written, or is not cnnlab's.
         """
-        from cnnlab.places import check_figure
+        from cnnlab.files.places import check_figure
         from cnnlab.render import save
 
         check_figure(path, force=force)

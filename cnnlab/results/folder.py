@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cnnlab import places
 from cnnlab.errors import CnnlabError
-from cnnlab.files import BEFORE, alone_in, is_leftover, leftovers, move_up
+from cnnlab.files import places
+from cnnlab.files.writing import BEFORE, alone_in, is_leftover, leftovers, move_up
 from cnnlab.interrupts import keeping
 from cnnlab.results.images import IMAGES
 from cnnlab.results.record import NAMES, SCHEMA

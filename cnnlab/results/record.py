@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Len
 
 from cnnlab.errors import CnnlabError
-from cnnlab.reading import first_wrong
+from cnnlab.files.reading import first_wrong
 from cnnlab.results.images import IMAGES
 from cnnlab.words import shortened
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from cnnlab import drawings as drawing_data
 from cnnlab.errors import CnnlabError
-from cnnlab.files import write_into
-from cnnlab.reading import read_json, read_npz, read_text
+from cnnlab.files.reading import read_json, read_npz, read_text
+from cnnlab.files.writing import write_into
 from cnnlab.results import images as saved_images
 from cnnlab.results.claims import Claims
 from cnnlab.results.folder import ARRAYS, DRAWINGS, RECORD, check_folder, digest, move_in, tables_of

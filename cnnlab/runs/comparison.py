@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.errors import CnnlabError
-from cnnlab.files import short_names
+from cnnlab.files.writing import short_names
 from cnnlab.runs.folder import Run
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Comparison:
         Raises:
             CnnlabError: The file cannot be written, or is not cnnlab's.
         """
-        from cnnlab.places import check_figure
+        from cnnlab.files.places import check_figure
         from cnnlab.render import save
 
         check_figure(path, force=force)
@@ -180,7 +180,7 @@ def _spreads(chosen: Mapping[str, Run]) -> Iterator[Spread]:
 
 
 def labels(chosen: Sequence[Run]) -> list[str]:
-    """Name runs so that no two have the same name, as :func:`cnnlab.files.short_names` does."""
+    """Name runs so that no two have the same name, as :func:`cnnlab.files.writing.short_names` does."""
     return short_names([run.path for run in chosen])
 
 

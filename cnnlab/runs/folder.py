@@ -12,9 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cnnlab import places
 from cnnlab.errors import CnnlabError, did_you_mean
-from cnnlab.reading import MOST_TEXT, check_regular, read_text
+from cnnlab.files import places
+from cnnlab.files.reading import MOST_TEXT, check_regular, read_text
 from cnnlab.runs.history import read_history
 from cnnlab.runs.lock import RunLock
 from cnnlab.runs.record import read_record

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.errors import CnnlabError
-from cnnlab.files import write_beside
-from cnnlab.reading import read_text
+from cnnlab.files.reading import read_text
+from cnnlab.files.writing import write_beside
 
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
 """Loss and accuracy on the training images are the means over the epoch's batches, each taken before the step that it

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cnnlab.errors import CnnlabError
-from cnnlab.files import lock
+from cnnlab.files.writing import lock
 
 
 class RunLock:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Len
 
 from cnnlab.errors import CnnlabError
-from cnnlab.reading import first_wrong, read_json
+from cnnlab.files.reading import first_wrong, read_json
 
 SCHEMA = 1
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from cnnlab.drawings import to_json
-from cnnlab.files import write_json, write_text
+from cnnlab.files.writing import write_json, write_text
 from cnnlab.inspection.drawings import confusion
 from cnnlab.render import save
 from cnnlab.results.folder import digest

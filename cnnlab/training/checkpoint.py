@@ -13,8 +13,8 @@ import numpy as np
 from annotated_types import Ge
 
 from cnnlab.errors import CnnlabError
-from cnnlab.files import write_beside
-from cnnlab.reading import read_npz
+from cnnlab.files.reading import read_npz
+from cnnlab.files.writing import write_beside
 from cnnlab.runs.history import check_rows
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from cnnlab.files import write_beside
+from cnnlab.files.writing import write_beside
 
 
 def save_keras(model: keras.Model, path: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.files import is_leftover
-from cnnlab.places import check_folder
+from cnnlab.files.places import check_folder
+from cnnlab.files.writing import is_leftover
 from cnnlab.runs import DEFAULT_ROOT, Run, list_runs, new_folder
 from cnnlab.runs.folder import CHECKPOINT, MODEL, is_run
 from cnnlab.training.settings import Settings, difference

@@ -14,7 +14,7 @@ import numpy as np
 from cnnlab import memory
 from cnnlab.classifier.device import use_device
 from cnnlab.errors import CnnlabError
-from cnnlab.files import write_json
+from cnnlab.files.writing import write_json
 from cnnlab.interrupts import keeping, saying
 from cnnlab.runs import Run, RunLock, write_history
 from cnnlab.runs.folder import SETTINGS, STATE, is_run

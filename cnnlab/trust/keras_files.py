@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from cnnlab.errors import CnnlabError
-from cnnlab.reading import check_regular, check_unpacked, in_bytes
+from cnnlab.files.reading import check_regular, check_unpacked, in_bytes
 from cnnlab.trust.savedmodel import WAY_OUT
 
 LARGEST_CONFIGURATION = 16 << 20

@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from cnnlab.errors import CnnlabError
-from cnnlab.reading import check_regular, in_bytes, read_bytes
+from cnnlab.files.reading import check_regular, in_bytes, read_bytes
 from cnnlab.trust.operations import ALLOWED
 
 MOST_NAMED = 5

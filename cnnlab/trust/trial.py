@@ -21,9 +21,9 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from cnnlab import reading
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.files import write_json
+from cnnlab.files import reading
+from cnnlab.files.writing import write_json
 from cnnlab.trust.savedmodel import WAY_OUT
 from cnnlab.versions import versions
 

@@ -12,7 +12,7 @@ import numpy as np
 from cnnlab.adversarial.judge import Finding
 from cnnlab.drawings import Drawing
 from cnnlab.errors import CnnlabError
-from cnnlab.files import is_leftover
+from cnnlab.files.writing import is_leftover
 from cnnlab.results.folder import digest
 from cnnlab.results.record import is_as_signed
 from cnnlab.verification.report import FEW, fails, holds, judged, not_checked

@@ -156,7 +156,7 @@ def _headline(said: str, sums: Sums) -> Iterator[Finding]:
 
 
 def _tables(saved: Saved, sums: Sums) -> Iterator[Finding]:
-    from cnnlab.reading import read_text
+    from cnnlab.files.reading import read_text
     from cnnlab.results.folder import tables_of
 
     held = tables_of(saved.record["files"])

@@ -12,9 +12,9 @@ import numpy as np
 from cnnlab import drawings as drawing_data
 from cnnlab.adversarial.judge import Finding, is_adversarial
 from cnnlab.errors import CnnlabError
+from cnnlab.files.reading import read_text
 from cnnlab.inspection import evaluation_result
 from cnnlab.pluginhost import registry
-from cnnlab.reading import read_text
 from cnnlab.results.claims import Claims
 from cnnlab.results.folder import ARRAYS, DRAWINGS, RECORD
 from cnnlab.results.result import read_arrays

@@ -13,9 +13,9 @@ from cnnlab.analysis.image_choice import ImageChoice
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.analysis.request import Request, perform
 from cnnlab.classifier.device import current_device
+from cnnlab.files.reading import read_text
 from cnnlab.inspection import evaluation_result
 from cnnlab.inspection.evaluation import evaluate
-from cnnlab.reading import read_text
 from cnnlab.results.folder import DRAWINGS
 from cnnlab.verification.report import fails, holds, not_checked
 from cnnlab.versions import versions

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from cnnlab import interrupts
 from cnnlab.cli.views.training import duration
-from cnnlab.files import partial_name
+from cnnlab.files.writing import partial_name
 from cnnlab.runs import Run
 from cnnlab.runs.comparison import labels
 from cnnlab.training import Interrupted, Progress, live

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab import datasets, reading
+from cnnlab import datasets
 from cnnlab.datasets import Dataset, Split, dataset, idx
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.files import reading
 
 # Of the files that MNIST is published as, uncompressed.
 PUBLISHED = {

@@ -213,7 +213,7 @@ def test_links_in_a_folder_lead_nowhere(tmp_path, name, force):
 KILLED = """
 import json, os, sys
 import numpy as np
-from cnnlab import files
+from cnnlab.files import writing
 from cnnlab.drawings import Picture
 from cnnlab.results.result import Result
 
@@ -233,7 +233,7 @@ def kill(*paths):
         os.kill(os.getpid(), 9)
     replace(*paths)
 
-files.os.replace = kill
+writing.os.replace = kill
 save(2.0)
 """
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cnnlab.errors import CnnlabError
-from cnnlab.files import write_json
+from cnnlab.files.writing import write_json
 from cnnlab.runs import COLUMNS, Run, RunLock, find, list_runs, new_folder, read_history, write_history
 from cnnlab.runs.comparison import Spread, compare_runs, facts_of
 from cnnlab.runs.folder import files_tell

@@ -593,7 +593,7 @@ def test_a_damaged_checkpoint_is_said(corners, tmp_path, unwritten, step_by_step
 def test_a_full_disk_leaves_nothing_half_written_and_can_be_resumed(failing, corners, finished, tmp_path, monkeypatch):
     monkeypatch.setattr(artifacts, "_drawings", lambda *_: {})
     out, count = tmp_path / "run", 0
-    flush = cnnlab.files._flush_to_disk
+    flush = cnnlab.files.writing._flush_to_disk
 
     def fill(path):
         nonlocal count
@@ -603,7 +603,7 @@ def test_a_full_disk_leaves_nothing_half_written_and_can_be_resumed(failing, cor
         flush(path)
 
     with monkeypatch.context() as full:
-        full.setattr(cnnlab.files, "_flush_to_disk", fill)
+        full.setattr(cnnlab.files.writing, "_flush_to_disk", fill)
         with pytest.raises(CnnlabError, match="disk is full"):
             cnnlab.train(corners, **QUICK, out=out)
     assert not list(tmp_path.rglob(".partial-*"))

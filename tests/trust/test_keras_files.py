@@ -437,14 +437,14 @@ def deflated(path: Path, sizes: list[int], suffix: str = "") -> Path:
 
 
 def test_bombs_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr("cnnlab.reading.FREE_BYTES", 1_000_000)
+    monkeypatch.setattr("cnnlab.files.reading.FREE_BYTES", 1_000_000)
     path = tmp_path / "model.keras"
     check_keras_file(deflated(path, [1_000_000 - 200]))
     with pytest.raises(CnnlabError, match=r"assets/0 unpacks from .* to 1.0 MB"):
         check_keras_file(deflated(path, [1_000_001]))
     with pytest.raises(CnnlabError, match=r"model.keras unpacks from .* to 1.2 MB"):
         check_keras_file(deflated(path, [600_000, 600_000]))
-    monkeypatch.setattr("cnnlab.reading.MOST_PACKED", 2_000)
+    monkeypatch.setattr("cnnlab.files.reading.MOST_PACKED", 2_000)
     check_keras_file(deflated(path, [600_000, 600_000]))
 
 
@@ -468,8 +468,8 @@ def test_data_that_a_file_only_claims_to_hold_are_refused(tmp_path, monkeypatch)
             members.write(weights, "model.weights.h5")
         with pytest.raises(CnnlabError, match=r"model.keras unpacks (from .* )?to"):
             check_keras_file(archive)
-    monkeypatch.setattr("cnnlab.reading.FREE_BYTES", 4096 * 4)
-    monkeypatch.setattr("cnnlab.reading.MOST_PACKED", 0)
+    monkeypatch.setattr("cnnlab.files.reading.FREE_BYTES", 4096 * 4)
+    monkeypatch.setattr("cnnlab.files.reading.MOST_PACKED", 0)
     check_keras_file(claiming(tmp_path / "model.h5", (1, 1024), count=4))
     with pytest.raises(CnnlabError, match=r"to 20 kB"):
         check_keras_file(claiming(tmp_path / "model.h5", (1, 1024), count=5))

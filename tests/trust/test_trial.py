@@ -16,8 +16,8 @@ import pytest
 import tensorflow as tf
 
 import cnnlab
-from cnnlab import reading
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.files import reading
 from cnnlab.trust import trial
 
 IMAGES = np.zeros((2, 6, 6, 1), np.float32)

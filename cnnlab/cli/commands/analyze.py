@@ -184,7 +184,7 @@ def check_out(request: Request, out: Path | None, force: bool) -> None:
         CnnlabError: It is such a place.
     """
     from cnnlab.analysis.request import default_parent
-    from cnnlab.places import check_folder as check_place
+    from cnnlab.files.places import check_folder as check_place
     from cnnlab.results.folder import check_folder
 
     if out is None:

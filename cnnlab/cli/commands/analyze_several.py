@@ -64,7 +64,7 @@ def _answer(analyses: Sequence[Analysis], **values: Any) -> None:
     """Do what was asked; what can be refused by its words alone is refused before anything heavy is imported."""
     from cnnlab.analysis.image_choice import ImageChoice
     from cnnlab.analysis.request import Request
-    from cnnlab.places import check_folder
+    from cnnlab.files.places import check_folder
 
     model, images, out = take_model(values), take_images(values), values["out"]
     declared = {f"{each.name}.{metric}": said for each in analyses for metric, said in each.metrics.items()}

@@ -11,7 +11,7 @@ from cnnlab.cli.commands.options import force_option, with_options
 from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Group
 from cnnlab.errors import UsageError
-from cnnlab.places import check_file
+from cnnlab.files.places import check_file
 
 
 @click.group(cls=Group, invoke_without_command=True)

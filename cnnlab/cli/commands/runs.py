@@ -63,8 +63,8 @@ def compare(names: Sequence[str], out: Path, force: bool, as_json: bool) -> None
     """
     from cnnlab.cli.views import comparison as view
     from cnnlab.cli.views.result import warn
+    from cnnlab.files.places import check_figure
     from cnnlab.inspection.comparison import compare as put_side_by_side
-    from cnnlab.places import check_figure
     from cnnlab.progress import status
 
     check_figure(out, force=force)

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnlab import reading
 from cnnlab.errors import CnnlabError
-from cnnlab.reading import check_regular, read_bytes, read_json, read_npy, read_npz, read_text
+from cnnlab.files import reading
+from cnnlab.files.reading import check_regular, read_bytes, read_json, read_npy, read_npz, read_text
 
 
 def npy(array: np.ndarray, **options) -> bytes:

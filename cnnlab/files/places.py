@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from cnnlab.errors import CnnlabError
-from cnnlab.files import partial_name
+from cnnlab.files.writing import partial_name
 
 _KINDS = {
     stat.S_ISREG: "file",

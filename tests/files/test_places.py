@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab import places
 from cnnlab.errors import CnnlabError
-from cnnlab.places import check_figure, check_file, check_folder, new_folder
+from cnnlab.files import places
+from cnnlab.files.places import check_figure, check_file, check_folder, new_folder
 
 
 def a_link_to_a_folder(place: Path) -> None:

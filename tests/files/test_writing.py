@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab import files
 from cnnlab.errors import CnnlabError
-from cnnlab.files import (
+from cnnlab.files import writing
+from cnnlab.files.writing import (
     is_leftover,
     move_up,
     partial_name,
@@ -101,7 +101,7 @@ def test_a_killed_writer_leaves_the_old_file_and_what_it_wrote_is_removed(tmp_pa
     path = tmp_path / "it.json"
     write_json(path, {"is": "old"})
     code = (
-        "import os, sys; from cnnlab.files import write_beside\n"
+        "import os, sys; from cnnlab.files.writing import write_beside\n"
         "with write_beside(sys.argv[1]) as beside:\n"
         "    beside.write_text('half')\n"
         "    os.kill(os.getpid(), 9)\n"
@@ -169,7 +169,7 @@ def test_where_moving_fails_everything_is_put_back(tmp_path, monkeypatch, failin
             raise error
         replace(*paths)
 
-    monkeypatch.setattr(files.os, "replace", fail)
+    monkeypatch.setattr(writing.os, "replace", fail)
     with pytest.raises((CnnlabError, KeyboardInterrupt)):
         staged(tmp_path, away=["old"])
     assert folder_of(tmp_path) == before
@@ -203,7 +203,7 @@ def test_results_half_moved_leave_no_folder_behind(tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left")
         replace(source, target)
 
-    monkeypatch.setattr(files.os, "replace", fail)
+    monkeypatch.setattr(writing.os, "replace", fail)
     with pytest.raises(CnnlabError):
         staged(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -224,7 +224,7 @@ def test_a_folder_made_in_the_meantime_is_not_replaced(tmp_path):
 WAITING = """
 import sys
 from pathlib import Path
-from cnnlab.files import alone_in
+from cnnlab.files.writing import alone_in
 with alone_in(Path(sys.argv[1])):
     print("in", flush=True)
     sys.stdin.read()
@@ -237,17 +237,17 @@ def test_one_at_a_time_is_alone_in_a_folder(tmp_path):
         assert process.stdout is not None
         assert process.stdout.readline() == "in\n"
         handle = os.open(tmp_path, os.O_RDONLY)
-        assert not files.lock(handle)
+        assert not writing.lock(handle)
         process.communicate("go")
-        assert files.lock(handle)
+        assert writing.lock(handle)
         os.close(handle)
 
 
 def test_contents_reach_the_disk_before_the_name(tmp_path, monkeypatch):
     events = []
     fsync, replace = os.fsync, os.replace
-    monkeypatch.setattr(files.os, "fsync", lambda handle: (events.append("contents"), fsync(handle)))
-    monkeypatch.setattr(files.os, "replace", lambda *paths: (events.append("name"), replace(*paths)))
+    monkeypatch.setattr(writing.os, "fsync", lambda handle: (events.append("contents"), fsync(handle)))
+    monkeypatch.setattr(writing.os, "replace", lambda *paths: (events.append("name"), replace(*paths)))
     write_json(tmp_path / "it.json", 1)
     assert events == ["contents", "name"]
 
