@@ -19,6 +19,10 @@ from fuzz.seeds import MAKERS, Seeds
 from fuzz.workers import Worker, scratch
 
 
+EVERY = 500
+"""After so many inputs, how far it has come is told."""
+
+
 @click.command()
 @click.option("--inputs", type=click.IntRange(min=1), default=10_000, show_default=True, help="How many, of all kinds.")
 @click.option("--seed", default=0, show_default=True, help="Another one gives other inputs.")
@@ -65,6 +69,9 @@ def main(
                 found[kind] += 1
                 _keep(out, kind, each, seed, verdict, folder / f"worker{job}" / "input")
                 click.echo(f"{kind} {each}: {'; '.join(verdict['wrong'])}", err=True)
+            if not (done := statuses.total()) % EVERY:
+                left = (time.monotonic() - began) * (len(chosen) / done - 1)
+                click.echo(f"{done:,} of {len(chosen):,}; {left / 60:.0f} minutes left", err=True)
         worker.close()
 
     with ThreadPoolExecutor(jobs) as pool:

@@ -15,6 +15,7 @@ from cnnlab.attacks.rows import Pool, Rows, batch_size_for
 from cnnlab.attacks.starts import AtImage, Start, UniformNoise, stream
 from cnnlab.attacks.steps import NormalisedGradient, Sign, Step
 from cnnlab.errors import UsageError
+from cnnlab.numerics import softmax
 from cnnlab.perturbations import LEVELS, Norm, largest_epsilon, shrunk
 
 
@@ -409,8 +410,7 @@ class Outcome:
     @property
     def probabilities(self) -> np.ndarray:
         """The softmax of the logits, float32 [*rows, K]."""
-        powers = np.exp(self.logits - self.logits.max(axis=-1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+        return softmax(self.logits)
 
 
 def _check_range(images: np.ndarray, bounds: tuple[float, float]) -> None:

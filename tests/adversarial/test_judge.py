@@ -46,6 +46,11 @@ def test_an_honest_result_is_believed_and_recorded(adversarial, attack, opened, 
     assert result.claims == Claims(norm="linf", epsilons=EPSILONS)
 
 
+def test_an_honest_result_on_the_8_bit_grid_is_believed(adversarial, attack, opened, images):
+    adversarial(lambda *arguments: attack(*arguments, eight_bit=True), requires=("gradients",))
+    assert cnnlab.analyze("one", opened, *images).claims.eight_bit
+
+
 def change(name, edit):
     def lie(result):
         array = result.arrays[name].copy()
