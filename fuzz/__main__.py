@@ -18,7 +18,6 @@ from fuzz.judge import MOST_SECONDS
 from fuzz.seeds import MAKERS, Seeds
 from fuzz.workers import Worker, scratch
 
-
 EVERY = 500
 """After so many inputs, how far it has come is told."""
 
