@@ -1,13 +1,14 @@
 # The commands a newcomer types. Each brings the virtual environment up to date first.
-#   make demo       train the classic network, analyse one image, write a short report
-#   make test       the tests, in about a quarter of an hour on two cores
-#   make test-full  the slow, full-size checks too
-#   make check      format, lint, types, layers, docs
-#   make fuzz       ten thousand mutated files and command lines, in half an hour
-#   make mutants    change the code in 150 places, one at a time, and see whether the tests notice, in two hours
-#   make lock       write requirements.lock anew from the newest versions
+#   make demo         train the classic network, analyse one image, write a short report
+#   make test         the tests, in about a quarter of an hour on two cores
+#   make test-full    the slow, full-size checks too
+#   make test-lowest  the tests with the oldest libraries that pyproject.toml allows
+#   make check        format, lint, types, layers, docs
+#   make fuzz         ten thousand mutated files and command lines, in half an hour
+#   make mutants      change the code in 150 places, one at a time, and see whether the tests notice, in two hours
+#   make lock         write requirements.lock anew from the newest versions
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full fuzz mutants check format lock docs docs-figures bench clean
+.PHONY: help demo test test-full test-lowest fuzz mutants check format lock docs docs-figures bench clean
 
 # The newest Python that TensorFlow has wheels for and this machine has; `make PYTHON=... demo` overrides it.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -19,7 +20,7 @@ LOCK := requirements.lock
 INSTALL := $(BIN)/python -m pip install $(shell test -t 2 || echo --quiet) --constraint $(LOCK)
 
 help:
-	@sed -n '2,9s/^#   //p' Makefile
+	@sed -n '2,10s/^#   //p' Makefile
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "cnnlab needs Python 3.11 or newer, and there is none on the PATH."; exit 1; }
@@ -58,6 +59,16 @@ test-full: $(VENV)/.installed-dev
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m fuzz
 
+LOWEST := .venv-lowest
+test-lowest:
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --upgrade "pip>=25.1" uv
+	$(LOWEST)/bin/uv pip compile --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --extra pandas \
+		--no-annotate --no-header --output-file $(LOWEST)/lowest.txt pyproject.toml
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/lowest.txt --editable .
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/lowest.txt --group dev
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not full"
+
 mutants: $(VENV)/.installed-dev
 	$(INSTALL) --group mutants
 	$(BIN)/python benchmarks/mutants.py
@@ -88,4 +99,4 @@ lock: $(BIN)/python
 		$(VENV)/report.json > $(LOCK)
 
 clean:
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) dist build .pytest_cache .mypy_cache .ruff_cache
