@@ -37,7 +37,9 @@ PLUGINS = (
 ROOMS: dict[str, tuple[str, ...]] = {
     "cnnlab/attacks/*.py": ("tests/attacks",),
     "cnnlab/adversarial/*.py": ("tests/adversarial",),
-    "cnnlab/trust/*.py": ("tests/trust",),
+    "cnnlab/trust/keras_files.py": ("tests/trust/test_keras_files.py", "tests/trust/test_keras_vulnerabilities.py"),
+    "cnnlab/trust/savedmodel.py": ("tests/trust/test_operations.py", "tests/trust/test_savedmodel.py"),
+    "cnnlab/trust/trial.py": ("tests/trust/test_trial.py",),
     "cnnlab/classifier/*.py": ("tests/classifier",),
     "cnnlab/verification/*.py": ("tests/verification",),
     "cnnlab/results/*.py": ("tests/results",),
