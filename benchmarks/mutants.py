@@ -43,7 +43,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "cnnlab/classifier/*.py": ("tests/classifier",),
     "cnnlab/verification/*.py": ("tests/verification",),
     "cnnlab/results/*.py": ("tests/results",),
-    "cnnlab/perturbations.py": ("tests/attacks", "tests/adversarial"),
+    "cnnlab/perturbations.py": ("tests/test_perturbations.py",),
     "cnnlab/numerics.py": ("tests/test_numerics.py",),
     "cnnlab/explanations/*.py": ("tests/explanations", "plugins/saliency/tests"),
     **{f"plugins/{name}/cnnlab_*/*.py": (f"plugins/{name}/tests",) for name in PLUGINS},
