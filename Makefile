@@ -28,7 +28,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 
 $(VENV)/.installed: pyproject.toml $(LOCK) | $(BIN)/python
-	@echo "Installing cnnlab and 54 packages into $(VENV): 0.7 GB to download, of which TensorFlow is 0.6, and 2.4 GB"
+	@echo "Installing cnnlab and 55 packages into $(VENV): 0.7 GB to download, of which TensorFlow is 0.6, and 2.4 GB"
 	@echo "on the disk. This takes one to five minutes."
 	$(INSTALL) --editable .
 	@touch $@
