@@ -881,7 +881,7 @@ def test_wrong_numbers_are_refused_in_words(smooth):
         (fgsm(), {}, "needs its radius"),
         (fgsm(norm="l2"), {"epsilon": 7.0}, "root of the number of pixels"),
         (fgsm(), {"epsilon": 0.1, "labels": 3}, "none of the model's 3"),
-        (fgsm(), {"epsilon": 0.1, "labels": [0, 1]}, "do not fit 4 images"),
+        (fgsm(), {"epsilon": 0.1, "labels": [0, 1]}, r"^numbers of shapes .*\[2\].* do not fit 4 images"),
         (fgsm(), {"epsilon": [0.1, 0.2]}, "do not fit 4 images"),
         (fgsm(), {"epsilon": 0.1, "step_size": -1.0}, "step_size"),
         (fgsm(), {"epsilon": 0.1, "images": images * 255}, "value range"),
