@@ -148,22 +148,8 @@ class Attack:
             UsageError: A value is out of its bounds, or the shapes do not fit together.
             CnnlabError: The model is not differentiable.
         """
-        if model.whole_numbers and not self.eight_bit:
-            return replace(self, eight_bit=True).run(
-                model,
-                images,
-                labels,
-                epsilon=epsilon,
-                step_size=step_size,
-                beta=beta,
-                references=references,
-                starts=starts,
-                keys=keys,
-                seed=seed,
-                batch_size=batch_size,
-                trace=trace,
-                advance=advance,
-            )
+        if model.whole_numbers:
+            self = replace(self, eight_bit=True)
         images = np.ascontiguousarray(images, np.float32)
         numbers = self._numbers(model, images, labels, epsilon, step_size, beta, starts)
         rows_shape = numbers["label"].shape

@@ -11,17 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from cnnlab.errors import CnnlabError
+from cnnlab.files.reading import kind_of
 from cnnlab.files.writing import partial_name
-
-_KINDS = {
-    stat.S_ISREG: "file",
-    stat.S_ISDIR: "folder",
-    stat.S_ISFIFO: "pipe",
-    stat.S_ISSOCK: "socket",
-    stat.S_ISCHR: "device",
-    stat.S_ISBLK: "device",
-}
-
 
 MARK = "made with cnnlab"
 """What figures say of themselves."""
@@ -129,8 +120,7 @@ def _check(path: Path, wanted: Literal["file", "folder"]) -> bool:
         if stat.S_ISLNK(mode):
             target = os.readlink(path)
             raise CnnlabError(f"{path} is a symbolic link, which is not written through. Name {target} itself.")
-        found = next((kind for test, kind in _KINDS.items() if test(mode)), "thing")
-        if found != wanted:
+        if (found := kind_of(mode)) != wanted:
             raise CnnlabError(f"{path} is a {found}, where a {wanted} was expected. Name a new {wanted}.")
     there = [path] if mode is not None and wanted == "folder" else []
     _try(path, next(folder for folder in (*there, *path.absolute().parents) if os.path.lexists(folder)))

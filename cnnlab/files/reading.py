@@ -35,7 +35,7 @@ MOST_TEXT = 64 * 2**20
 _LONGEST = 300
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _KINDS = {
-    stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket",
+    stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket",
     stat.S_IFCHR: "device", stat.S_IFBLK: "device",
 }  # fmt: skip
 _STORED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
@@ -67,8 +67,7 @@ def check_regular(path: str | os.PathLike[str]) -> Path:
     except (OSError, ValueError) as error:
         _refuse_to_read(path, error)
     if not stat.S_ISREG(mode):
-        kind = _KINDS.get(stat.S_IFMT(mode), "special file")
-        raise CnnlabError(f"{path} is a {kind}, where a file was expected.")
+        raise CnnlabError(f"{path} is a {kind_of(mode)}, where a file was expected.")
     return path
 
 
@@ -313,7 +312,44 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON's")
 
 
-def first_wrong(error: Any) -> str:
+def check_typed(record: Any, kind: type, path: str | os.PathLike[str], remedy: str) -> dict[str, Any]:
+    """Hold what was read of a JSON file against a dataclass: each key is there, and of its type.
+
+    Args:
+        record: What :func:`read_json` gave.
+        kind: The dataclass.
+        path: The file, for the message.
+        remedy: What to do, for the message.
+
+    Returns:
+        The record as it is.
+
+    Raises:
+        CnnlabError: Something in it is missing or of another type.
+    """
+    from pydantic import ValidationError
+
+    try:
+        _adapter(kind).validate_json(json.dumps(record))  # strict, and yet an object is a dataclass
+    except ValidationError as error:
+        raise CnnlabError(f"{path} is damaged: {_first_wrong(error)}. {remedy}") from None
+    known: dict[str, Any] = record
+    return known
+
+
+def kind_of(mode: int) -> str:
+    """Say what kind of thing a path leads to: ``file``, ``folder``, ``pipe``; of its ``st_mode``."""
+    return _KINDS.get(stat.S_IFMT(mode), "special file")
+
+
+@functools.cache
+def _adapter(kind: type) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def _first_wrong(error: Any) -> str:
     """Say the first thing that is wrong with a record: which key, what was expected, and what stands there.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import re
@@ -14,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Len
 
 from cnnlab.errors import CnnlabError
-from cnnlab.files.reading import first_wrong
+from cnnlab.files.reading import check_typed
 from cnnlab.results.images import IMAGES
 from cnnlab.words import shortened
 
@@ -184,20 +183,13 @@ def check_record(record: Any, path: Path) -> dict[str, Any]:
     Raises:
         CnnlabError: It was written by a newer cnnlab, or something in it is missing or of another type.
     """
-    from pydantic import ValidationError
-
     found = record.get("schema") if isinstance(record, dict) else None
     if found != SCHEMA or isinstance(found, bool):
         raise CnnlabError(
             f"{path} has schema {shortened(repr(found), 60)}; this cnnlab reads schema {SCHEMA}, which `cnnlab analyze "
             "NAME --out DIR` writes."
         )
-    try:
-        _adapter().validate_json(json.dumps(record))  # strict, and yet an object is a dataclass
-    except ValidationError as error:
-        raise CnnlabError(f"{path} is damaged: {first_wrong(error)}. Run the analysis again.") from None
-    known: dict[str, Any] = record
-    return known
+    return check_typed(record, Record, path, "Run the analysis again.")
 
 
 def signed(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,10 +208,3 @@ def _digest_of(record: Mapping[str, Any]) -> str:
     for piece in json.JSONEncoder(sort_keys=True).iterencode(said):  # the pieces of many images fill the memory
         found.update(piece.encode())
     return found.hexdigest()
-
-
-@functools.cache
-def _adapter() -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Record)

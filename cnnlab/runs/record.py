@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import os
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Len
 
-from cnnlab.errors import CnnlabError
-from cnnlab.files.reading import first_wrong, read_json
+from cnnlab.files.reading import check_typed, read_json
 
 SCHEMA = 1
 
@@ -114,21 +111,5 @@ def read_record(path: str | os.PathLike[str], *, complete: bool) -> dict[str, An
     Raises:
         CnnlabError: It cannot be read, or something in it is missing or of another type.
     """
-    from pydantic import ValidationError
-
-    record = read_json(path)
-    try:
-        _adapter(complete).validate_json(json.dumps(record))  # strict, and yet an object is a dataclass
-    except ValidationError as error:
-        raise CnnlabError(
-            f"{path} is damaged: {first_wrong(error)}. Restore the file, or train the run anew."
-        ) from None
-    known: dict[str, Any] = record
-    return known
-
-
-@functools.cache
-def _adapter(complete: bool) -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Finished if complete else Started)
+    kind = Finished if complete else Started
+    return check_typed(read_json(path), kind, path, "Restore the file, or train the run anew.")

@@ -86,19 +86,19 @@ def test_what_takes_too_much_is_one_sentence_and_takes_it_elsewhere(tmp_path, re
     assert not real.exists()
 
 
-def test_a_process_that_dies_is_one_sentence(tmp_path, real, monkeypatch):
-    (tmp_path / "dies.py").write_text("import os; os.abort()")
-    monkeypatch.setattr(trial, "TRIER", "dies")
-    monkeypatch.setattr(subprocess, "Popen", _from(tmp_path, subprocess.Popen))
-    with pytest.raises(CnnlabError, match=r"ended the process that opened and ran it once \(SIGABRT\).*trust=True"):
-        cnnlab.load(save(tmp_path / "model"))
-
-
-def test_a_process_that_ends_well_without_a_verdict_is_one_sentence(tmp_path, real, monkeypatch):
-    (tmp_path / "ends.py").write_text("")
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import os; os.abort()", r"ended the process that opened and ran it once \(SIGABRT\).*trust=True"),
+        ("", r"ended the process that opened and ran it once \(status 0\).*trust=True"),
+    ],
+    ids=["it dies", "it ends well without a verdict"],
+)
+def test_a_process_that_ends_without_a_verdict_is_one_sentence(tmp_path, real, monkeypatch, source, says):
+    (tmp_path / "ends.py").write_text(source)
     monkeypatch.setattr(trial, "TRIER", "ends")
     monkeypatch.setattr(subprocess, "Popen", _from(tmp_path, subprocess.Popen))
-    with pytest.raises(CnnlabError, match=r"ended the process that opened and ran it once \(status 0\)"):
+    with pytest.raises(CnnlabError, match=says):
         cnnlab.load(save(tmp_path / "model"))
 
 
