@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnnlab.errors import CnnlabError
 from cnnlab.perturbations import to_8bit
 from cnnlab.results.claims import Claims
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 IMAGES = "images"
 """The folder in a result's that they are written to."""
@@ -113,15 +117,26 @@ def read(path: Path) -> np.ndarray:
     Raises:
         CnnlabError: The file is missing, or no such image.
     """
+    with opened(path) as image:
+        if image.mode not in ("L", "LA", "RGB", "RGBA"):
+            raise CnnlabError(f"{path.name} holds pixels of the kind {image.mode}, not of 8 bits.")
+        pixels = np.asarray(image)
+    return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image]:
+    """Open a PNG file that may have been put in the place of ours.
+
+    Raises:
+        CnnlabError: The file is missing, or no PNG.
+    """
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
-            if image.mode not in ("L", "LA", "RGB", "RGBA"):
-                raise CnnlabError(f"{path.name} holds pixels of the kind {image.mode}, not of 8 bits.")
-            pixels = np.asarray(image)
+        with Image.open(path, formats=("PNG",)) as image:
+            yield image
     except FileNotFoundError as error:
         raise CnnlabError(f"{path.name} is missing.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise CnnlabError(f"{path.name} cannot be read: {error}.") from error
-    return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+        raise CnnlabError(f"{path.name} cannot be read as an image: {error}.") from error

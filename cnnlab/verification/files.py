@@ -13,6 +13,7 @@ from cnnlab.adversarial.judge import Finding
 from cnnlab.drawings import Drawing
 from cnnlab.errors import CnnlabError
 from cnnlab.files.writing import is_leftover
+from cnnlab.results import images
 from cnnlab.results.folder import digest
 from cnnlab.results.record import is_as_signed
 from cnnlab.verification.report import FEW, fails, holds, judged, not_checked
@@ -113,23 +114,16 @@ def _same(file: Path, drawing: Drawing, again: Path, resolution: int | None) -> 
 
 def _resolution(file: Path) -> int | None:
     """The dots per inch that a PNG tells; None where it does not."""
-    from PIL import Image
-
     if file.suffix != ".png":
         return None
     try:
-        with Image.open(file) as image:
+        with images.opened(file) as image:
             told = image.info.get("dpi", (0, 0))[0]
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except CnnlabError:
         return None
     return round(told) if 0 < told < 10_000 else None
 
 
 def _pixels(file: Path) -> np.ndarray:
-    from PIL import Image
-
-    try:
-        with Image.open(file) as image:
-            return np.asarray(image.convert("RGBA"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise CnnlabError(f"{file.name} cannot be read as an image: {error}.") from error
+    with images.opened(file) as image:
+        return np.asarray(image.convert("RGBA"))

@@ -23,22 +23,12 @@ from cnnlab.trust.keras_files import check_keras_file
 SIZE = (6, 6, 1)
 
 
-def refused(model: Path) -> str:
-    with pytest.raises(CnnlabError) as caught:
-        cnnlab.load(model)
-    assert caught.value.exit_code == 1
-    message = str(caught.value)
-    assert "trust=True" in message
-    assert "\n" not in message
-    return message
-
-
 def network(*layers) -> keras.Model:
     return keras.Sequential([keras.Input(SIZE), *layers, keras.layers.Flatten(), keras.layers.Dense(10, name="out")])
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_lambda_layers_are_refused_before_they_run(tmp_path, suffix):
+def test_lambda_layers_are_refused_before_they_run(tmp_path, suffix, refused):
     target = tmp_path / "spoils"
     code = f"lambda x: (__import__('pathlib').Path({str(target)!r}).write_text('seized'), x)[1]"
     inner = keras.Sequential([keras.Input(SIZE), keras.layers.Lambda(eval(code), SIZE, name="helper")], name="inner")
@@ -52,7 +42,7 @@ def test_lambda_layers_are_refused_before_they_run(tmp_path, suffix):
     assert target.exists()
 
 
-def test_lambda_layers_of_keras_2_are_refused(tmp_path):
+def test_lambda_layers_of_keras_2_are_refused(tmp_path, refused):
     inner = [tf_keras.layers.InputLayer(SIZE), tf_keras.layers.Lambda(lambda x: x, name="helper")]
     model = tf_keras.Sequential([*inner, tf_keras.layers.Flatten(), tf_keras.layers.Dense(10)])
     model.save(tmp_path / "model.h5")
@@ -65,7 +55,7 @@ class Unknown(keras.layers.Layer):
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_unknown_classes_are_refused_and_registered_ones_are_not(tmp_path, suffix):
+def test_unknown_classes_are_refused_and_registered_ones_are_not(tmp_path, suffix, refused):
     path = tmp_path / f"model{suffix}"
     network(Unknown(name="odd")).save(path)
     message = refused(path)
@@ -101,7 +91,7 @@ def rewrite(path: Path, change) -> Path:
         ("keras.src.saving.serialization_lib", "SafeModeScope", "unknown class 'SafeModeScope'"),
     ],
 )
-def test_classes_and_functions_that_are_no_part_of_a_model_are_refused(tmp_path, module, name, says):
+def test_classes_and_functions_that_are_no_part_of_a_model_are_refused(tmp_path, module, name, says, refused):
     network().save(tmp_path / "model.keras")
 
     def change(configuration):
@@ -111,7 +101,7 @@ def test_classes_and_functions_that_are_no_part_of_a_model_are_refused(tmp_path,
 
 
 @pytest.mark.parametrize(("module", "name"), [("os", "system"), ("keras.utils", "get_file"), ("builtins", "exec")])
-def test_functions_by_name_are_refused(tmp_path, module, name):
+def test_functions_by_name_are_refused(tmp_path, module, name, refused):
     network().save(tmp_path / "model.keras")
 
     def change(configuration):
@@ -122,7 +112,7 @@ def test_functions_by_name_are_refused(tmp_path, module, name):
     assert f"the layer 'out' uses the unknown function {name!r} of {module}" in says
 
 
-def test_a_python_lambda_as_an_activation_is_refused(tmp_path):
+def test_a_python_lambda_as_an_activation_is_refused(tmp_path, refused):
     network().save(tmp_path / "model.keras")
 
     def change(configuration):
@@ -132,7 +122,7 @@ def test_a_python_lambda_as_an_activation_is_refused(tmp_path):
     assert "the layer 'out' holds a Python lambda" in refused(rewrite(tmp_path / "model.keras", change))
 
 
-def test_a_vocabulary_file_is_not_followed(tmp_path):
+def test_a_vocabulary_file_is_not_followed(tmp_path, refused):
     network().save(tmp_path / "model.keras")
 
     def change(configuration):
@@ -164,7 +154,7 @@ def test_archives_with_a_name_twice_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["link", "external", "virtual"])
-def test_weights_that_lie_in_other_files_are_refused(tmp_path, how):
+def test_weights_that_lie_in_other_files_are_refused(tmp_path, how, refused):
     path = tmp_path / "model.h5"
     network().save(path)
     with h5py.File(tmp_path / "secret.h5", "w") as file:

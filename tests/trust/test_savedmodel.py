@@ -62,16 +62,6 @@ def edit(folder: Path, change) -> Path:
     return folder
 
 
-def refused(model: Path) -> str:
-    with pytest.raises(CnnlabError) as caught:
-        cnnlab.load(model)
-    assert caught.value.exit_code == 1
-    message = str(caught.value)
-    assert "trust=True" in message
-    assert "\n" not in message
-    return message
-
-
 # --- SavedModels that reach outside ---
 
 
@@ -139,7 +129,7 @@ def written(target: Path) -> bool:
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_graph_that_writes_is_refused_and_has_not_written(tmp_path, name):
+def test_a_graph_that_writes_is_refused_and_has_not_written(tmp_path, name, refused):
     make, says = WRITERS[name]
     target = tmp_path / "out" / "spoils"
     target.parent.mkdir()
@@ -178,7 +168,7 @@ class Resource(tf.saved_model.experimental.TrackableResource):
         tf.io.write_file(self.target, "seized")
 
 
-def test_an_initialiser_that_writes_is_refused_and_has_not_written(tmp_path):
+def test_an_initialiser_that_writes_is_refused_and_has_not_written(tmp_path, refused):
     target = tmp_path / "spoils"
     model = save(tmp_path / "model", module=Loading(target))
     target.unlink(missing_ok=True)
@@ -188,7 +178,7 @@ def test_an_initialiser_that_writes_is_refused_and_has_not_written(tmp_path):
     assert target.read_text() == "seized"  # Loading alone is enough.
 
 
-def test_files_that_are_read_are_refused(tmp_path):
+def test_files_that_are_read_are_refused(tmp_path, refused):
     (tmp_path / "secret").write_text("1")
 
     def act(images):
@@ -200,7 +190,7 @@ def test_files_that_are_read_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("wrap", [tf.py_function, tf.numpy_function], ids=["py_function", "numpy_function"])
-def test_python_functions_are_refused(tmp_path, wrap):
+def test_python_functions_are_refused(tmp_path, wrap, refused):
     calls = []
 
     def act(images):
@@ -212,7 +202,7 @@ def test_python_functions_are_refused(tmp_path, wrap):
     assert cnnlab.load(model, trust=True).num_classes == 10
 
 
-def test_a_graph_that_prints_is_refused_and_forges_no_result(tmp_path, capfd):
+def test_a_graph_that_prints_is_refused_and_forges_no_result(tmp_path, capfd, refused):
     """What stands on stdout is read by scripts: `--json` prints cnnlab's own record and nothing before it."""
 
     def act(images):
@@ -240,7 +230,7 @@ def test_a_graph_that_ends_the_process_passes_no_gate(tmp_path, cnnlab_command):
     assert cnnlab_command("evaluate", *words, "--trust").returncode == 0
 
 
-def test_datasets_of_files_are_refused(tmp_path):
+def test_datasets_of_files_are_refused(tmp_path, refused):
     def act(images):
         lines = tf.data.TextLineDataset(str(tmp_path / "secret"))
         return lines.reduce(0, lambda count, line: count + tf.strings.length(line))
@@ -248,7 +238,7 @@ def test_datasets_of_files_are_refused(tmp_path):
     assert "TextLineDataset" in refused(save(tmp_path / "model", act))
 
 
-def test_several_operations_are_named_and_the_others_counted(harmless, tmp_path):
+def test_several_operations_are_named_and_the_others_counted(harmless, tmp_path, refused):
     model = shutil.copytree(harmless, tmp_path / "model")
     operations = ["Barrier", "WriteFile", "PrintV2", "Abort", "FIFOQueue", "Timestamp"]
     for count, operation in enumerate(operations, 1):
@@ -375,7 +365,7 @@ def in_a_gradient(target):
     return lambda images: tf.cast(tf.reduce_sum(same(images)) * 0.0, tf.int32)
 
 
-def test_an_operation_in_a_gradient_function_is_refused(tmp_path):
+def test_an_operation_in_a_gradient_function_is_refused(tmp_path, refused):
     module = Hostile(in_a_gradient(tmp_path / "spoils"))
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=True)
     signatures = module.__call__.get_concrete_function()
@@ -383,7 +373,7 @@ def test_an_operation_in_a_gradient_function_is_refused(tmp_path):
     assert re.search(r"WriteFile \(files\) in the function __inference_", refused(tmp_path / "model"))
 
 
-def test_an_operation_in_another_signature_is_refused(tmp_path):
+def test_an_operation_in_another_signature_is_refused(tmp_path, refused):
     module = Hostile()
     module.other = tf.function(write(tmp_path / "spoils"), input_signature=[tf.TensorSpec((), tf.float32)])
     signatures = {"serving_default": module.__call__.get_concrete_function(), "b": module.other.get_concrete_function()}
@@ -391,7 +381,7 @@ def test_an_operation_in_another_signature_is_refused(tmp_path):
     assert "WriteFile (files)" in refused(tmp_path / "model")
 
 
-def test_an_operation_in_another_graph_of_the_file_is_refused(harmless, tmp_path):
+def test_an_operation_in_another_graph_of_the_file_is_refused(harmless, tmp_path, refused):
     model = shutil.copytree(harmless, tmp_path / "model")
     saved = read(model)
     saved.meta_graphs.add().CopyFrom(saved.meta_graphs[0])
@@ -402,7 +392,7 @@ def test_an_operation_in_another_graph_of_the_file_is_refused(harmless, tmp_path
     assert "PrintV2 (the terminal) in the main graph" in refused(model)
 
 
-def test_operations_that_are_not_registered_are_named(harmless, tmp_path):
+def test_operations_that_are_not_registered_are_named(harmless, tmp_path, refused):
     model = shutil.copytree(harmless, tmp_path / "model")
     edit(model, lambda graph: graph.graph_def.library.function[0].node_def.add(name="x", op="SentencepieceTokenizeOp"))
     message = refused(model)
@@ -429,7 +419,7 @@ def function_with(meta_graph, operation: str):
     )
 
 
-def test_a_saver_that_a_signature_calls_is_refused(tmp_path):
+def test_a_saver_that_a_signature_calls_is_refused(tmp_path, refused):
     model = save(tmp_path / "model", module=WithVariable())
     check_saved_model(model)
 
@@ -443,7 +433,7 @@ def test_a_saver_that_a_signature_calls_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["object graph", "control input", "gradient"])
-def test_a_saver_that_is_reached_otherwise_is_refused(tmp_path, how):
+def test_a_saver_that_is_reached_otherwise_is_refused(tmp_path, how, refused):
     model = save(tmp_path / "model", module=WithVariable())
 
     def reach_it(meta_graph):
@@ -460,7 +450,7 @@ def test_a_saver_that_is_reached_otherwise_is_refused(tmp_path, how):
     assert "SaveV2 (files)" in refused(edit(model, reach_it))
 
 
-def test_a_saver_that_restores_another_file_is_refused(tmp_path):
+def test_a_saver_that_restores_another_file_is_refused(tmp_path, refused):
     model = save(tmp_path / "model", module=WithVariable())
 
     def turn(meta_graph):
@@ -496,7 +486,7 @@ def test_a_table_of_the_models_own_asset_is_normal(with_table):
     np.testing.assert_allclose(found, tf.nn.softmax(scores(IMAGES)), rtol=1e-5)
 
 
-def test_a_table_of_another_file_is_refused(with_table):
+def test_a_table_of_another_file_is_refused(with_table, refused):
     def turn(meta_graph):
         initialiser = function_with(meta_graph, "InitializeTableFromTextFileV2")
         name = add_name(initialiser.node_def, "/etc/hostname") + ":output:0"
@@ -506,7 +496,7 @@ def test_a_table_of_another_file_is_refused(with_table):
     assert "InitializeTableFromTextFileV2 of a file that is not the model's asset" in refused(edit(with_table, turn))
 
 
-def test_a_table_whose_name_is_no_asset_in_the_object_graph_is_refused(with_table):
+def test_a_table_whose_name_is_no_asset_in_the_object_graph_is_refused(with_table, refused):
     def turn(meta_graph):
         function = function_with(meta_graph, "InitializeTableFromTextFileV2").signature.name
         bound = meta_graph.object_graph_def.concrete_functions[function].bound_inputs
@@ -515,7 +505,7 @@ def test_a_table_whose_name_is_no_asset_in_the_object_graph_is_refused(with_tabl
     assert "InitializeTableFromTextFileV2 of a file" in refused(edit(with_table, turn))
 
 
-def test_a_saver_that_is_called_with_less_than_it_takes_is_refused(tmp_path):
+def test_a_saver_that_is_called_with_less_than_it_takes_is_refused(tmp_path, refused):
     model = save(tmp_path / "model", module=WithVariable())
 
     def call_it(meta_graph):
@@ -569,7 +559,7 @@ def test_names_that_come_from_nowhere_are_refused():
 
 
 @pytest.mark.parametrize("name", ["../../words.txt", "/etc/hostname", "a/../../../x", "gs://bucket/x", "..\\x"])
-def test_assets_outside_the_folder_are_not_followed(with_table, name):
+def test_assets_outside_the_folder_are_not_followed(with_table, name, refused):
     def turn(meta_graph):
         meta_graph.asset_file_def[0].filename = name
 
@@ -578,7 +568,7 @@ def test_assets_outside_the_folder_are_not_followed(with_table, name):
     assert repr(f"assets/{name}") in message
 
 
-def test_links_that_lead_out_are_not_followed(with_table, tmp_path):
+def test_links_that_lead_out_are_not_followed(with_table, tmp_path, refused):
     (tmp_path / "elsewhere.txt").write_text("a\nb\nc\n")
     asset = with_table / "assets" / "words.txt"
     asset.unlink()
@@ -631,7 +621,7 @@ def test_models_of_tensorflow_1_are_normal(tmp_path):
     np.testing.assert_allclose(cnnlab.load(model).logits(IMAGES), logits, rtol=1e-4, atol=1e-5)
 
 
-def test_a_node_in_the_main_graph_of_tensorflow_1_is_refused_and_has_not_run(tmp_path):
+def test_a_node_in_the_main_graph_of_tensorflow_1_is_refused_and_has_not_run(tmp_path, refused):
     model, _ = save_v1(tmp_path / "model")
     target = tmp_path / "spoils"
 
@@ -650,7 +640,7 @@ def test_a_node_in_the_main_graph_of_tensorflow_1_is_refused_and_has_not_run(tmp
 
 
 @pytest.mark.parametrize("how", ["restores another", "saves when restoring", "restores when called"])
-def test_savers_of_tensorflow_1_that_are_turned_are_refused(tmp_path, how):
+def test_savers_of_tensorflow_1_that_are_turned_are_refused(tmp_path, how, refused):
     model, _ = save_v1(tmp_path / "model")
 
     def turn(meta_graph):
@@ -664,7 +654,7 @@ def test_savers_of_tensorflow_1_that_are_turned_are_refused(tmp_path, how):
     assert re.search(r"(Save|Restore)V2 \(files\) in the main graph", refused(edit(model, turn)))
 
 
-def test_tables_of_tensorflow_1_read_assets_alone(tmp_path):
+def test_tables_of_tensorflow_1_read_assets_alone(tmp_path, refused):
     (tmp_path / "words.txt").write_text("a\nb\n")
     model, _ = save_v1(tmp_path / "model", tmp_path / "words.txt")
     check_saved_model(model)
