@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -28,6 +29,39 @@ def hang():
 def sleep():
     print("now", flush=True)
     time.sleep(600)
+
+def sleep_through_others():
+    signal.signal(signal.SIGUSR1, lambda *_: print("heard", flush=True))
+    while True:
+        sleep()
+
+class Dying:
+    def __init__(self, error):
+        self.error = error
+
+    def __del__(self):
+        raise self.error
+
+def drop():
+    Dying(ValueError("on the way"))
+    print("now", flush=True)
+    Dying(KeyboardInterrupt())
+    print("went on")
+
+def hook():
+    sys.excepthook(ValueError, ValueError("printed"), None)
+    print("now", flush=True)
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    print("went on")
+
+def leave():
+    print("now", flush=True)
+    print("this too", end="")
+    sys.exit(interrupts.status())
+
+def fail():
+    print("now", flush=True)
+    sys.exit(3)
 
 def swallow():
     try:
@@ -150,3 +184,38 @@ def test_outside_the_main_thread_nothing_listens(monkeypatch):
     thread.start()
     thread.join()
     assert [signal.getsignal(signum) for signum in interrupts.SIGNALS] == before
+
+
+@pytest.mark.parametrize(("what", "printed"), [("drop", "ValueError: on the way"), ("hook", "ValueError: printed")])
+def test_where_python_would_only_print_the_interruption_it_ends(what, printed):
+    """As in C code that calls Python, and in what is taken away; of another error, Python says what it does."""
+    process = doing(what)
+    assert process.stdout.read() == ""  # communicate() would leave out what was read together with the first line
+    err = process.stderr.read()
+    assert process.wait(timeout=60) == 130
+    assert printed in err
+    assert err.endswith("\nInterrupted.\n")
+
+
+@pytest.mark.parametrize(("what", "status", "rest"), [("leave", 130, "this too"), ("fail", 3, "")])
+def test_a_status_is_kept_and_what_was_printed_comes_out(what, status, rest):
+    process = doing(what)
+    assert (process.stdout.read(), process.stderr.read(), process.wait(timeout=60)) == (rest, "", status)
+
+
+def test_a_signal_of_somebody_else_ends_nothing():
+    process = doing("sleep_through_others")
+    process.send_signal(signal.SIGUSR1)
+    assert process.stdout.readline() == "heard\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=1)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+
+
+def test_without_a_stderr_the_status_is_the_same():
+    process = doing("sleep", preexec_fn=lambda: os.close(2))
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143

@@ -55,8 +55,8 @@ class Commands(helping.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which is nearest."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        """Find the command, or say which is nearest; but nothing while a shell completes a line."""
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             ctx.fail(f"There is no command {args[0]!r}. {did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
@@ -88,8 +88,6 @@ def main() -> NoReturn:
         error.message = visible(error.message)  # type: ignore[misc]  # what was typed may be the name of a file
         error.show()
         sys.exit(error.exit_code)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
     except (click.Abort, KeyboardInterrupt) as interrupt:
         _say(_how_to_go_on(interrupt) or "Interrupted.")
         sys.exit(interrupts.status())
@@ -98,10 +96,6 @@ def main() -> NoReturn:
             raise
         _say(f"Error: {error}")
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain once more while closing it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except Exception as error:
         if debug:
             raise

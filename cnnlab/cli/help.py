@@ -67,9 +67,8 @@ class _Grouped(click.Command):
                 groups.setdefault(getattr(option, "heading", ""), []).append(record)
         others = groups.pop("", [])
         for heading, rows in [*groups.items(), ("Other options" if groups else "Options", others)]:
-            if rows:
-                with formatter.section(heading):
-                    formatter.write_dl(rows)
+            with formatter.section(heading):
+                formatter.write_dl(rows)
         if isinstance(self, click.Group):
             self.format_commands(ctx, formatter)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 from click.shell_completion import ShellComplete
 
@@ -41,3 +45,37 @@ def test_without_a_model_nothing_is_offered_and_nothing_fails(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     assert offered("analyze", "activations", "--layer", "") == []
     assert offered("analyze", "activations", "--model", "nowhere", "--layer", "") == []
+
+
+def test_datasets_architectures_and_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert offered("train", "--architecture", "mnist") == ["mnist-cnn"]
+    assert offered("train", "--dataset", "mn") == ["mnist"]
+    assert offered("evaluate", "--model", "runs/") == ["runs/"]  # none is there, so the shell completes paths
+    Path("runs/first").mkdir(parents=True)
+    Path("runs/first/run.json").touch()
+    assert offered("evaluate", "--model", "runs/") == ["runs/first"]
+    assert offered("summary", "") == ["mnist-cnn", "runs/first"]
+
+
+@pytest.mark.parametrize(
+    "words", [("nonsense", ""), ("analyze", "nonsense", "--"), ("analyze", "occlusion,nonsense", ""), ("--", "-x", "")]
+)
+def test_a_wrong_word_before_is_no_error_in_the_prompt(words):
+    assert "--fill" not in offered(*words)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_of_each_shell_is_printed(command_line, shell):
+    status, script, _ = command_line("completion", shell)
+    assert (status, "_CNNLAB_COMPLETE" in script, f"{shell}_complete" in script) == (0, True, True)
+    if shutil.which(shell):
+        subprocess.run([shell, "-c", script], check=True, capture_output=True, timeout=60)
+
+
+def test_bash_completes_by_its_script(command_line):
+    _, script, _ = command_line("completion", "bash")
+    asked = subprocess.run(
+        ["bash", "-c", f"{script}\ncomplete -p cnnlab"], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert asked.stdout.endswith(" cnnlab\n")

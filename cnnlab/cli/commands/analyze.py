@@ -48,22 +48,20 @@ class Analyses(Group):
         """Make the command for an analysis, or for several whose names commas part.
 
         Raises:
-            UsageError: There is no such analysis, or its plugin failed; the message says which.
+            UsageError: There is no such analysis, or its plugin failed; the message says which. While a shell completes
+                a line there is no command then, and nothing is said.
         """
-        asked = [registry.find_analysis(name) for name in cmd_name.split(",")]
+        try:
+            asked = [registry.find_analysis(name) for name in cmd_name.split(",")]
+        except UsageError:
+            if ctx.resilient_parsing:
+                return None
+            raise
         if len(asked) == 1:
             return command_for(asked[0])
         from cnnlab.cli.commands import analyze_several
 
         return analyze_several.command_for(asked, host_options(any(each.inputs != "none" for each in asked)))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the analysis; an unknown one is an error that names the nearest."""
-        if args and not args[0].startswith("-"):
-            return args[0], self.get_command(ctx, args[0]), args[1:]
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the analyses, then the plugins that could not be used."""
@@ -121,15 +119,8 @@ def host_options(images: bool) -> list[click.Parameter]:
 
 
 def command_for(analysis: Analysis) -> click.Command:
-    """Make the click command of an analysis.
-
-    Raises:
-        UsageError: Its declared parameters cannot be read.
-    """
-    try:
-        fields = fields_of(analysis.params)
-    except (TypeError, NameError) as error:
-        raise UsageError(f"the parameters of {analysis.name!r} are declared wrongly: {error}.") from error
+    """Make the click command of an analysis."""
+    fields = fields_of(analysis.params)
     own = {field.name for field in fields}
 
     def callback(**values: Any) -> None:

@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import BashComplete, CompletionItem, FishComplete, ZshComplete
 
 from cnnlab.cli.help import Command
-from cnnlab.errors import CnnlabError
 
 if TYPE_CHECKING:
     from cnnlab.pluginhost.of_model import OfModel
 
 VARIABLE = "_CNNLAB_COMPLETE"
 
+SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+
 
 @click.command(cls=Command)
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(list(SHELLS)))
 def completion(shell: str) -> None:
     """Print the script that completes cnnlab's commands, options and names in a shell.
 
@@ -34,11 +35,8 @@ def completion(shell: str) -> None:
     """  # noqa: D301 - click wants the control character, not a backslash
     from cnnlab.cli import cli
 
-    found = get_completion_class(shell)
-    if found is None:
-        raise CnnlabError(f"no completion is known for {shell}.")
     # The template alone: source() would first run the shell to ask its version, which other machines need not have.
-    script = found(cli, {}, "cnnlab", VARIABLE)
+    script = SHELLS[shell](cli, {}, "cnnlab", VARIABLE)
     click.echo(script.source_template % script.source_vars())
 
 
