@@ -168,10 +168,9 @@ def _spreads(chosen: Mapping[str, Run]) -> Iterator[Spread]:
     """Measure the spread of those runs that differ in nothing but the seed."""
     alike: dict[str, dict[int, str]] = {}
     for label, run in chosen.items():
-        settings, digest = run.config.get("settings"), run.config["dataset"].get("digest")
-        if isinstance(settings, dict) and "seed" in settings:
-            rest = json.dumps([digest, {**settings, "seed": None}], sort_keys=True)
-            alike.setdefault(rest, {}).setdefault(settings["seed"], label)
+        record = run.config
+        rest = json.dumps([record["dataset"]["digest"], {**record["settings"], "seed": None}], sort_keys=True)
+        alike.setdefault(rest, {}).setdefault(record["seed"], label)
     for by_seed in alike.values():
         if len(by_seed) > 1:
             names = list(by_seed.values())

@@ -333,6 +333,5 @@ def _feeds(settings: Settings, dataset: Dataset) -> tuple[Feed, Feed]:
 
 def _filled(value: Any) -> Any:
     """A setting that the recipe fills in where nobody gave it."""
-    if value is None:
-        raise TypeError("these settings are not filled in: call Settings.filled first")
+    assert value is not None, "these settings are not filled in: call Settings.filled first"
     return value

@@ -153,13 +153,11 @@ def rows_tables(
     """The per-image rows, the first of them where there are many; what is the same in all is said once, below.
 
     Args:
-        rows: Flat records.
+        rows: Flat records, one at least.
         width: Characters that a line may have. Columns that do not fit side by side go on in a further table, which
             begins again with those that say what a row is about.
         shares: Whether a column holds numbers from 0 to 1 that are read in percent.
     """
-    if not rows:
-        return []
     names = list(dict.fromkeys(key for row in rows for key in row))
     values = {name: tuple(row.get(name) for row in rows) for name in names}
     same = [name for name in names if len(rows) > 1 and len(set(values[name])) == 1]

@@ -1,0 +1,101 @@
+"""Which folder a run goes into, and which settings it can be gone on with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.files.writing import write_json
+from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.declarations import Architecture
+from cnnlab.runs import Run
+from cnnlab.training import run_choice
+from cnnlab.training.settings import Settings, difference
+
+RECORD = {
+    "schema": 1,
+    "created": "2026-01-01T00:00:00+00:00",
+    "settings": Settings(epochs=2).filled().to_json(),
+    "dataset": {
+        "name": "mnist",
+        "source": "mnist",
+        "digest": "d",
+        "class_names": ["a", "b"],
+        "shape": [28, 28, 1],
+        "value_range": [0, 1.0],
+        "training_images": 8,
+        "validation_images": 2,
+        "test_images": 2,
+    },
+    "architecture": "mnist-cnn",
+    "batch_norm": False,
+    "epochs": 2,
+    "seed": 0,
+    "validated_on": "test images",
+    "device": "cpu",
+    "versions": {"cnnlab": "0.1.0"},
+}
+
+
+def begun(folder: Path, **settings: object) -> Path:
+    """An unfinished run with settings that somebody edited; None leaves one out."""
+    said = {name: value for name, value in {**RECORD["settings"], **settings}.items() if value != "left out"}
+    (folder / "checkpoint").mkdir(parents=True)
+    write_json(folder / "checkpoint" / "settings.json", RECORD | {"settings": said})
+    return folder
+
+
+def test_a_run_is_gone_on_with_by_its_own_settings_alone(tmp_path):
+    folder = begun(tmp_path / "run")
+    settings = Settings(epochs=2).filled()
+    assert run_choice.choose(settings, folder, resume=True) == Run(folder)
+    with pytest.raises(UsageError, match=r"was started with seed 0 \(not 1\); `resume=True` goes on with the same"):
+        run_choice.choose(Settings(epochs=2, seed=1).filled(), folder, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        ({"epochs": 0}, "are damaged: epochs must be an integer of at least 1"),
+        ({"architecture": "mnist-cmm"}, "are damaged: there is no architecture 'mnist-cmm'"),
+        ({"seed": "0"}, "are damaged: seed is '0', expected a value such as 0. Train anew in another folder."),
+        ({"limit": "left out"}, "are damaged: limit is 'missing', expected a value such as None."),
+    ],
+)
+def test_settings_that_no_run_can_have_are_said(tmp_path, edit, said):
+    folder = begun(tmp_path / "run", **edit)
+    with pytest.raises(CnnlabError) as failure:
+        run_choice.choose(Settings(epochs=2).filled(), folder, resume=True)
+    assert said in str(failure.value)
+
+
+def test_by_force_a_run_begins_among_other_files_and_replaces_no_folder(tmp_path):
+    settings = Settings().filled()
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(CnnlabError, match="already exists and is not an empty folder"):
+        run_choice.choose(settings, tmp_path, resume=False)
+    assert run_choice.choose(settings, tmp_path, resume=False, force=True) == Run(tmp_path)
+    (tmp_path / "model").mkdir()
+    with pytest.raises(CnnlabError, match=r"model would be replaced with all that is in it\. Move it elsewhere"):
+        run_choice.choose(settings, tmp_path, resume=False, force=True)
+
+
+def test_a_network_without_the_variant_is_refused(monkeypatch, command_line):
+    plain = Architecture(
+        name="plain", summary="One layer.", build="nowhere:build", input_shape=(4, 4, 1), classes=2, batch_norm=False
+    )
+    plugin = registry.Plugin("plain", "plain", "cnnlab-plain", "1.0", declarations=(plain,))
+    monkeypatch.setattr(registry, "plugins", lambda: (plugin,))
+    with pytest.raises(UsageError, match="the architecture 'plain' has no variant with batch normalisation"):
+        Settings(architecture="plain", batch_norm=True)
+    assert Settings(architecture="plain").batch_norm is False
+    status, _, err = command_line("summary", "plain", "--batch-norm")
+    assert status == 2
+    assert "the architecture 'plain' has no variant with batch normalisation; leave --batch-norm out." in err
+
+
+def test_settings_that_differ_are_named_in_words():
+    before, now = {"batch_norm": True, "limit": None, "seed": 0}, {"batch_norm": False, "limit": 5, "seed": 0}
+    assert difference(before, now) == "batch_norm on (not off), limit unset (not 5)"
