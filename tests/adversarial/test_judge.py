@@ -172,3 +172,68 @@ def test_every_failure_is_listed(opened, images):
         opened, Result(arrays=wrong, metrics={"linf": 0.0}, claims=Claims(norm="linf", epsilons=(0.1,), eight_bit=True))
     )
     assert {"norm", "8-bit grid", "label_after", "metrics"} <= {finding.claim for finding in found.failed}
+
+
+@pytest.fixture
+def unchanged(opened, images):
+    """A result whose images are the originals, at three strengths."""
+    drawn, labels = images
+    claims = Claims(norm="linf", epsilons=EPSILONS)
+    measured = measure(opened, drawn, np.repeat(drawn[None], 3, axis=0), labels, claims=claims)
+    return Result(arrays=measured.arrays, metrics=measured.metrics, columns=measured.columns, claims=claims)
+
+
+def cut(result, names, *index):
+    return replace(result, arrays={**result.arrays, **{name: result.arrays[name][index] for name in names}})
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (
+            lambda r: cut(r, ["original"], slice(5)),
+            "original is [5, 8, 8, 1] and adversarial [3, 8, 8, 8, 1]: they do not fit.",
+        ),
+        (
+            lambda r: cut(r, ["original", "adversarial"], Ellipsis, slice(7), slice(None)),
+            "the images are [8, 7, 1], and the model takes [8, 8, 1].",
+        ),
+        (lambda r: cut(r, ["label_after"], 0), "label_after is [8]; expected [3, 8]."),
+        (lambda r: cut(r, ["label"], slice(2)), "label is [2]; expected [8]."),
+        (
+            lambda r: replace(r, claims=Claims(norm="linf", epsilons=(0.1, 0.2), strengths=(1, 2, 3))),
+            "2 epsilons are claimed for 3 strength(s).",
+        ),
+    ],
+    ids=["originals", "sides", "labels after", "labels", "epsilons"],
+)
+def test_arrays_that_cannot_be_looked_at_are_said(opened, unchanged, edit, said):
+    found = judge(opened, edit(unchanged))
+    assert [(finding.claim, finding.state, finding.says) for finding in found.findings] == [("arrays", "fails", said)]
+    assert not found.measured.arrays
+
+
+@pytest.mark.parametrize(
+    ("left_out", "claims"),
+    [
+        (["label_after_8bit", "confidence_after_8bit"], {"label_after_8bit", "confidence_after_8bit"}),
+        (["label_after_8bit"], {"label_after_8bit", "confidence_after_8bit"}),
+        (["confidence_after_8bit"], {"confidence_after_8bit"}),
+        (["linf", "success"], {"linf", "success"}),
+    ],
+)
+def test_of_what_a_result_leaves_out_nothing_is_found(opened, unchanged, left_out, claims):
+    whole = {finding.claim for finding in judge(opened, unchanged).findings}
+    for name in left_out:
+        unchanged = without(unchanged, name)
+    found = judge(opened, unchanged)
+    assert not found.failed
+    assert whole - {finding.claim for finding in found.findings} == claims
+
+
+def test_rows_of_something_else_are_not_held_against_the_images(opened, unchanged):
+    found = judge(opened, replace(unchanged, columns={}, rows=[{"layer": "conv1"}]))
+    assert not found.failed
+    (finding,) = [finding for finding in found.findings if finding.claim == "rows"]
+    assert (finding.state, finding.says) == ("not checked", "There are 1 rows for 24 adversarial images.")
+    assert "rows" not in {finding.claim for finding in judge(opened, replace(unchanged, columns={})).findings}

@@ -22,3 +22,9 @@ def test_strengths_must_fit_and_differ():
 def test_claims_survive_json():
     claims = Claims(norm="l2", epsilons=(1, 2), eight_bit=True, strengths=(3, 4), axis="beta")
     assert Claims.from_json(json.loads(json.dumps({**claims.to_json(), "bounds": [0, 1]}))) == claims
+
+
+@pytest.mark.parametrize("axis", ["", "Beta", "beta@2", "1beta", "beta-2"])
+def test_an_axis_is_a_word(axis):
+    with pytest.raises(UsageError, match="the axis of strengths must be called by a lower-case word; received"):
+        Claims(strengths=(1, 2), axis=axis)

@@ -196,3 +196,56 @@ def test_the_first_drawings_stand_side_by_side_where_they_can(tmp_path):
     assert alone.drawing is None
     with pytest.raises(CnnlabError, match="no drawings"):
         alone.save(tmp_path / "other.png")
+
+
+def test_what_stood_the_attack_is_paired_too():
+    def stood(model, standing):
+        standing = np.array(standing)
+        arrays = {
+            "label": np.array([0, 1, 1, UNKNOWN]),
+            "label_before": np.array([0, 1, 0, 1]),
+            "standing": standing,
+            "noise_label_after": np.where(standing, [0, 1, 1, 1], 9),
+        }
+        metrics = {"noise": float(standing[0, :3].mean())}
+        for place, epsilon in enumerate(("0.1", "0.2")):
+            metrics[f"accuracy@{epsilon}"] = standing[place, :3].mean()
+            metrics[f"success@{epsilon}"] = 1 - standing[place, :2].mean()
+        record = of("abcd", metrics={}, model=model).record
+        return Result(metrics=metrics, arrays=arrays, record=record, claims=Claims(epsilons=(0.1, 0.2)))
+
+    one, other = stood("a", np.array([[1, 1, 1, 0], [1, 0, 0, 0]], bool)), stood("b", np.zeros((2, 4), bool))
+    found = compare_results([one, other], [None, None])
+    accuracy, success = (number_of(found, f"{name}@0.2") for name in ("accuracy", "success"))
+    assert (accuracy.images, accuracy.first, accuracy.second) == (3, pytest.approx(1 / 3), 0.0)
+    assert (success.images, success.first, success.second) == (2, 0.5, 1.0), "of those that were read correctly"
+
+
+def test_rows_that_name_no_image_that_was_given_are_not_paired():
+    one = of("ab", columns={"blur": [0.1, 0.2]})
+    other = Result(metrics=one.metrics, rows=[{"image": "?", "blur": 0.3}], record=one.record)
+    found = compare_results([one, other], [None, None])
+    assert number_of(found, "blur").low is None
+    assert any("nothing is paired" in note for note in found.notes)
+
+
+def test_numbers_that_are_never_known_in_both_or_once_have_no_interval():
+    nothing = compare_results(
+        [
+            of("ab", columns={"blur": [0.5, np.nan]}, metrics={"blur": 0.5}),
+            of("ab", columns={"blur": [np.nan, 0.5]}, metrics={"blur": 0.5}, model="b"),
+        ],
+        [None, None],
+    )
+    blur = number_of(nothing, "blur")
+    assert (blur.images, blur.first, blur.difference) == (0, None, None)
+    once = number_of(
+        compare_results([of("a", columns={"blur": [0.25]}), of("a", columns={"blur": [0.5]}, model="b")], [None, None]),
+        "blur",
+    )
+    assert (once.images, once.difference, once.low) == (1, 0.25, None)
+
+
+def test_a_comparison_is_a_figure_too():
+    one, other = (of("ab", columns={"m": [0.1, 0.3]}, model=model, drawings={"": CURVES}) for model in "ab")
+    assert len(compare_results([one, other], [None, None]).figure().axes) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -145,3 +146,48 @@ def test_without_its_dataset_the_numbers_are_not_checked(run):
 def test_a_run_is_held_against_its_own_model_and_not_trained_again(run, said):
     with pytest.raises(UsageError, match=f"`{next(iter(said))}=` is for results of analyses"):
         verify(run, **said)
+
+
+@pytest.fixture(scope="module")
+def known(learned):
+    """The model of a run, and the images that it was evaluated on."""
+    classifier, dataset = cnnlab.load(learned / "run"), cnnlab.datasets.load(learned / "spots.npz")
+    return classifier, dataset, of_run._images(Run(learned / "run"), classifier, dataset)
+
+
+def of_metrics(path: Path, classifier, images) -> dict[str, tuple[str, str]]:
+    return {each.claim: (each.state, each.says) for each in of_run._metrics(Run(path), classifier, images)}
+
+
+def test_images_are_those_that_the_run_has(run, known):
+    classifier, dataset, images = known
+    assert {name: len(inputs) for name, inputs in images.items()} == {"test images": 20, "held-out training images": 10}
+    without_test = dataclasses.replace(dataset, test=dataset.test[:0])
+    assert list(of_run._images(Run(run), classifier, without_test)) == ["held-out training images"]
+    forge(run, lambda record: record["settings"].update(validation=0))
+    assert list(of_run._images(Run(run), classifier, dataset)) == ["test images"]
+
+
+def test_numbers_of_images_that_there_are_none_of_are_found(run, known):
+    classifier, _, images = known
+    tested = {"test images": images["test images"]}
+    state, says = of_metrics(run, classifier, tested)["metrics"]
+    assert (state, says) == ("fails", "val_accuracy is of held-out training images, and there is none.")
+    held_out = {"held-out training images": images["held-out training images"]}
+    found = of_metrics(run, classifier, held_out)
+    assert found["confusion"] == ("fails", "It is of test images, and there is none.")
+    assert found["metrics"][0] == "fails"
+
+
+def test_a_run_of_many_classes_has_no_confusion_and_one_without_test_images_no_numbers_of_them(run, known):
+    classifier, _, images = known
+    forge(run, lambda record: [record.pop("confusion"), record["metrics"].pop("test_accuracy")])
+    found = of_metrics(run, classifier, images)
+    assert {claim: state for claim, (state, _) in found.items()} == {"metrics": "holds", "confusion": "holds"}
+
+
+def test_a_keras_file_of_other_classes_is_found(run, save_model, known):
+    save_model(run / "model.keras", seed=0, shape=(8, 8, 1), classes=3)
+    classifier, _, images = known
+    (finding,) = of_run._both_models(Run(run), classifier, images, {})
+    assert (finding.state, finding.says) == ("fails", "model.keras has 3 outputs, and model/ 2.")
