@@ -190,6 +190,7 @@ def _first_line(error: Exception) -> str:
     """The first thing that is wrong, in one line: pydantic's errors have several."""
     details = getattr(error, "errors", None)
     if details is None:
-        return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        said = (line.strip().rstrip(".") for line in str(error).splitlines() if not line.endswith(":"))
+        return next(said, type(error).__name__)
     first = details(include_url=False, include_input=False)[0]
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

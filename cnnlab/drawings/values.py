@@ -85,13 +85,11 @@ _MOST_LISTED = 10_000
 
 
 def to_json(value: Any) -> Any:
-    """Encode an array or a reference for JSON; what is neither is refused, as :func:`json.dumps` asks of a default.
+    """Encode an array or a number of NumPy's for JSON; others are refused, as :func:`json.dumps` asks of a default.
 
     Short rows of finite numbers are lists, which people can read; anything else is base64 of little-endian bytes, which
     loses nothing.
     """
-    if isinstance(value, At):
-        return {"array": value.array, "index": list(value.places)}
     if isinstance(value, np.generic):
         return value.item()
     if not isinstance(value, np.ndarray) or value.dtype.kind not in _KINDS:
@@ -103,7 +101,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(record: dict[str, Any]) -> Any:
-    """Decode what :func:`to_json` made of an array or a reference; other objects are left as they are.
+    """Decode an array that :func:`to_json` made, or a reference; other objects are left as they are.
 
     Raises:
         ValueError: It says it is one, and is not.

@@ -548,3 +548,67 @@ def test_large_images_are_digested_a_few_at_a_time(monkeypatch):
     digest = split.digest
     assert asked == [4, 4, 2]
     assert digest == Split(np.zeros((10, 50, 50), np.uint8), np.zeros(10, int)).digest
+
+
+# What lies beside the images
+
+
+def test_files_and_hidden_and_empty_folders_beside_the_classes_are_none(tmp_path):
+    folder = save_folder(tmp_path / "some", GREY, parts=False)
+    (folder / "notes.txt").write_text("mine")
+    for name in (".thumbnails", "empty"):
+        (folder / name).mkdir()
+    Image.fromarray(GREY[0]).save(folder / ".thumbnails" / "x.png")
+    (folder / "empty" / "x.txt").write_text("no image")
+    found = datasets.load(folder)
+    assert not {".thumbnails", "empty"} & set(found.class_names)
+    assert len(found.train) == len(GREY)
+
+
+def test_grey_files_among_those_in_colour_are_read_in_colour(tmp_path):
+    colour = np.stack([GREY[0], GREY[1], GREY[2]], axis=-1)
+    for name, pixels in (("a", GREY[0]), ("b", colour)):
+        (tmp_path / "mixed" / name).mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / "mixed" / name / "x.png")
+    found = datasets.load(tmp_path / "mixed").train
+    read = np.rint(found.batch(range(2)) * 255).astype(np.uint8)
+    np.testing.assert_array_equal(read[0], np.repeat(GREY[0][..., None], 3, axis=-1))
+    np.testing.assert_array_equal(read[1], colour)
+
+
+def test_idx_files_to_test_with_alone_are_no_dataset(tmp_path):
+    folder = save_idx(tmp_path / "idx", GREY, zipped=False)
+    for file in folder.glob("train-*"):
+        file.unlink()
+    with pytest.raises(CnnlabError, match=r"has no train-images-idx3-ubyte \(or \.gz\)"):
+        idx.read(folder)
+
+
+def test_idx_files_to_learn_from_alone_are_a_dataset(tmp_path):
+    folder = save_idx(tmp_path / "idx", GREY, zipped=False)
+    for file in folder.glob("t10k-*"):
+        file.unlink()
+    found = datasets.load(folder)
+    assert (len(found.train) > 0, len(found.test)) == (True, 0)
+    assert "<img" not in found.test._repr_html_()
+    assert "<img" in found.train._repr_html_()
+
+
+def test_what_a_plugin_gives_as_a_dataset_is_one(monkeypatch):
+    from cnnlab.datasets import loading
+
+    monkeypatch.setattr(loading, "resolve", lambda reference: lambda: [1, 2])
+    with pytest.raises(CnnlabError, match="provides the dataset 'mnist' returned list where"):
+        datasets.load("mnist")
+
+
+def test_a_model_is_opened_though_what_it_learned_from_is_gone(tmp_path):
+    from cnnlab.datasets.loading import trained_on
+    from cnnlab.testing import FakeClassifier
+
+    model = FakeClassifier.of_brightness()
+    assert trained_on(model) is None
+    model.dataset_name = str(tmp_path / "gone.npz")
+    assert trained_on(model) is None
+    model.dataset_name = str(save_npz(tmp_path / "there.npz", GREY))
+    assert trained_on(model).name == "there"

@@ -196,3 +196,19 @@ def test_strict_refuses_what_does_not_fit(tmp_path, shape):
     Image.fromarray(GREY).save(tmp_path / "g.png")
     with pytest.raises(CnnlabError, match=r"14x10 pixels in grey; the model takes .*`strict=True`"):
         images.read_image(tmp_path / "g.png", shape, strict=True)
+
+
+def test_floats_are_from_0_to_1(tmp_path):
+    within = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+    Image.fromarray(within).save(tmp_path / "within.tif")
+    np.testing.assert_array_equal(images.read_image(tmp_path / "within.tif", ANY).pixels[..., 0], within)
+    Image.fromarray(within * 255).save(tmp_path / "beyond.tif")
+    with pytest.raises(CnnlabError, match="its values go from 0 to 255; expected 0 to 1"):
+        images.read_image(tmp_path / "beyond.tif", ANY)
+
+
+@pytest.mark.parametrize(("pixels", "channels"), [(GREY, 2), (COLOUR, 4)])
+def test_other_numbers_of_channels_are_not_made_up(tmp_path, pixels, channels):
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    with pytest.raises(CnnlabError, match=rf"channels and the model takes {channels}; no conversion is known"):
+        images.read_image(tmp_path / "x.png", (None, None, channels))

@@ -192,6 +192,7 @@ def test_values_of_any_kind_survive_to_the_bit(values):
         (Picture(values=np.array([["a", "b"]])), "no number"),
         (Picture(values=np.array([[object()]])), "no number"),
         (Tiles(tiles=("picture",)), "cannot be saved"),
+        (Picture(values=RAMP, limits=(np.float32(0), np.float32(1))), r"saved: .*'limits'.*np\.float32"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(drawing, message):
@@ -249,3 +250,15 @@ def test_references_are_resolved_and_missing_ones_named():
         resolved(Picture(values=At("a", 5)), held)
     with pytest.raises(UsageError, match=r"must be an array or At"):
         _ = Picture(values=At("a", 1)).array
+
+
+def test_numbers_of_numpy_are_numbers():
+    line = Line(name="a", x=(np.int64(1), 2), y=(np.float32(0.5), np.float64(4)))
+    (read,) = from_json(to_json({"x": Curves(lines=(line,), x_label="x", y_label="y")})).values()
+    assert (list(read.lines[0].x), list(read.lines[0].y)) == ([1, 2], [0.5, 4.0])
+
+
+def test_a_reference_has_no_numbers_until_it_is_resolved():
+    bars = Bars(names=("a", "b"), series=(Series(name="s", values=At("counts")),), label="images", most=1)
+    with pytest.raises(CnnlabError, match="the drawing refers to 'counts', whose values are not in it"):
+        _ = bars.shown

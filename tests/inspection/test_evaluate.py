@@ -16,7 +16,7 @@ from cnnlab.cli import cli
 from cnnlab.datasets import Dataset, Split
 from cnnlab.errors import CnnlabError, GateError, UsageError
 from cnnlab.inputs import from_split
-from cnnlab.inspection.evaluation import evaluate
+from cnnlab.inspection.evaluation import evaluate, tally
 from cnnlab.words import percent
 
 CLASSES = 4
@@ -271,3 +271,14 @@ def test_names_said_of_a_model_that_are_not_the_dataset_s_are_noted(model):
     found = evaluate(opened, dataset_of())
     assert found.class_names == NAMES
     assert [note for note in found.notes if "matched by number" in note]
+
+
+def test_nothing_is_counted_of_no_image_and_of_labels_that_are_none(opened):
+    with pytest.raises(CnnlabError, match="there is no image to evaluate the model on"):
+        tally(opened, [])
+    pixels = np.zeros((2, 6, 6, 1), np.float32)
+    for label in (-1, 4):
+        with pytest.raises(
+            UsageError, match=rf"the images have the label {label}, but the model has 4 classes, 0 to 3"
+        ):
+            tally(opened, [(pixels, np.array([0, label]))])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ import cnnlab
 from cnnlab.classifier import hints as about
 from cnnlab.classifier.preprocessing import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STD
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.inspection.facts import facts_of
 from cnnlab.inspection.inspect import inspect
+from cnnlab.inspection.origin import Origin, find_origin
 
 
 @pytest.fixture
@@ -219,3 +222,34 @@ def test_bad_options_get_one_sentence(run, exported, words, status, message):
 def test_memory_decides_how_many_images_go_together(exported):
     assert cnnlab.load(exported, memory=1 << 14).batch_size < cnnlab.load(exported, memory=1 << 20).batch_size <= 500
     assert cnnlab.load(exported, memory=1).batch_size == 1
+
+
+def test_a_model_that_no_gradient_leads_through_is_told_of(capsys):
+    stack = [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(3), keras.layers.Lambda(tf.round)]
+    found = inspect(keras.Sequential(stack))
+    assert found.health.preflight is None
+    assert dict(facts_of(found))["gradients"] == "none: nothing differentiable leads from the image to the logits"
+    assert found.analyses["fgsm-untargeted"] == "nothing differentiable leads from the image to the logits"
+    assert found.analyses["occlusion"] is None
+
+
+def test_logits_that_are_not_finite_tell_nothing_of_gradients():
+    stack = [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(3, kernel_initializer="ones")]
+    broken = keras.Sequential(stack)
+    broken.layers[-1].set_weights([np.full((16, 3), np.nan, np.float32), np.zeros(3, np.float32)])
+    found = inspect(broken)
+    assert dict(facts_of(found))["gradients"] == "unknown: the logits are not finite"
+
+
+def test_who_wrote_a_file_that_does_not_say(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"")
+    assert find_origin(tmp_path, "savedmodel") == Origin("an unknown writer")
+    graph = tf.compat.v1.saved_model.Builder(str(tmp_path / "old"))
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        graph.add_meta_graph_and_variables(session, ["serve"])
+    graph.save()
+    assert find_origin(tmp_path / "old", "savedmodel") == Origin("TensorFlow 1", f"TensorFlow {tf.__version__}")
+    (tmp_path / "it.keras").write_bytes(b"no archive")
+    assert find_origin(tmp_path / "it.keras", "keras").version is None
+    h5py.File(tmp_path / "it.h5", "w").close()
+    assert find_origin(tmp_path / "it.h5", "h5").version is None

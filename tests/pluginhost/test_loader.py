@@ -6,6 +6,11 @@ import json
 
 import pytest
 
+from cnnlab.errors import CnnlabError
+from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.declarations import Analysis, resolve
+from cnnlab.pluginhost.params import Params
+
 GOOD = """
 from dataclasses import dataclass
 from cnnlab.plugin import Analysis, Params, hookimpl
@@ -58,6 +63,11 @@ MISTAKES = {
     ),
     "implements no hook": ("x = 1", "broken", "implements none of the hooks"),
     "has a name nobody can type": (GOOD.replace("NAME", "My Analysis"), "broken", "'My Analysis'"),
+    "declares a parameter that is none": (
+        GOOD.replace("size: int = 1", "size: dict = None"),
+        "broken",
+        "P.size: <class 'dict'> cannot be a parameter",
+    ),
     "takes a host option": (
         GOOD.replace("size: int", "seed: int"),
         "broken",
@@ -324,3 +334,33 @@ def test_entry_points_are_read_once(monkeypatch):
         registry.analyses()
         registry.datasets()
     assert len(reads) == 1
+
+
+def test_where_all_are_well_strictness_changes_nothing(monkeypatch):
+    monkeypatch.setenv("CNNLAB_STRICT", "1")
+    found = registry.plugins.__wrapped__()
+    assert {plugin.state for plugin in found} == {"active"}
+    assert "occlusion" in {plugin.name for plugin in found}
+
+
+def test_what_no_plugin_gave_has_no_provider():
+    own = Analysis(name="own", summary="Own.", params=Params, run="nowhere:run")
+    with pytest.raises(CnnlabError, match="analysis 'own' was provided by no plugin"):
+        registry.provider(own)
+    occlusion = registry.find_analysis("occlusion")
+    assert registry.provider(occlusion).name == "occlusion"
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("json", "'json' is no reference to code: expected 'package.module:attribute'"),
+        (":loads", "':loads' is no reference to code"),
+        ("json:", "'json:' is no reference to code"),
+        ("json:lodas", "the module 'json' has no 'lodas'"),
+    ],
+)
+def test_a_reference_names_a_module_and_something_in_it(reference, said):
+    with pytest.raises(CnnlabError, match=said):
+        resolve(reference)
+    assert resolve("json:loads") is json.loads

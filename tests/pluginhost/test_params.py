@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -184,3 +185,24 @@ def test_descriptions():
     assert describe(int, (MultipleOf(2),)) == "an integer that is a multiple of 2"
     assert describe(Literal["a"]) == "'a'"
     assert describe(tuple[Literal["a", "b"], ...], (MinLen(2),)) == "2 or more of: 'a' or 'b'"
+
+
+def test_a_default_that_is_made_is_the_default():
+    @dataclass(frozen=True, kw_only=True)
+    class Made(Params):
+        sizes: Annotated[tuple[int, ...], Doc("Sizes.")] = dataclasses.field(default_factory=lambda: (1, 2))
+
+    (field,) = fields_of(Made)
+    assert (field.required, field.default, Made().sizes) == (False, (1, 2), (1, 2))
+
+
+def test_what_is_no_declaration_is_the_authors_mistake():
+    @dataclass(frozen=True, kw_only=True)
+    class Pair(Params):
+        pair: tuple[int, int] = (1, 2)
+
+    with pytest.raises(TypeError, match=r"Pair\.pair: a tuple must be declared as tuple\[T, \.\.\.\]"):
+        fields_of(Pair)
+    for wrong in (dict, 7):
+        with pytest.raises(TypeError, match="is not derived from"):
+            fields_of(wrong)

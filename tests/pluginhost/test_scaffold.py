@@ -72,3 +72,9 @@ def test_an_existing_folder_is_left_alone(tmp_path):
     with pytest.raises(CnnlabError, match="exists already"):
         create("sharpness", "analysis", tmp_path)
     assert list((tmp_path / "cnnlab-sharpness").iterdir()) == []
+
+
+def test_a_kind_that_is_none_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="kind must be one of analysis, dataset, architecture; received 'model'"):
+        create("own", "model", tmp_path)
+    assert list(tmp_path.iterdir()) == []

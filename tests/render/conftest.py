@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
+
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
-from cnnlab.drawings import Bars, Curves, Line, Matrix, Picture, Scrub, Series, Sheet, Tiles
+from cnnlab.drawings import Bars, Curves, Image, Line, Matrix, Picture, Scrub, Series, Sheet, Tiles
 
 RAMP = np.linspace(0, 1, 35, dtype=np.float32).reshape(5, 7)
+
+
+def png_of(values: np.ndarray) -> str:
+    file = io.BytesIO()
+    Pillow.fromarray((values * 255).astype(np.uint8)).save(file, "png")
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def every_picture() -> list[Picture]:
@@ -88,6 +98,22 @@ def every_drawing() -> dict[str, object]:
             row_label="filters", head_label="channels", clipped=True,
         ),
         "sheet in colour": Sheet(values=np.random.default_rng(0).random((5, 3, 3, 3))),
+        "maps": Sheet(values=values[:5], scale="diverging", columns=3, title="Maps"),
+        "many cells": Matrix(
+            values=np.ones((60, 60)), rows=("",) * 60, columns=("",) * 60, row_label="r", column_label="c", title="Many",
+        ),
+        "beside a matrix": Tiles(
+            tiles=(
+                Tiles(tiles=(Matrix(values=RAMP[:2, :2], rows=("a", "b"), columns=("a", "b"), row_label="r",
+                                    column_label="c"), pictures[4]), columns=1),
+                None,
+            )
+        ),
+        "gaps": Curves(
+            lines=(Line(name="a", x=(1, 2, 3, 4, 5), y=(float("nan"), float("nan"), 0.5, float("nan"), 0.25)),), **chart
+        ),
+        "unknown": Bars(names=("a", "b"), series=(Series(name="s", values=(float("nan"), 0.5)),), label="share"),
+        "image": Image(png=png_of(np.kron(RAMP, np.ones((8, 8)))), title="An image"),
     }  # fmt: skip
 
 
