@@ -312,12 +312,26 @@ def from_split(
     """
     split = dataset.split(split_name)
     chosen = np.asarray(indices, np.int64)
-    outside = chosen[(chosen < 0) | (chosen >= len(split))]
-    if outside.size:
-        raise UsageError(
-            f"there is no image {outside[0]} in {dataset.name}/{split_name}; it has 0 to {len(split) - 1}."
-        )
+    if chosen.size:
+        check_within(split, range(chosen.min(), chosen.max() + 1))
     return of_split(classifier, split[chosen])
+
+
+def check_within(split: Split, indices: range) -> None:
+    """Refuse a range of indices that a split does not have all of; it may be longer than any memory.
+
+    Args:
+        split: Part of a dataset.
+        indices: One or more, one after the other.
+
+    Raises:
+        UsageError: There is no image of one of them.
+    """
+    count = len(split)
+    missing = [index for index in (indices[0], indices[-1]) if not 0 <= index < count]
+    if missing:
+        has = f"{count:,} images, 0 to {count - 1}" if count else "none"
+        raise UsageError(f"there is no image {missing[0]} in {split.name}; it has {has}.")
 
 
 def of_split(

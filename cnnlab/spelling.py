@@ -39,6 +39,19 @@ def visible(text: str) -> str:
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def one_line(text: str) -> str:
+    r"""Show in a sentence what a terminal would obey, also the ends of lines and tabulators in what it tells of.
+
+    Args:
+        text: A sentence.
+
+    Example:
+        >>> print(one_line("received a" + chr(10) + "b."))
+        received a\nb.
+    """
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def _as_option(argument: re.Match[str]) -> str:
     name, value = argument.groups()
     option = f"--{_IRREGULAR.get(name, name.rstrip('_')).replace('_', '-')}"

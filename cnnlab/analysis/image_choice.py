@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -154,11 +155,12 @@ class ImageChoice:
                 progress=progress,
             )
             return inputs.of_split(classifier, found, notes=(note,))
-        length = len(dataset.split(self.split))
-        chosen = list(range(min(self.limit or length, length)))
-        if self.indices:
-            chosen = [index for text in self.indices for index in _range(text)]
-        return inputs.from_split(classifier, dataset, self.split, chosen)
+        split = dataset.split(self.split)
+        ranges = [_range(text) for text in self.indices]
+        for indices in ranges:
+            inputs.check_within(split, indices)
+        ranges = ranges or [range(min(self.limit or len(split), len(split)))]
+        return inputs.from_split(classifier, dataset, self.split, [index for indices in ranges for index in indices])
 
 
 def _are_files(images: Any) -> bool:
@@ -167,13 +169,10 @@ def _are_files(images: Any) -> bool:
 
 
 def _range(text: str) -> range:
-    """Read ``7`` or ``0:10``."""
-    start, colon, stop = str(text).partition(":")
-    try:
-        first = int(start)
-        indices = range(first, int(stop) if colon else first + 1)
-    except ValueError:
-        indices = range(0)
-    if not indices or indices[0] < 0:
+    """Read ``7`` or ``0:10``, which may be any size until it is held against a dataset."""
+    found = re.fullmatch(r"([0-9]{1,18})(:[0-9]{1,18})?", str(text))
+    first = int(found[1]) if found else 0
+    stop = int(found[2][1:]) if found and found[2] else first + 1
+    if found is None or stop <= first:
         raise UsageError(f"`indices=` must be an index such as 7 or a range such as 0:10; received {text}.")
-    return indices
+    return range(first, stop)

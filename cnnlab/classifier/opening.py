@@ -271,7 +271,8 @@ def _load_saved_model(path: Path, signature: str | None, trust: bool) -> tuple[A
     signatures = dict(loaded.signatures)
     if not signatures:
         raise CnnlabError(f"the SavedModel in {path} has no signature to call; export it with one (`serving_default`).")
-    name = signature or ("serving_default" if "serving_default" in signatures else next(iter(signatures)))
+    default = "serving_default" if "serving_default" in signatures else next(iter(signatures))
+    name = default if signature is None else signature
     if signature is None and len(signatures) > 1 and "serving_default" not in signatures:
         raise CnnlabError(
             f"the SavedModel in {path} has the signatures {', '.join(map(repr, sorted(signatures)))} and no "

@@ -17,7 +17,7 @@ from cnnlab import __version__, interrupts
 from cnnlab.cli import help as helping
 from cnnlab.cli.echo import echo
 from cnnlab.errors import CnnlabError, did_you_mean
-from cnnlab.spelling import as_options, visible
+from cnnlab.spelling import as_options, one_line
 
 # In the order that --help shows them: a command, the module and attribute that hold it.
 COMMANDS = {
@@ -85,7 +85,7 @@ def main() -> NoReturn:
     try:
         status = cli(prog_name="cnnlab", standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None)
     except click.ClickException as error:
-        error.message = visible(error.message)  # type: ignore[misc]  # what was typed may be the name of a file
+        error.message = one_line(error.message)  # type: ignore[misc]  # what was typed may hold anything
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as interrupt:
@@ -94,12 +94,12 @@ def main() -> NoReturn:
     except CnnlabError as error:
         if debug:
             raise
-        _say(f"Error: {error}")
+        _say(f"Error: {one_line(str(error))}")
         sys.exit(error.exit_code)
     except Exception as error:
         if debug:
             raise
-        _say(f"Error: {_unexpected(error)}")
+        _say(f"Error: {one_line(_unexpected(error))}")
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
 

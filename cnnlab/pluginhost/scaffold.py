@@ -15,7 +15,7 @@ from typing import Literal
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files.places import check_folder
 from cnnlab.files.writing import move_up, write_beside, write_into
-from cnnlab.pluginhost.registry import is_name
+from cnnlab.pluginhost import registry
 
 Kind = Literal["analysis", "dataset", "architecture"]
 KINDS: tuple[Kind, ...] = ("analysis", "dataset", "architecture")
@@ -35,10 +35,10 @@ def create(
             no other is touched.
 
     Raises:
-        UsageError: The name is none that users could type, or the kind is unknown.
+        UsageError: The name is none that users could type, or is taken by what is installed, or the kind is unknown.
         CnnlabError: The folder exists, or cannot be written. Nothing is left half-written.
     """
-    if not is_name(name):
+    if not registry.is_name(name):
         raise UsageError(f"a plugin's name must be lower-case words joined by hyphens; received {name!r}.")
     if kind not in KINDS:
         raise UsageError(f"kind must be one of {', '.join(KINDS)}; received {kind!r}.")
@@ -48,6 +48,8 @@ def create(
     existed = target.exists()
     if existed and not force:
         raise CnnlabError(f"{target} exists already; choose another name, or write into it with `force=True`.")
+    if not existed:  # The package that is written anew may be the one that is installed.
+        _check_free(name, kind)
     words = {
         "{{name}}": name,
         "{{module}}": f"cnnlab_{name.replace('-', '_')}",
@@ -62,6 +64,18 @@ def create(
             files = [str(path.relative_to(stage)) for path in stage.rglob("*") if path.is_file()]
             move_up(stage, target, files)
     return target
+
+
+def _check_free(name: str, kind: Kind) -> None:
+    """Refuse a name that would clash once the package is installed."""
+    taken = "cnnlab itself" if name == registry.HOST else ""
+    for plugin in registry.plugins():
+        if plugin.name == name or plugin.distribution == f"cnnlab-{name}":
+            taken = f"the plugin {plugin.name!r} of {plugin.distribution}"
+        elif f"{kind} {name}" in plugin.provides:
+            taken = f"the {kind} {name!r} of {plugin.distribution}"
+    if taken:
+        raise UsageError(f"the name {name} is taken by {taken}; choose another.")
 
 
 @contextlib.contextmanager

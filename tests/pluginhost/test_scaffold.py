@@ -67,6 +67,30 @@ def test_a_name_that_nobody_could_type_is_refused(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "taken"),
+    [
+        ("mnist", "analysis", "the plugin 'mnist' of cnnlab"),
+        ("mnist", "dataset", "the plugin 'mnist' of cnnlab"),
+        ("occlusion", "architecture", "the plugin 'occlusion' of cnnlab"),
+        ("mnist-cnn", "architecture", "the architecture 'mnist-cnn' of cnnlab"),
+        ("cnnlab", "analysis", "cnnlab itself"),
+    ],
+)
+def test_a_name_that_is_taken_is_refused(tmp_path, name, kind, taken):
+    with pytest.raises(UsageError) as refused:
+        create(name, kind, tmp_path)
+    assert str(refused.value) == f"the name {name} is taken by {taken}; choose another."
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_package_that_is_installed_can_be_written_anew_where_it_lies(tmp_path):
+    folder = tmp_path / "cnnlab-mnist"
+    folder.mkdir()
+    assert create("mnist", "dataset", tmp_path, force=True) == folder
+    assert (folder / "pyproject.toml").is_file()
+
+
 def test_an_existing_folder_is_left_alone(tmp_path):
     (tmp_path / "cnnlab-sharpness").mkdir()
     with pytest.raises(CnnlabError, match="exists already"):
