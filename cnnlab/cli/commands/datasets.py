@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import click
@@ -84,12 +85,12 @@ def export(dataset: str, file: Path, index: str, force: bool) -> None:
     check_file(file, force=force, what="there already")
     from cnnlab.datasets import images, load
     from cnnlab.drawings import Picture
+    from cnnlab.inputs import check_within
     from cnnlab.render import terminal
 
     data = load(dataset)
     split = data.split(name)
-    if position >= len(split):
-        raise UsageError(f"there is no image {position} in {data.name}/{name}; it has 0 to {len(split) - 1}.")
+    check_within(split, range(position, position + 1))
     low, high = data.value_range
     pixels = (split.batch([position])[0] - low) / (high - low)
     images.write_image(file, pixels)
@@ -102,7 +103,7 @@ def export(dataset: str, file: Path, index: str, force: bool) -> None:
 
 
 def _parse(index: str) -> tuple[str, int]:
-    name, _, position = index.partition(":")
-    if name not in ("train", "test") or not position.isdecimal():
+    found = re.fullmatch(r"(train|test):([0-9]{1,18})", index)
+    if found is None:
         raise UsageError(f"--index must be SPLIT:I, such as test:0; received {index}.")
-    return name, int(position)
+    return found[1], int(found[2])

@@ -34,7 +34,7 @@ class Bytes(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read it."""
-        found = re.fullmatch(r"(\d{1,18})\s*([KMG]?)(i?B)?", str(value), re.IGNORECASE)
+        found = re.fullmatch(r"([0-9]{1,18}) *([KMG]?)(i?B)?", str(value), re.IGNORECASE)
         if found is None or not int(found[1]):
             self.fail(f"expected an amount of memory such as 512M or 2G; received {value}.", param, ctx)
         return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2].upper()]
@@ -119,7 +119,7 @@ def other_image_options() -> list[click.Parameter]:
         _of_images(
             ["--label", "labels"],
             multiple=True,
-            type=int,
+            type=click.IntRange(min=0),
             help="The true class of the image, one for each --image. [default: unknown]",
         ),
         _of_images(
