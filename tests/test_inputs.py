@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.inputs import Inputs, from_arrays
+from cnnlab.inputs import Inputs, from_arrays, from_files
 from cnnlab.testing import FakeClassifier
 
 MODEL = FakeClassifier(lambda images: images.mean(axis=(1, 2, 3))[:, None] * np.arange(3), (2, 3, 1), 3)
@@ -76,3 +77,13 @@ def test_an_image_is_shown_in_its_own_range():
     picture = inputs.picture(2)
     assert (picture.title, picture.ends) == ("c", (-1.0, 1.0))
     np.testing.assert_allclose(picture.unit_plane, IMAGES[2, ..., 0], atol=1e-6)
+
+
+def test_files_of_several_sizes_for_a_model_that_takes_any_are_not_put_together(tmp_path):
+    for name, shape in (("small", (4, 5)), ("large", (6, 7))):
+        Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / f"{name}.png")
+    model = FakeClassifier.of_brightness((None, None, 1))
+    files = [tmp_path / "small.png", tmp_path / "large.png"]
+    with pytest.raises(UsageError, match=r"different sizes \(5x4, 7x6\), and the model takes any: analyse them one at"):
+        from_files(model, files)
+    assert from_files(model, files[:1]).images.shape == (1, 4, 5, 1)

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 import cnnlab
+from cnnlab.cli.views import prediction as view
 from cnnlab.datasets import Split
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.testing import FakeClassifier
 
 SHAPE = (6, 6, 1)
 
@@ -107,3 +109,29 @@ def test_the_command_reads_files_and_refuses_what_makes_no_sense(trained_run, co
         status, _, error = command_line("predict", *words, "--model", trained_run.path)
         assert status == 2
         assert said in error
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (None, "2 of 3 images read as bright, the most frequent class"),
+        ([1, 0, 0], "labelled images read correctly"),
+    ],
+)
+def test_the_headline_of_several_images(capsys, labels, said):
+    brightness = np.array([0.9, 0.1, 0.8], np.float32)
+    images = np.ones((3, 2, 2, 1), np.float32) * brightness[:, None, None, None]
+    view.show(cnnlab.predict(FakeClassifier.of_brightness(), images, labels), 1)
+    assert said in capsys.readouterr().out.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [(None, "Read as bright, with a probability of "), (1, "Read as bright, with"), (0, "; it is dark")],
+)
+def test_the_headline_of_one_image(capsys, label, said):
+    image = np.full((1, 2, 2, 1), 0.9, np.float32)
+    view.show(cnnlab.predict(FakeClassifier.of_brightness(), image, None if label is None else [label]), 1)
+    first = capsys.readouterr().out.splitlines()[0]
+    assert said in first
+    assert ("; it is" in first) is (label == 0)

@@ -90,3 +90,23 @@ def test_what_cannot_be_compared_is_one_sentence(command_line, results, tmp_path
         assert said in " ".join(err.split())
     (results[1] / "arrays.npz").write_bytes(b"")
     assert command_line("compare", *results)[0] == 1
+
+
+def test_numbers_that_nothing_is_paired_of_and_no_drawing(command_line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, steps in (("plain", 3), ("normalised", 5)):
+        save(tmp_path / name, name, [0.1] * 4, [True] * 4)
+        record = json.loads((tmp_path / name / "sharpness" / "result.json").read_text())
+        record |= {"rows": [], "inputs": [], "metrics": {"steps": steps}}
+        Result(metrics=record["metrics"], record=record).save(tmp_path / name / "sharpness")
+    words = ("compare", "plain/sharpness", "normalised/sharpness")
+    status, out, err = command_line(*words)
+    assert status == 0
+    assert "steps" in out
+    assert "+2" in out
+    assert "95% interval" not in out
+    assert "compare.png" not in out
+    assert "nothing is paired" in " ".join(err.split())
+    status, out, _ = command_line(*words, "--json")
+    assert (status, json.loads(out)["figure"]) == (0, None)
+    assert not list(tmp_path.glob("*.png"))

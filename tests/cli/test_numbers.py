@@ -127,3 +127,13 @@ def test_tables_break_at_blanks_alone(width):
     text = printed(fitted(columns, width), width)
     assert all(word in text for word in [*names, "1,806,336", "25,088", "DepthwiseConv2D", "sentence", "several"])
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_a_number_that_is_unknown_in_its_row_is_told_by_it():
+    rows = [{"image": "7.png", "l2": None, "linf": 0.5}]
+    assert numbers.untold({"l2": None, "linf": 0.5, "steps": None}, rows, {}, "") == {"steps": None}
+    assert numbers.untold({"l2": 0.5, "linf": None}, rows, {}, "") == {"l2": 0.5, "linf": None}
+
+
+def test_a_result_without_numbers_has_no_table():
+    assert numbers.numbers(Result(record={"inputs": []}), 80) == []

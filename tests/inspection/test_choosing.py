@@ -105,3 +105,12 @@ def test_the_commands_take_them(trained_run, command_line):
     assert status == 2
     assert "--mistakes" in error
     assert "exclude --image" in error
+
+
+def test_a_choice_from_a_dataset_needs_one_and_is_made_in_one_way(model):
+    with pytest.raises(UsageError, match="`indices=` and `limit=` exclude each other; give one of them"):
+        ImageChoice(dataset="mnist", indices=("1",), limit=2).check()
+    for choice in (ImageChoice(limit=2), ImageChoice(indices=("0",))):
+        choice.check()
+        with pytest.raises(UsageError, match="images of a dataset need `dataset=`: the model does not say what it was"):
+            choice.read(model)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,34 @@ def test_an_earlier_report_is_replaced_and_nothing_else(made, tmp_path, format):
         made().save(path, format)
     assert path.read_text() == "my thesis"
     assert not [each for each in path.parent.iterdir() if each.name.startswith(".partial")]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_report_that_was_edited_is_replaced_by_force_alone(made, tmp_path, format):
+    path = tmp_path / f"report.{format}"
+    made().save(path, format)
+    edited = path.read_text(encoding="utf-8").replace("seven", "my thesis")
+    path.write_text(edited, encoding="utf-8")
+    with pytest.raises(CnnlabError, match=r"was changed since cnnlab wrote it, so it was not replaced.*`force=True`"):
+        made().save(path, format)
+    assert path.read_text(encoding="utf-8") == edited
+    made().save(path, format, force=True)
+    made("eight").save(path, format)
+    assert "eight" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_text_that_mentions_cnnlab_is_no_report(made, tmp_path, format):
+    path = tmp_path / f"report.{format}"
+    made().save(tmp_path / f"other.{format}", format)
+    other = next(each for each in FORMATS if each != format)
+    made().save(tmp_path / f"other.{other}", other)
+    report, another = ((tmp_path / f"other.{each}").read_text(encoding="utf-8") for each in (format, other))
+    for text in ("made by cnnlab 0.1.0", f"My thesis.\n\n{report}", another):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(CnnlabError, match="was not replaced"):
+            made().save(path, format)
+        assert path.read_text(encoding="utf-8") == text
 
 
 def test_a_folder_or_an_image_is_not_replaced(made, tmp_path):
@@ -169,3 +198,20 @@ def test_a_report_lies_in_its_run_or_below_results(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     assert default_file(tmp_path, "md") == tmp_path / "report.md"
     assert str(default_file(tmp_path / "model.keras", "html")) == "results/model-report.html"
+
+
+def test_markdown_of_a_model_that_no_command_opens_has_no_commands_and_no_empty_tables(made, tmp_path):
+    report = made()
+    bare = replace(report.sections[0].chapter, metrics=[])
+    bare = replace(bare, figures=[replace(figure, command="") for figure in bare.figures])
+    first = replace(report.sections[0], chapter=bare)
+    report.save(tmp_path / "whole.md", format="md")
+    whole = (tmp_path / "whole.md").read_text()
+    assert "```sh" in whole
+    assert "| steps |" in whole
+    alone = replace(report, sections=(first,), record={**report.record, "command": ""})
+    alone.save(tmp_path / "bare.md", format="md")
+    text = (tmp_path / "bare.md").read_text()
+    assert "```sh" not in text
+    assert "| steps |" not in text
+    assert "Rule: More than half." in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 
@@ -9,6 +10,7 @@ import pytest
 
 import cnnlab
 from cnnlab.errors import CnnlabError
+from cnnlab.inspection.summary import Summary
 from cnnlab.reports.sections import architecture, batch_normalisation, predictions, training
 from cnnlab.reports.subject import Subject
 
@@ -141,3 +143,31 @@ def test_the_interval_of_a_difference_is_newcombes():
 @pytest.mark.parametrize(("plain", "normalised", "holds"), [(10.0, 19.0, True), (10.0, 10.4, False)])
 def test_conclusions_on_time_turn(plain, normalised, holds):
     assert batch_normalisation.time_per_epoch(plain, normalised).holds is holds
+
+
+def test_a_model_without_parameters_that_can_be_read_is_not_judged():
+    found = architecture.conclusion(Summary(layers=(), input_shape=(8, 8, 1), classes=2))
+    assert (found.holds, found.says) == (None, "The model has no parameters that could be read.")
+
+
+def test_a_run_without_an_epoch_has_no_curves(trained_run, tmp_path, classifier):
+    run = cnnlab.runs.find(shutil.copytree(trained_run.path, tmp_path / "run"))
+    run.history_path.unlink()
+    with pytest.raises(CnnlabError, match=r"history\.csv holds no epoch"):
+        training.write(Subject(classifier=classifier, profile="assignment", run=run))
+
+
+def test_a_run_that_differs_in_more_than_batch_normalisation_is_no_other(trained_run, tmp_path):
+    run = cnnlab.runs.find(shutil.copytree(trained_run.path, tmp_path / "plain"))
+
+    def beside(name, **settings):
+        folder = tmp_path / name
+        folder.mkdir()
+        record = {**run.config, "batch_norm": True}
+        record["settings"] = {**record["settings"], "batch_norm": True, **settings}
+        (folder / "run.json").write_text(json.dumps(record))
+
+    beside("longer", epochs=3)
+    assert batch_normalisation.find_other(run) is None
+    beside("bn", seed=5)
+    assert batch_normalisation.find_other(run).name == "bn"

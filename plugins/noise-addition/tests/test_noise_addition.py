@@ -296,10 +296,34 @@ def test_a_noise_is_brought_within_epsilon_and_to_the_units_of_the_model(tiny_mo
     assert scaled.record["claims"]["epsilons"] == [pytest.approx(0.8)]
 
 
+def test_a_noise_within_epsilon_stays_as_it_is(tiny_models, tmp_path):
+    images, labels = drawn(tiny_models, 4)
+    file = saved(tmp_path, noise=np.full((8, 8), 0.25))
+    result = ask(tiny_models, images, labels, apply=file, epsilon=0.5)
+    np.testing.assert_array_equal(result.arrays["noise"][..., 0], np.full((8, 8), 0.25, np.float32))
+    assert "brought within epsilon" not in " ".join(result.warnings)
+    with pytest.raises(UsageError, match=r"epsilon must be from 0 to 1; received 1\.5"):
+        ask(tiny_models, images, labels, apply=file, epsilon=1.5)
+    with pytest.raises(UsageError, match="holds one noise, so it has one target; name it with `target=`"):
+        ask(tiny_models, images, labels, apply=file, target="all")
+
+
+def test_without_images_the_test_images_that_the_model_names_are_measured(tiny_models, tmp_path):
+    images, labels = np.random.default_rng(0).integers(0, 256, (20, 8, 8), np.uint8), np.arange(20) % 4
+    np.savez(tmp_path / "own.npz", x_train=images[:12], y_train=labels[:12], x_test=images[12:], y_test=labels[12:])
+    model = tiny_models.convolutional(SHAPE)
+    model.dataset_name = str(tmp_path / "own.npz")
+    result = ask(tiny_models, model=model, dataset=None)
+    np.testing.assert_array_equal(np.rint(result.arrays["original"][..., 0] * 255), images[12:])
+    assert result.metrics["learned_on"] == 12
+
+
 def test_counting_another_class_than_the_noise_leads_to_is_said(tiny_models, tmp_path):
     file = saved(tmp_path, noise=np.zeros(SHAPE), noise_target=np.int64(2))
     result = ask(tiny_models, *drawn(tiny_models, 3), apply=file, target=1)
     assert any("learned for the class 2; success counts the class 1" in text for text in result.warnings)
+    result = ask(tiny_models, *drawn(tiny_models, 3), apply=file, target=2)
+    assert not any("learned for the class" in text for text in result.warnings)
 
 
 class Trap:
