@@ -80,9 +80,8 @@ def check(path: Path, about: Mapping[str, Any], limits: Limits) -> None:
         CnnlabError: It could not be opened or run, took more than it may, or brought its process down.
         UsageError: What is said of it does not fit.
     """
-    own = _verdict(path)
     tried = _verdict(path, about)
-    if own.exists() or tried.exists():
+    if _known(_verdict(path)) or _known(tried):
         return
     _try(path, about, limits)
     _keep(tried)
@@ -93,17 +92,27 @@ def vouch(path: Path) -> None:
     _keep(_verdict(path))
 
 
-def _verdict(path: Path, about: Mapping[str, Any] | None = None) -> Path:
-    """The file that stands for a model's having been tried with these words and these libraries."""
+def _verdict(path: Path, about: Mapping[str, Any] | None = None) -> str:
+    """The name of the file that stands for a model's having been tried with these words and these libraries."""
     told = hashlib.sha256(_digest(path).encode())
     if about is not None:
         told.update(json.dumps([about, versions()], sort_keys=True).encode())
-    return user_cache_path("cnnlab") / "tried" / told.hexdigest()
+    return told.hexdigest()
 
 
-def _keep(verdict: Path) -> None:
-    with contextlib.suppress(OSError, CnnlabError):  # Without a home it is tried each time.
-        write_json(verdict, {"opened": True})
+def _folder() -> Path:
+    return user_cache_path("cnnlab") / "tried"
+
+
+def _known(verdict: str) -> bool:
+    with contextlib.suppress(OSError, RuntimeError):  # In a home that cannot be looked into, or without one, none is.
+        return (_folder() / verdict).exists()
+    return False
+
+
+def _keep(verdict: str) -> None:
+    with contextlib.suppress(OSError, RuntimeError, CnnlabError):  # It is tried each time then.
+        write_json(_folder() / verdict, {"opened": True})
 
 
 def _digest(path: Path) -> str:

@@ -171,9 +171,22 @@ def test_training_vouches_for_what_it_writes(trained_run, monkeypatch):
     cnnlab.load(trained_run.model_path)
 
 
-def test_without_a_place_for_verdicts_it_is_tried_each_time(tmp_path, real, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+def homeless(name: str) -> Path:
+    raise RuntimeError("could not determine the home directory")
+
+
+def in_a_file(name: str) -> Path:
+    return Path(__file__)
+
+
+def out_of_reach(name: str) -> Path:
+    """As in the home of another user: even to ask whether something is there is an error."""
+    return Path("/tmp") / ("x" * 300)
+
+
+@pytest.mark.parametrize("place", [homeless, in_a_file, out_of_reach])
+def test_without_a_place_for_verdicts_it_is_tried_each_time(tmp_path, real, monkeypatch, place):
+    monkeypatch.setattr(trial, "user_cache_path", place)
     model = save(tmp_path / "model")
     asked = []
     monkeypatch.setattr(trial, "_try", lambda *words: asked.append(words))
