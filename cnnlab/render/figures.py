@@ -289,8 +289,8 @@ def _fill_tiles(place: FigureBase, grid: Grid) -> None:
             axes[row, column].set_axis_off()
             if cell is not None:
                 title = grid.titles[row][column]
-                bar = (row, column) in grid.alone or getattr(cell, "scale", "") == "classes"
-                _panel(axes[row, column], cell, title, bar=bar, legend=not legend and row == 0)
+                alone = (row, column) in grid.alone
+                _panel(axes[row, column], cell, title, bar=alone, legend=not legend and row == 0)
     _write_heads(axes, grid)
     for group in grid.shared:
         _share_bar(axes, grid, group)
@@ -369,7 +369,7 @@ def _panel(axes: Axes, panel: Any, title: str, *, bar: bool, legend: bool) -> No
             draw_curves(axes, panel, legend=legend)
         case Bars():
             draw_bars(axes, panel, title=title, legend=legend)
-        case Matrix():
+        case _:
             draw_matrix(axes, panel, title=title, bar=bar)
 
 

@@ -35,14 +35,14 @@ def draw_picture(axes: Axes, picture: Picture, *, title: str, bar: bool) -> None
         axes: Where.
         picture: What, its values an array.
         title: Over it.
-        bar: Whether to add a colour bar where its colours stand for numbers or classes.
+        bar: Whether to add a colour bar where its colours stand for numbers; classes have theirs always.
     """
     axes.set_axis_off()
     axes.xaxis.set_visible(False)  # or the layout measures their ticks all the same
     axes.yaxis.set_visible(False)
     axes.set_title(title, y=1.0, pad=3, color=MARK if picture.mark else "black")
     if picture.scale == "classes":
-        _draw_classes(axes, picture, bar)
+        _draw_classes(axes, picture)
     elif picture.in_colour:
         axes.imshow(np.nan_to_num(picture.unit_plane, nan=1.0), interpolation="nearest", extent=_extent(picture))
     else:
@@ -100,7 +100,7 @@ def color_bar(shades: Any, beside: list[Axes], shown: Picture | Sheet, extend: s
     bar.outline.set_visible(False)
 
 
-def _draw_classes(axes: Axes, picture: Picture, bar: bool) -> None:
+def _draw_classes(axes: Axes, picture: Picture) -> None:
     present = [int(label) for label in np.unique(picture.plane)]
     colors = [class_color(label) for label in present]
     edges = [label - 0.5 for label in present] + [present[-1] + 0.5]
@@ -109,8 +109,6 @@ def _draw_classes(axes: Axes, picture: Picture, bar: bool) -> None:
     shades = axes.imshow(
         picture.plane, cmap=ListedColormap(colors), norm=norm, interpolation="nearest", extent=_extent(picture)
     )
-    if not bar:
-        return
     if norm is None:
         shades.set_clim(present[0] - 0.5, present[0] + 0.5)
     legend = axes.figure.colorbar(shades, ax=axes, fraction=0.05, pad=0.03, label=picture.unit, spacing="uniform")

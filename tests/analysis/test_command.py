@@ -10,7 +10,7 @@ import pytest
 
 import cnnlab
 from cnnlab.analysis import request as requests
-from cnnlab.analysis.command import command_of
+from cnnlab.analysis.command import command_of, params_of
 from cnnlab.analysis.image_choice import ImageChoice
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.analysis.request import Request
@@ -105,3 +105,9 @@ def test_there_is_none_for_what_was_never_on_the_disk(tmp_path):
         images=ImageChoice(images=np.zeros((1, 28, 28, 1))),
     )
     assert command_of(asked) == ""
+
+
+def test_what_nobody_gave_is_left_out():
+    params = registry.find_analysis("saliency").params
+    given = {"target": None, "signed": False, "method": "smoothgrad"}
+    assert list(params_of(params, given)) == ["--no-signed", "--method", "smoothgrad"]

@@ -26,6 +26,7 @@ from cnnlab.attacks import (
     LogOdds,
     Margin,
     NormalisedGradient,
+    Outcome,
     Sign,
     SquaredDistance,
     TotalVariation,
@@ -896,6 +897,12 @@ def test_wrong_numbers_are_refused_in_words(smooth):
         pgd(restarts=2)
     with pytest.raises(UsageError, match="step_size"):
         Attack(norm=None)
+    for numbers in ({"steps": -1}, {"restarts": -2}):
+        with pytest.raises(UsageError, match="steps and restarts must be at least 0; received"):
+            pgd(**numbers)
+    for target in (-1, 3):
+        with pytest.raises(UsageError, match=rf"the classes must be from 0 to 2; received {target}"):
+            learn_noise(model, images, target, epsilon=0.1, step_size=0.1, steps=1)
     with pytest.raises(UsageError, match="without images"):
         learn_noise(model, images[:0], 1, epsilon=0.1, step_size=0.1, steps=1)
     with pytest.raises(UsageError, match="both a norm"):
@@ -926,3 +933,23 @@ def test_large_sets_are_attacked_block_by_block(smooth, monkeypatch):
     pieces = attack.run(smooth.classifier, images, labels, epsilon=[[0.02], [0.1]], batch_size=16)
     np.testing.assert_array_equal(pieces.adversarial, whole.adversarial)
     np.testing.assert_array_equal(pieces.reached, whole.reached)
+
+
+def test_what_another_attack_found_keeps_its_trace():
+    def found(reached, value, traced=True):
+        filled = np.full(2, value)
+        return Outcome(
+            adversarial=np.full((2, 1, 1, 1), value, np.float32),
+            reached=np.array(reached),
+            steps=filled.astype(int),
+            logits=np.array([[0.0, value]] * 2, np.float32),
+            flat=filled > 5,
+            confidence=np.full((2, 3), value, np.float32) if traced else None,
+        )
+
+    one, other = found([True, False], 1.0), found([True, True], 2.0)
+    both = one.or_else(other)
+    assert both.reached.tolist() == [True, True]
+    assert both.confidence[:, 0].tolist() == both.adversarial[:, 0, 0, 0].tolist() == [1.0, 2.0]
+    assert one.or_else(found([True, True], 2.0, traced=False)).confidence is None
+    np.testing.assert_allclose(other.probabilities[0], [1 / (1 + np.e**2), 1 - 1 / (1 + np.e**2)], rtol=1e-5)

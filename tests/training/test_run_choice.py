@@ -11,7 +11,7 @@ from cnnlab.files.writing import write_json
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Architecture
 from cnnlab.runs import Run
-from cnnlab.training import run_choice
+from cnnlab.training import run_choice, seeds
 from cnnlab.training.settings import Settings, difference
 
 RECORD = {
@@ -99,3 +99,11 @@ def test_a_network_without_the_variant_is_refused(monkeypatch, command_line):
 def test_settings_that_differ_are_named_in_words():
     before, now = {"batch_norm": True, "limit": None, "seed": 0}, {"batch_norm": False, "limit": 5, "seed": 0}
     assert difference(before, now) == "batch_norm on (not off), limit unset (not 5)"
+
+
+def test_seeds_of_the_dataset_that_nobody_named_are_those_of_the_default(tmp_path, monkeypatch):
+    trained = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(seeds, "train", lambda **given: trained.append((str(given.pop("out")), given.get("dataset"))))
+    seeds.train_seeds([0, 3], {"epochs": 1})
+    assert trained == [("runs/mnist-mnist-cnn-seed0", None), ("runs/mnist-mnist-cnn-seed3", None)]

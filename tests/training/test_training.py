@@ -548,6 +548,16 @@ def test_memory_that_runs_out_is_a_sentence(corners, tmp_path, monkeypatch):
         cnnlab.train(corners, **QUICK, out=tmp_path / "run")
 
 
+def test_another_failure_of_a_step_is_not_taken_for_memory(corners, tmp_path, monkeypatch):
+    def run(self, batches, count):
+        raise tf.errors.InternalError(None, None, "a kernel failed")
+
+    monkeypatch.setattr(TrainingLoop, "run", run)
+    with pytest.raises(tf.errors.InternalError, match="a kernel failed"):
+        cnnlab.train(corners, **QUICK, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_taken_folder_is_refused_and_left_alone(corners, finished, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("x")

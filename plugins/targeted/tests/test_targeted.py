@@ -13,9 +13,10 @@ import cnnlab
 from cnnlab.attacks.minimal import next_beta
 from cnnlab.drawings import Bars, Curves, Matrix, Scrub, Tiles
 from cnnlab.errors import UsageError
-from cnnlab.testing import AnalysisContract
+from cnnlab.results.claims import Claims
+from cnnlab.testing import AnalysisContract, FakeClassifier
 from cnnlab_targeted import TargetedParams
-from cnnlab_targeted.matrix import matrices
+from cnnlab_targeted.matrix import drawings, matrices
 
 SHAPE = (8, 8, 1)
 AT_STRENGTHS = ("success", "success_8bit", "confidence_after", "linf", "l2", "accuracy", "reached", "reached_8bit")
@@ -394,3 +395,8 @@ def test_a_trained_network_reads_every_digit_as_every_other(tmp_path):
         assert found.metrics["lowest_target_confidence"] >= 0.99
         assert found.metrics["success"] == 1
     assert searched.metrics["l2"] < 0.9 * plain.metrics["l2"]
+
+
+def test_of_many_classes_no_matrix_is_drawn():
+    model = FakeClassifier(lambda images: images, (2, 2, 1), 21)
+    assert drawings(model, {}, np.zeros(0, int), Claims(), 0.5) == {}
