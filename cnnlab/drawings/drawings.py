@@ -167,8 +167,12 @@ def from_json(text: str) -> dict[str, Drawing]:
     """
     try:
         record = json.loads(text, object_hook=encoding.from_json)
+        if not isinstance(record, dict):
+            raise ValueError(f"expected an object of drawings by their names; received {type(record).__name__}")
         return {str(name): _adapter().validate_python(drawing) for name, drawing in record.items()}
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except RecursionError:
+        raise CnnlabError("the drawings cannot be read: they are nested too deeply.") from None
+    except (ValueError, TypeError, OverflowError) as error:
         raise CnnlabError(f"the drawings cannot be read: {_first_line(error)}.") from error
 
 
@@ -193,4 +197,6 @@ def _first_line(error: Exception) -> str:
         said = (line.strip().rstrip(".") for line in str(error).splitlines() if not line.endswith(":"))
         return next(said, type(error).__name__)
     first = details(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    where = ".".join(map(str, first["loc"]))
+    what = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"{where}: {what}" if where else what

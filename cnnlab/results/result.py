@@ -280,4 +280,5 @@ def _reading(directory: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield source
     except Exception as error:
-        raise CnnlabError(f"the result in {source} is damaged: {error}. Run the analysis again.") from error
+        what = str(error).rstrip(".")
+        raise CnnlabError(f"the result in {source} is damaged: {what}. Run the analysis again.") from error

@@ -223,17 +223,32 @@ def hostile(**change) -> str:
         hostile(values={"dtype": "float64", "shape": [10**9, 10**9], "base64": "AAAA"}),
         hostile(values={"dtype": "object", "shape": [1, 1], "base64": "AAAAAAAAAAA="}),
         hostile(values={"dtype": "no", "list": [1]}),
+        hostile(values={"dtype": "(1,", "list": [1]}),
+        hostile(values={"dtype": "a", "list": [1]}),
+        hostile(values={"dtype": "float64", "list": [1]}).replace("[1]", "[" * 100 + "1" + "]" * 100),
+        hostile(values={"dtype": "float64", "shape": [1e400], "base64": ""}),
+        hostile(values={"array": "x", "index": ["y"]}),
+        '{"array": "x", "index": []}',
+        "7",
         hostile(values={"dtype": "float64", "list": ["x"]}),
         hostile(values={"dtype": "float64", "shape": [1, 1], "base64": "not base64!"}),
         hostile(values=[1, 2]),
         hostile(title=7),
-        '{"x": ' + "[" * 100_000 + "]" * 100_000 + "}",
     ],
 )
 def test_what_is_no_drawing_on_disk_is_one_sentence(text):
     with pytest.raises(CnnlabError, match=r"the drawings cannot be read: .+") as error:
         from_json(text)
     assert "\n" not in str(error.value)
+    assert ".." not in str(error.value)
+    assert ": :" not in str(error.value)
+
+
+@pytest.mark.parametrize("nested", ["[" * 100_000 + "]" * 100_000, '{"a":' * 100_000 + "1" + "}" * 100_000])
+def test_what_is_nested_too_deeply_is_said_in_words_of_our_own(nested):
+    with pytest.raises(CnnlabError) as error:
+        from_json(f'{{"x": {nested}}}')
+    assert str(error.value) == "the drawings cannot be read: they are nested too deeply."
 
 
 def test_references_are_resolved_and_missing_ones_named():

@@ -215,6 +215,81 @@ import json, os, sys
 import numpy as np
 from cnnlab.files import writing
 from cnnlab.drawings import Picture
+def recorded(folder, names, **changed):
+    """A record that names files that lie in a folder, with their digests, as a stranger may write one."""
+    files = {name: digest(folder / name) for name in names}
+    return {**RECORD, "figures": [], "files": files, **changed}
+
+
+FORGED = {
+    "no more than a few keys": lambda folder: {
+        key: value
+        for key, value in recorded(folder, ["arrays.npz", "figure-mine.png"]).items()
+        if key in ("schema", "analysis", "versions", "files")
+    },
+    "not signed": lambda folder: recorded(folder, ["arrays.npz", "figure-mine.png"], figures=["figure-mine.png"]),
+    "changed since it was signed": lambda folder: signed(recorded(folder, ["arrays.npz"])) | {"seed": 1},
+    "of another type": lambda folder: signed(recorded(folder, ["arrays.npz"], seconds="long")),
+    "a figure that it does not have": lambda folder: signed(recorded(folder, ["arrays.npz", "figure-mine.png"])),
+    "an image that it does not have": lambda folder: signed(recorded(folder, ["arrays.npz", "images/mine.png"])),
+    "no arrays": lambda folder: signed(recorded(folder, ["figure-mine.png"], figures=["figure-mine.png"])),
+    "a name elsewhere": lambda folder: signed(recorded(folder, ["arrays.npz", "../thesis.csv"])),
+}
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_nothing_is_deleted_by_a_record_that_cnnlab_did_not_write(tmp_path, forged):
+    folder = tmp_path / "mine"
+    (folder / "images").mkdir(parents=True)
+    for name in ("arrays.npz", "figure-mine.png", "images/mine.png", "../thesis.csv"):
+        (folder / name).write_text("mine")
+    (folder / "result.json").write_text(json.dumps(FORGED[forged](folder)))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(CnnlabError, match="holds no result of cnnlab's, so nothing was written to it"):
+        made().save(folder)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    made().save(folder, force=True)
+    for name in ("figure-mine.png", "images/mine.png", "../thesis.csv"):
+        assert (folder / name).read_text() == "mine"
+
+
+def a_pipe(place):
+    os.mkfifo(place)
+
+
+def an_endless_device(place):
+    place.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("make", [a_pipe, an_endless_device])
+@pytest.mark.parametrize("name", ["result.json", "arrays.npz", "drawings.json", "figure.png", "images"])
+def test_what_is_no_file_is_not_waited_for_and_found_before_the_work(tmp_path, name, make, force):
+    made().save(tmp_path)
+    (tmp_path / name).unlink(missing_ok=True)
+    make(tmp_path / name)
+    with pytest.raises(CnnlabError, match=rf"{name} is no plain f"):
+        check_folder(tmp_path, force=force)
+
+
+def test_a_record_that_is_nested_deeply_is_none(tmp_path):
+    (tmp_path / "result.json").write_text("[" * 200_000)
+    with pytest.raises(CnnlabError, match="holds no result of cnnlab's"):
+        check_folder(tmp_path)
+    check_folder(tmp_path, force=True)
+
+
+@pytest.mark.parametrize("record", ["run.json", "checkpoint/settings.json"])
+def test_a_result_goes_into_no_run_even_by_force(tmp_path, record):
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / record).write_text('{"schema": 1}')
+    (tmp_path / "drawings.json").write_text("of the run")
+    with pytest.raises(CnnlabError, match=r"holds a run, .* Name a new folder"):
+        made(drawings={"": PICTURE}).save(tmp_path, force=True)
+    assert (tmp_path / "drawings.json").read_text() == "of the run"
+    made().save(tmp_path / "analyses" / "one")
+
+
 from cnnlab.results.result import Result
 
 def save(metric):
@@ -301,6 +376,10 @@ def test_an_earlier_result_survives_a_failed_save(tmp_path, monkeypatch):
 )
 def test_a_damaged_result_is_refused(tmp_path, damage, message):
     made(arrays={"a": np.zeros(2)}, drawings={"": PICTURE}).save(tmp_path)
+        (
+            lambda folder: (folder / "drawings.json").write_text("[" * 100_000),
+            r"damaged: the drawings cannot be read: they are nested too deeply\. Run the analysis again\.$",
+        ),
     damage(tmp_path)
     with pytest.raises(CnnlabError, match=message):
         Result.load(tmp_path)
