@@ -124,4 +124,4 @@ def _dtype(name: Any) -> np.dtype[Any]:
     # np.dtype reads more than names, and raises whatever Python's parser does.
     if not re.fullmatch(r"bool|(u?int|float)[0-9]{1,3}", str(name)):
         raise ValueError(f"{name} is no type of numbers")
-    return dtype
+    return np.dtype(str(name))
