@@ -9,13 +9,14 @@ The public names, looked up when first used: importing cnnlab imports no TensorF
 
 from __future__ import annotations
 
-import importlib
 import os
-from typing import TYPE_CHECKING, Any
 
 from cnnlab.silence_tensorflow import quieten_tensorflow
 
+TYPE_CHECKING = False  # typing takes long to import, and the command is not heard before this is done
 if TYPE_CHECKING:
+    from typing import Any
+
     from cnnlab import datasets
     from cnnlab.analysis.prediction import predict
     from cnnlab.analysis.request import analyze
@@ -75,6 +76,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    import importlib
+
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     if name == "datasets":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
+# Nothing else is imported here: until main() runs, an interruption is a traceback of Python's own.
 import os
 import sys
-from typing import Any, NoReturn
 
-from cnnlab import interrupts
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
 SHOW_CURSOR = b"\x1b[?25h"
 
@@ -16,8 +18,11 @@ def main() -> NoReturn:
     """Run the command line; Ctrl-C, SIGTERM and SIGHUP end it with a status of their own and one word."""
     leave = _Leaving()
     try:
-        interrupts.listen(leave.at_once)
         sys.excepthook, sys.unraisablehook = leave.unless_failed, leave.unless_unraisable
+        from cnnlab import interrupts
+
+        leave.status = interrupts.status
+        interrupts.listen(leave.at_once)
         from cnnlab.cli import main as run
 
         run()
@@ -37,9 +42,12 @@ class _Leaving:
     """
 
     def __init__(self) -> None:
+        self.status: Callable[[], int] = lambda: 130  # only Ctrl-C raises by itself
         self._stderr = os.dup(2) if sys.stderr else None  # 2 itself is set aside while TensorFlow loads
 
     def __call__(self, words: str = "") -> NoReturn:
+        import contextlib
+
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 stream.flush()
@@ -47,11 +55,13 @@ class _Leaving:
 
     def at_once(self, words: str = "") -> NoReturn:
         """End, whatever other threads are doing; what they were about to print is lost."""
+        import contextlib
+
         if self._stderr is not None:
             said = f"\n{words}\n" if words else ""
             with contextlib.suppress(OSError):
                 os.write(self._stderr, (SHOW_CURSOR if os.isatty(self._stderr) else b"") + said.encode())
-        os._exit(interrupts.status())
+        os._exit(self.status())
 
     def unless_failed(self, kind: type[BaseException], error: BaseException, trace: Any) -> None:
         if issubclass(kind, KeyboardInterrupt):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
+
+TYPE_CHECKING = False  # typing takes long to import, and every command waits for this module
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 
 def quieten_tensorflow() -> None:
@@ -26,7 +28,7 @@ def quieten_tensorflow() -> None:
         sys.meta_path.insert(0, _Finder())
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Finds TensorFlow where Python would, and imports it quietly."""
 
     def find_spec(
@@ -34,14 +36,16 @@ class _Finder(MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname != "tensorflow":
             return None
+        from importlib.machinery import PathFinder
+
         sys.meta_path.remove(self)
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Quiet(spec.loader)
+            spec.loader = _Quiet(spec.loader)  # type: ignore[assignment]  # all that Python asks of one
         return spec
 
 
-class _Quiet(Loader):
+class _Quiet:
     """Runs a module with standard error set aside."""
 
     def __init__(self, loader: Loader) -> None:
@@ -54,32 +58,25 @@ class _Quiet(Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        with _stderr_aside():
-            self._loader.exec_module(module)
+        """Keep what is written to standard error, by C code too; show it after all when that fails.
 
+        Ctrl-C is no failure: nobody who interrupts wants to read what TensorFlow was about to say.
+        """
+        import tempfile
 
-@contextlib.contextmanager
-def _stderr_aside() -> Iterator[None]:
-    """Keep what is written to standard error, by C code too; show it after all when the block fails.
-
-    Ctrl-C is no failure: nobody who interrupts wants to read what TensorFlow was about to say.
-    """
-    import tempfile
-
-    try:
-        before = os.dup(2)
-    except OSError:  # there is no standard error
-        yield
-        return
-    with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
         try:
-            yield
-        except Exception:
-            os.dup2(before, 2)
-            aside.seek(0)
-            os.write(2, aside.read())
-            raise
-        finally:
-            os.dup2(before, 2)
-            os.close(before)
+            before = os.dup(2)
+        except OSError:  # there is no standard error
+            return self._loader.exec_module(module)
+        with tempfile.TemporaryFile() as aside:
+            os.dup2(aside.fileno(), 2)
+            try:
+                self._loader.exec_module(module)
+            except Exception:
+                os.dup2(before, 2)
+                aside.seek(0)
+                os.write(2, aside.read())
+                raise
+            finally:
+                os.dup2(before, 2)
+                os.close(before)

@@ -219,3 +219,33 @@ def test_without_a_stderr_the_status_is_the_same():
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 143
+
+
+AT_IMPORT = """
+import os, sys
+module = sys.argv.pop(1)
+class Signalling:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            os.kill(os.getpid(), 2)
+sys.meta_path.insert(0, Signalling())
+from cnnlab.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["cnnlab.interrupts", "threading", "cnnlab.cli", "click", "cnnlab.cli.commands.train"]
+)
+def test_a_signal_while_the_command_itself_loads_says_one_word(module):
+    words = [sys.executable, "-c", AT_IMPORT, module, "train", "--help"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nInterrupted.\n")
+
+
+def test_nothing_is_loaded_before_signals_are_heard(monkeypatch):
+    """What comes before is Python's own start, in which Ctrl-C is a traceback."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # What measures this process imports things itself.
+    code = "import sys; known = set(sys.modules); import cnnlab.__main__; print(*sorted(set(sys.modules) - known))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["__future__", "cnnlab", "cnnlab.__main__", "cnnlab.silence_tensorflow"]
