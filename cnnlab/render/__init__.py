@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
 _LAZY = {"figure": "figures", "save": "saving", "save_png": "saving"}
 
-__all__ = ["figure", "save", "save_png"]
+__all__ = ["figure", "save", "save_png", "size"]
+
+# Where a home cannot be written to, matplotlib takes a temporary folder, and says so in two lines that help nobody.
+logging.getLogger("matplotlib").addFilter(lambda record: record.funcName != "_get_config_or_cache_dir")
 
 
 def __getattr__(name: str) -> Any:
