@@ -8,17 +8,22 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from cnnlab.errors import CnnlabError
-from cnnlab.files.reading import kind_of
+from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.files.reading import kind_of, read_json
+from cnnlab.files.seals import is_sealed
 from cnnlab.files.writing import partial_name
 
-MARK = "made with cnnlab"
-"""What figures say of themselves."""
+FigureFormat = Literal["png", "svg", "pdf"]
 
-_MARKED = 4096
-"""Bytes at either end of a file in which they do."""
+FIGURES: tuple[FigureFormat, ...] = get_args(FigureFormat)
+"""What figures are written as, by the ending of a file's name."""
+
+_RECORDS = {"run.json": "run", "checkpoint/settings.json": "run", "result.json": "result"}
+"""What tells that a folder is cnnlab's, and what it is then."""
+
+_SAVEDMODEL = ("saved_model.pb", "saved_model.pbtxt")
 
 _LONGEST = 300
 """Characters of a path that a message repeats."""
@@ -28,25 +33,30 @@ def check_file(
     path: str | os.PathLike[str],
     *,
     force: bool = False,
-    own: Callable[[Path], bool] = lambda path: False,
-    what: str = "not cnnlab's",
+    whose: Callable[[Path], str] = lambda path: "is not cnnlab's",
 ) -> None:
     """Refuse a place that no file can be written to, or where a file lies that may not be replaced.
 
     Args:
         path: The file.
-        force: Whether any file may be replaced.
-        own: Tells a file that cnnlab wrote, which it may replace.
-        what: What another one is, for the message.
+        force: Whether any file may be replaced, but one of a run or a result.
+        whose: Says of a file that is there why it may not be replaced; nothing of one that cnnlab wrote.
 
     Raises:
         CnnlabError: It is such a place.
     """
     path = Path(path)
-    if _check(path, "file") and not force and not own(path):
-        raise CnnlabError(
-            f"{path} is {what}, so it was not replaced. Name a new file, or replace it with `force=True`."
-        )
+    if not _check(path, "file"):
+        return
+    real = Path(os.path.realpath(path))
+    for folder in real.parents[:2]:
+        for kind, files in _records_of(folder):
+            if real.relative_to(folder).as_posix() in files:
+                raise CnnlabError(
+                    f"{path} is a file of the {kind} in {folder}, so it was not replaced. Name a new file."
+                )
+    if not force and (said := whose(path)):
+        raise CnnlabError(f"{path} {said}, so it was not replaced. Name a new file, or replace it with `force=True`.")
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
@@ -58,13 +68,72 @@ def check_folder(path: str | os.PathLike[str]) -> None:
     _check(Path(path), "folder")
 
 
-def check_figure(path: str | os.PathLike[str], *, force: bool = False) -> None:
-    """Refuse a place that no figure can be written to, or where a file lies that is no figure of cnnlab's.
+def check_current() -> None:
+    """Refuse a current folder that is gone: no path is below it any more.
 
     Raises:
+        CnnlabError: Somebody has deleted it.
+    """
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise CnnlabError("the current folder is gone: it was deleted. Go to another one and try again.") from None
+
+
+def check_apart(folder: Path, kind: str) -> None:
+    """Refuse a folder that another kind of cnnlab's lies in: its files have the same names, and force is not asked.
+
+    Args:
+        folder: The folder.
+        kind: What is to be written there, ``run`` or ``result``.
+
+    Raises:
+        CnnlabError: It is such a folder.
+    """
+    for found, _ in _records_of(folder):
+        if found != kind:
+            raise CnnlabError(f"{folder} holds a {found}, and a {kind} has files of the same names. Name a new folder.")
+
+
+def figure_format(path: str | os.PathLike[str]) -> FigureFormat:
+    """Return what a figure is written as, by its name.
+
+    Raises:
+        UsageError: It cannot be written so.
+    """
+    found = _figure_format(path)
+    if found is None:
+        endings = [f".{each}" for each in FIGURES]
+        raise UsageError(
+            f"{path} does not say what the figure is to be written as: expected a name that ends in "
+            f"{', '.join(endings[:-1])} or {endings[-1]}."
+        )
+    return found
+
+
+def check_figure(path: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Refuse a place that no figure can be written to, or where a file lies that is no figure as cnnlab wrote it.
+
+    Raises:
+        UsageError: A figure cannot be written as what the name says.
         CnnlabError: It is such a place.
     """
-    check_file(path, force=force, own=_is_figure, what="no figure of cnnlab's")
+    check_file(path, force=force, whose=lambda path: unlike(path, "figure of cnnlab's", _figure_format(path)))
+    figure_format(path)
+
+
+def unlike(path: Path, what: str, format: str | None) -> str:
+    """Say in which way a file is not what cnnlab wrote as a page or a figure; nothing where it is.
+
+    Args:
+        path: The file.
+        what: What it should be, for the message.
+        format: In which format, see :func:`cnnlab.files.seals.seal`; None where it is of no use.
+    """
+    sealed = None if format is None else is_sealed(path, format)
+    if sealed is None:
+        return f"is no {what}"
+    return "" if sealed else "was changed since cnnlab wrote it"
 
 
 @contextlib.contextmanager
@@ -97,19 +166,24 @@ def new_folder(parent: str | os.PathLike[str], name: str) -> Iterator[Path]:
         raise
 
 
-def _is_figure(path: Path) -> bool:
-    """Whether cnnlab's mark is at the beginning of a file, as in PNG and SVG, or at its end, as in PDF."""
-    try:
-        with path.open("rb") as file:
-            beginning = file.read(_MARKED)
-            file.seek(max(0, path.stat().st_size - _MARKED))
-            return MARK.encode() in beginning + file.read(_MARKED)
-    except OSError:
-        return False
+def _figure_format(path: str | os.PathLike[str]) -> FigureFormat | None:
+    return next((each for each in FIGURES if Path(path).suffix.lower() == f".{each}"), None)
+
+
+def _records_of(folder: Path) -> Iterator[tuple[str, set[str]]]:
+    """What of cnnlab's lies in a folder, and which files of it are that."""
+    for name, kind in _RECORDS.items():
+        with contextlib.suppress(CnnlabError):
+            said = read_json(folder / name)
+            if isinstance(said, dict) and "schema" in said:
+                files = said.get("files")
+                yield kind, {name, *(files if isinstance(files, dict) else ())}
 
 
 def _check(path: Path, wanted: Literal["file", "folder"]) -> bool:
     """Whether something of the kind that is wanted is there; what is of another kind is refused."""
+    if not path.is_absolute():
+        check_current()
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
@@ -123,8 +197,20 @@ def _check(path: Path, wanted: Literal["file", "folder"]) -> bool:
         if (found := kind_of(mode)) != wanted:
             raise CnnlabError(f"{path} is a {found}, where a {wanted} was expected. Name a new {wanted}.")
     there = [path] if mode is not None and wanted == "folder" else []
-    _try(path, next(folder for folder in (*there, *path.absolute().parents) if os.path.lexists(folder)))
+    above = [*there, *path.absolute().parents]
+    _check_outside(path, wanted)
+    _try(path, next(folder for folder in above if os.path.lexists(folder)))
     return mode is not None
+
+
+def _check_outside(path: Path, wanted: str) -> None:
+    """Refuse what lies in a SavedModel: its files are the model's alone, and what is added is taken for one of them."""
+    real = Path(os.path.realpath(path))
+    for folder in (real, *real.parents):
+        if any(os.path.lexists(folder / name) for name in _SAVEDMODEL):
+            raise CnnlabError(
+                f"{folder} is a SavedModel, and nothing else is written into one. Name a new {wanted} elsewhere."
+            )
 
 
 def _try(path: Path, folder: Path) -> None:

@@ -91,7 +91,7 @@ def move_up(stage: Path, target: Path, names: Sequence[str], *, away: Sequence[s
         CnnlabError: Something that is no plain file lies where one is to go; nothing was moved.
     """
     for name in (*away, *names):
-        _check_plain(target, name)
+        check_plain(target, name)
     aside = dict.fromkeys([*away, *(name for name in names if (target / name).exists())])
     moves = [(target / name, stage / BEFORE / name) for name in aside]
     moves += [(stage / name, target / name) for name in names]
@@ -108,6 +108,27 @@ def move_up(stage: Path, target: Path, names: Sequence[str], *, away: Sequence[s
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def check_plain(folder: Path, name: str) -> None:
+    """Refuse to move a file onto what is no file, or through what is no folder; links are neither.
+
+    Args:
+        folder: The folder that it is moved into.
+        name: The file, relative to it.
+
+    Raises:
+        CnnlabError: Something that is no plain file or folder is there.
+    """
+    path = folder / name
+    between = [parent for parent in path.parents if parent.is_relative_to(folder) and parent != folder]
+    wanted = {**dict.fromkeys(reversed(between), stat.S_ISDIR), path: stat.S_ISREG}
+    for place, is_wanted in wanted.items():
+        if os.path.lexists(place) and not is_wanted(place.lstat().st_mode):
+            raise CnnlabError(
+                f"{place} is no plain {'file' if place == path else 'folder'}, so nothing was written there. Move it "
+                "elsewhere, or name a new folder."
+            )
 
 
 @contextlib.contextmanager
@@ -235,18 +256,6 @@ def _is_orphan(name: str) -> bool:
     except (OSError, OverflowError):
         return False
     return False
-
-
-def _check_plain(folder: Path, name: str) -> None:
-    """Refuse to move a file onto a folder or a link, or through a link."""
-    path = folder / name
-    between = [parent for parent in path.parents if parent.is_relative_to(folder) and parent != folder]
-    linked = next((parent for parent in between if parent.is_symlink()), None)
-    if linked or (os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode)):
-        raise CnnlabError(
-            f"{linked or path} is no plain {'folder' if linked else 'file'}, so nothing was written there. Move it "
-            "elsewhere, or name a new folder."
-        )
 
 
 def _rename(beside: Path, path: Path, *, replace: bool) -> None:

@@ -6,13 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cnnlab.drawings.tables import Table
+from cnnlab.files.seals import BLANK
 from cnnlab.reports import telling
 from cnnlab.reports.chapter import Chapter, Figure
 from cnnlab.reports.report import Report
 from cnnlab.words import number
-
-GENERATOR = "<!-- made by {} -->"
-"""The first line, by which a report is known again."""
 
 
 def markdown(report: Report, pictures: Sequence[str]) -> str:
@@ -26,7 +24,7 @@ def markdown(report: Report, pictures: Sequence[str]) -> str:
 
 
 def _lines(report: Report, pictures: Iterator[str]) -> Iterator[str]:
-    yield GENERATOR.format(telling.generator())
+    yield f"<!-- made by {telling.generator()}, sha256 {BLANK} -->"
     yield from (f"# {escaped(report.title)}", "", escaped(telling.told(report)), "")
     for written in report.sections:
         yield from (f"## {escaped(written.title)}", "")

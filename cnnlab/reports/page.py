@@ -17,6 +17,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader
 from markupsafe import Markup
 
 from cnnlab.drawings import to_json
+from cnnlab.files.seals import BLANK
 from cnnlab.render import html
 from cnnlab.reports import telling
 from cnnlab.reports.chapter import Figure
@@ -49,7 +50,7 @@ def page(report: Report) -> str:
             sections=list(_sections(report)),
             about=telling.about(report),
             seconds=telling.seconds(report),
-            generator=telling.generator(),
+            generator=f"{telling.generator()}, sha256 {BLANK}",
             style=html.style(),
             own_style=Markup(resources.files(__package__).joinpath("templates", "report.css").read_text("utf-8")),
             script=script,

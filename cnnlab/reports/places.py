@@ -14,15 +14,6 @@ from cnnlab.runs import folder
 
 Format = Literal["html", "md", "json"]
 
-MARKS: dict[str, str] = {
-    "html": '<meta name="generator" content="cnnlab ',
-    "md": "<!-- made by cnnlab ",
-    "json": '"report": "cnnlab ',
-}
-"""What a report of cnnlab's has near its beginning, by which it is known again."""
-
-BEGINNING = 4096
-
 
 def format_of(path: Path | None) -> Format:
     """Return the format that a file's ending names; HTML where it names none."""
@@ -36,9 +27,14 @@ def is_run(source: Any) -> bool:
 
 
 def default_file(source: Any, format: Format) -> Path:
-    """Return where the report of a model goes: into the run, or below results/ for other models."""
+    """Return where the report of a model goes: into the run, or below results/ for other models.
+
+    Raises:
+        CnnlabError: There is no current folder any more.
+    """
     if is_run(source):
         return Path(source) / f"report.{format}"
+    places.check_current()
     return Path("results") / f"{Path(source).resolve().stem}-report.{format}"
 
 
@@ -48,7 +44,7 @@ def pictures_of(path: Path) -> Path:
 
 
 def check_file(path: Path, format: Format, *, force: bool = False) -> None:
-    """Refuse a place where no report can be written, or something lies that is no report of that format.
+    """Refuse a place where no report can be written, or something lies that is no report of that format as written.
 
     Args:
         path: The file.
@@ -58,13 +54,8 @@ def check_file(path: Path, format: Format, *, force: bool = False) -> None:
     Raises:
         CnnlabError: It is such a place.
     """
-    mark = MARKS[format]
-    places.check_file(
-        path,
-        force=force,
-        own=lambda path: mark in _beginning(path),
-        what=f"no report of cnnlab's in the format {format}",
-    )
+    what = f"report of cnnlab's in the format {format}"
+    places.check_file(path, force=force, whose=lambda path: places.unlike(path, what, format))
     if format != "md":
         return
     folder = pictures_of(path)
@@ -89,11 +80,3 @@ def is_own_picture(file: Path) -> bool:
     if found is None or file.is_symlink() or not file.is_file():
         return False
     return file.name == picture(int(found[1]), file.read_bytes())
-
-
-def _beginning(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8") as file:
-            return file.read(BEGINNING)
-    except (OSError, UnicodeDecodeError):
-        return ""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-from cnnlab.files.writing import alone_in, move_up, write_into, write_json, write_text
+from cnnlab.files.seals import BLANK, seal
+from cnnlab.files.writing import alone_in, move_up, write_beside, write_into
 from cnnlab.interrupts import keeping
 from cnnlab.render import save as save_figure
 from cnnlab.reports import telling
@@ -19,13 +21,20 @@ from cnnlab.reports.report import SCHEMA, Report
 def save(report: Report, path: Path, format: Format, *, force: bool = False) -> list[Path]:
     """Write a report; see :meth:`Report.save`."""
     check_file(path, format, force=force)
-    if format == "json":
-        write_json(path, to_json(report))
-        return [path]
-    if format == "html":
-        write_text(path, page(report))
-        return [path]
-    return _with_pictures(report, path)
+    if format == "md":
+        return _with_pictures(report, path)
+    text = (
+        page(report)
+        if format == "html"
+        else json.dumps(to_json(report), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    )
+    with write_beside(path) as beside:
+        _write(beside, text, format)
+    return [path]
+
+
+def _write(path: Path, text: str, format: Format) -> None:
+    path.write_bytes(seal(text.encode(), format))
 
 
 def _with_pictures(report: Report, path: Path) -> list[Path]:
@@ -39,7 +48,7 @@ def _with_pictures(report: Report, path: Path) -> list[Path]:
             f"{folder.name}/{_drawn(figure, number, stage / folder.name)}"
             for number, figure in zip(numbers, figures, strict=True)
         ]
-        write_text(stage / path.name, markdown(report, names))
+        _write(stage / path.name, markdown(report, names), "md")
         with alone_in(path.parent), keeping():
             move_up(stage, path.parent, [*names, path.name])
             for file in folder.iterdir() if names else ():
@@ -58,10 +67,11 @@ def _drawn(figure: Figure, number: int, folder: Path) -> str:
 
 
 def to_json(report: Report) -> dict[str, Any]:
-    """Return everything that a report says as plain lists, numbers and texts."""
+    """Return everything that a report says as plain lists, numbers and texts; its digest is made as it is written."""
     return {
         "schema": SCHEMA,
         "report": telling.generator(),
+        "digest": BLANK,
         "title": report.title,
         **report.record,
         "sections": [

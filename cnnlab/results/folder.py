@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -12,10 +11,11 @@ from pathlib import Path
 
 from cnnlab.errors import CnnlabError
 from cnnlab.files import places
-from cnnlab.files.writing import BEFORE, alone_in, is_leftover, leftovers, move_up
+from cnnlab.files.reading import read_json
+from cnnlab.files.writing import BEFORE, alone_in, check_plain, is_leftover, leftovers, move_up
 from cnnlab.interrupts import keeping
 from cnnlab.results.images import IMAGES
-from cnnlab.results.record import NAMES, SCHEMA
+from cnnlab.results.record import NAMES, check_record, is_as_signed
 
 RECORD = "result.json"
 ARRAYS = "arrays.npz"
@@ -31,11 +31,15 @@ def check_folder(directory: str | os.PathLike[str], *, force: bool = False) -> N
 
     Raises:
         CnnlabError: It cannot be written to; it holds files and no result of cnnlab's, or a file of the result there
-            was changed since.
+            was changed since; something that is no file is called as one of a result's; it is a run.
     """
     target = Path(directory)
     places.check_folder(target)
     if target.exists():
+        places.check_apart(target, "result")
+        for name in (path.name for path in target.iterdir()):
+            if name in (RECORD, IMAGES) or NAMES.fullmatch(name):
+                check_plain(target, f"{name}/0.png" if name == IMAGES else name)
         with alone_in(target):
             _own_files(target, (), force=force)
 
@@ -104,12 +108,13 @@ def _is_as_written(folder: Path, name: str, known: str | None) -> bool:
     return known is not None and path.is_file() and not linked and digest(path) == known
 
 
-def _written(record: Path) -> dict[str, str] | None:
-    """What a record says was written beside it, name by digest; None where the file is no record of cnnlab's."""
+def _written(path: Path) -> dict[str, str] | None:
+    """What a record says was written beside it, name by digest; None where the file is no record as cnnlab wrote it."""
     try:
-        said = json.loads(record.read_text(encoding="utf-8"))
-        files = dict(said["files"])
-        own = said["schema"] == SCHEMA and bool(said["analysis"]) and bool(said["versions"]["cnnlab"])
-    except (OSError, ValueError, KeyError, TypeError):
+        record = check_record(read_json(path), path)
+    except CnnlabError:
         return None
-    return files if own and all(NAMES.fullmatch(name) for name in files) else None
+    files: dict[str, str] = record["files"]
+    told = {ARRAYS, DRAWINGS, *record["figures"], *(image["file"] for image in record.get("images", ()))}
+    told |= {f"{name}.csv" for name in tables_of(files)}
+    return files if is_as_signed(record) and ARRAYS in files and told.issuperset(files) else None

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from cnnlab.drawings import Drawing, Panel, Scrub
-    from cnnlab.render.saving import Format
+    from cnnlab.files.places import FigureFormat
 
     Show = Callable[[int], Sequence[Panel | Scrub | None]]
 
@@ -150,7 +150,7 @@ class Result:
         self,
         directory: str | os.PathLike[str],
         *,
-        format: Format | None = "png",
+        format: FigureFormat | None = "png",
         dpi: int | None = None,
         force: bool = False,
     ) -> list[Path]:
@@ -189,7 +189,7 @@ class Result:
             move_in(stage, target, [*written, RECORD], force=force)
         return [target / name for name in [RECORD, *written]]
 
-    def _save_figures(self, stage: Path, format: Format, dpi: int | None) -> list[str]:
+    def _save_figures(self, stage: Path, format: FigureFormat, dpi: int | None) -> list[str]:
         from cnnlab.render import save
 
         names = []

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.files.places import check_folder
+from cnnlab.files.places import check_apart, check_folder
 from cnnlab.files.writing import is_leftover
 from cnnlab.runs import DEFAULT_ROOT, Run, list_runs, new_folder
 from cnnlab.runs.folder import CHECKPOINT, MODEL, is_run
@@ -116,6 +116,7 @@ def taken(run: Run) -> CnnlabError:
 
 def _new(folder: Path, force: bool) -> Path:
     check_folder(folder)
+    check_apart(folder, "run")
     if is_run(folder):
         raise taken(Run(folder))
     if _is_free(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import socket
 import threading
@@ -10,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab.errors import CnnlabError
+from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import places
-from cnnlab.files.places import check_figure, check_file, check_folder, new_folder
+from cnnlab.files.places import FIGURES, check_apart, check_figure, check_file, check_folder, new_folder
 
 
 def a_link_to_a_folder(place: Path) -> None:
@@ -111,27 +112,115 @@ def test_a_file_is_replaced_where_it_is_ones_own_or_by_force(tmp_path):
     path = tmp_path / "it"
     path.write_text("mine")
     with pytest.raises(CnnlabError, match=r"it is a thesis, so it was not replaced. .*`force=True`"):
-        check_file(path, what="a thesis")
-    check_file(path, own=lambda path: path.read_text() == "mine")
+        check_file(path, whose=lambda path: "is a thesis")
+    check_file(path, whose=lambda path: "")
     check_file(path, force=True)
     assert path.read_text() == "mine"
 
 
-@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
-def test_a_figure_of_ones_own_is_known_by_its_mark(tmp_path, ending):
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory):
+    """A figure of cnnlab's in each format."""
     import numpy as np
 
     from cnnlab.drawings import Picture
     from cnnlab.render import save
 
-    path = tmp_path / f"it.{ending}"
-    save(Picture(values=np.random.default_rng(0).random((64, 64, 1))), path)
-    assert path.stat().st_size > 2 * places._MARKED or ending == "png"
+    folder = tmp_path_factory.mktemp("figures")
+    for ending in FIGURES:
+        save(Picture(values=np.random.default_rng(0).random((64, 64, 1))), folder / f"it.{ending}")
+    return folder
+
+
+@pytest.mark.parametrize("ending", FIGURES)
+def test_a_figure_of_ones_own_is_replaced_and_one_that_was_changed_is_not(figures, tmp_path, ending):
+    path = tmp_path / f"it.{ending.upper()}"
+    written = (figures / f"it.{ending}").read_bytes()
+    path.write_bytes(written)
     check_figure(path)
-    path.write_bytes(path.read_bytes().replace(places.MARK.encode(), b"made by somebody"))
-    with pytest.raises(CnnlabError, match="is no figure of cnnlab's, so it was not replaced"):
+    path.write_bytes(written + b"\n")
+    with pytest.raises(CnnlabError, match="was changed since cnnlab wrote it, so it was not replaced"):
         check_figure(path)
     check_figure(path, force=True)
+
+
+@pytest.mark.parametrize("ending", FIGURES)
+def test_a_file_that_mentions_cnnlab_is_no_figure(figures, tmp_path, ending):
+    path = tmp_path / f"it.{ending}"
+    for text in (b"made with cnnlab", b"a thesis made with cnnlab, sha256 " + b"0" * 64, b""):
+        path.write_bytes(text)
+        with pytest.raises(CnnlabError, match="is no figure of cnnlab's, so it was not replaced"):
+            check_figure(path)
+    path.write_bytes((figures / f"it.{next(each for each in FIGURES if each != ending)}").read_bytes())
+    with pytest.raises(CnnlabError, match="is no figure of cnnlab's"):
+        check_figure(path)
+
+
+@pytest.mark.parametrize("name", ["c", "c.txt", "c.html", "c.csv", "c.json", "c.jpg", "c.raw", "c.pgf", "c.ps", ".png"])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_figure_is_named_as_what_it_can_be_written_as(tmp_path, name, force):
+    with pytest.raises(UsageError, match=r"expected a name that ends in \.png, \.svg or \.pdf"):
+        check_figure(tmp_path / name, force=force)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("check", [check_file, check_folder], ids=["file", "folder"])
+@pytest.mark.parametrize("inside", ["it", "variables/it", "assets/deep/it"])
+def test_nothing_is_written_into_a_savedmodel(tmp_path, monkeypatch, check, inside):
+    model = tmp_path / "model"
+    (model / "variables").mkdir(parents=True)
+    (model / "saved_model.pb").write_bytes(b"")
+    (tmp_path / "link").symlink_to(model)
+    monkeypatch.chdir(model)
+    for path in (model / inside, tmp_path / "link" / inside, Path(inside)):
+        with pytest.raises(CnnlabError, match="model is a SavedModel, and nothing else is written into one"):
+            check(path)
+    check(tmp_path / "beside")
+    with pytest.raises(CnnlabError, match="is a SavedModel"):
+        check_folder(model)
+
+
+RUN = {"run.json": "run", "checkpoint/settings.json": "run", "result.json": "result"}
+
+
+@pytest.mark.parametrize("record", RUN)
+def test_results_and_runs_do_not_share_a_folder(tmp_path, record):
+    path = tmp_path / record
+    path.parent.mkdir(exist_ok=True)
+    other = "run" if RUN[record] == "result" else "result"
+    for text in ("mine", "[1]", '{"mine": 1}', "[" * 100_000):
+        path.write_text(text)
+        check_apart(tmp_path, other)
+    path.write_text('{"schema": 1}')
+    check_apart(tmp_path, RUN[record])
+    with pytest.raises(CnnlabError, match=rf"{tmp_path.name} holds a {RUN[record]}, .*a {other}.* Name a new folder"):
+        check_apart(tmp_path, other)
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("name", ["result.json", "drawings.json", "images/0.png"])
+def test_a_file_of_a_result_is_not_replaced_by_another(tmp_path, name, force):
+    (tmp_path / "images").mkdir()
+    (tmp_path / name).write_text("of a result")
+    files = dict.fromkeys(("drawings.json", "images/0.png"), "0")
+    (tmp_path / "result.json").write_text(json.dumps({"schema": 1, "files": files}))
+    with pytest.raises(CnnlabError, match=rf"{name} is a file of the result in {tmp_path}, .* Name a new file"):
+        check_file(tmp_path / name, force=force, whose=lambda path: "")
+    (tmp_path / "other").write_text("mine")
+    check_file(tmp_path / "other", force=True)
+
+
+def test_that_the_current_folder_is_gone_is_said(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for check in (check_file, check_folder):
+        with pytest.raises(CnnlabError, match="the current folder is gone"):
+            check("it")
+        check(tmp_path / "it")
+    with pytest.raises(CnnlabError, match="the current folder is gone"), new_folder("runs", "it"):
+        pass
 
 
 def test_threads_that_claim_at_once_each_have_a_folder(tmp_path):

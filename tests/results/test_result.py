@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from PIL import Image
 from cnnlab.drawings import At, Curves, Line, Picture, Scrub, Tiles
 from cnnlab.errors import CnnlabError
 from cnnlab.results.claims import Claims
+from cnnlab.results.folder import check_folder, digest
+from cnnlab.results.record import signed
 from cnnlab.results.result import Result
 
 RECORD = {
@@ -58,7 +61,9 @@ def attacked() -> Result:
     """A result with an adversarial image that is saved as a file."""
     arrays = {"original": np.zeros((1, 4, 4, 1), np.float32), "adversarial": np.ones((1, 1, 4, 4, 1), np.float32)}
     claims = Claims(norm="linf", epsilons=(1.0,))
-    record = {**RECORD, "images": [{"file": "images/0-eps1.png"}], "claims": {"bounds": [0.0, 1.0]}}
+    image = {"file": "images/0-eps1.png", "index": 0, "epsilon": 1.0}
+    image |= {"label_after": 1, "confidence_after": 0.5, "success": True}
+    record = {**RECORD, "images": [image], "claims": {**claims.to_json(), "bounds": [0.0, 1.0]}}
     return Result(arrays=arrays, claims=claims, record=record)
 
 
@@ -210,11 +215,6 @@ def test_links_in_a_folder_lead_nowhere(tmp_path, name, force):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-KILLED = """
-import json, os, sys
-import numpy as np
-from cnnlab.files import writing
-from cnnlab.drawings import Picture
 def recorded(folder, names, **changed):
     """A record that names files that lie in a folder, with their digests, as a stranger may write one."""
     files = {name: digest(folder / name) for name in names}
@@ -290,6 +290,11 @@ def test_a_result_goes_into_no_run_even_by_force(tmp_path, record):
     made().save(tmp_path / "analyses" / "one")
 
 
+KILLED = """
+import json, os, sys
+import numpy as np
+from cnnlab.files import writing
+from cnnlab.drawings import Picture
 from cnnlab.results.result import Result
 
 def save(metric):
@@ -371,15 +376,15 @@ def test_an_earlier_result_survives_a_failed_save(tmp_path, monkeypatch):
         (lambda folder: (folder / "arrays.npz").write_bytes(b"PK\x03\x04"), "damaged"),
         (lambda folder: (folder / "drawings.json").write_text("{"), "damaged: the drawings cannot be read"),
         (lambda folder: (folder / "drawings.json").write_text('{"": {"kind": "film"}}'), "damaged: the drawings"),
+        (
+            lambda folder: (folder / "drawings.json").write_text("[" * 100_000),
+            r"damaged: the drawings cannot be read: they are nested too deeply\. Run the analysis again\.$",
+        ),
         (lambda folder: (folder / "result.json").write_text('{"schema": 99}'), "schema 99"),
     ],
 )
 def test_a_damaged_result_is_refused(tmp_path, damage, message):
     made(arrays={"a": np.zeros(2)}, drawings={"": PICTURE}).save(tmp_path)
-        (
-            lambda folder: (folder / "drawings.json").write_text("[" * 100_000),
-            r"damaged: the drawings cannot be read: they are nested too deeply\. Run the analysis again\.$",
-        ),
     damage(tmp_path)
     with pytest.raises(CnnlabError, match=message):
         Result.load(tmp_path)
