@@ -15,6 +15,7 @@ from cnnlab.cli.commands.declared_options import option_for
 from cnnlab.cli.commands.options import (
     OUTPUT,
     RESULTS,
+    Place,
     about_options,
     device_option,
     force_option,
@@ -27,6 +28,7 @@ from cnnlab.cli.commands.options import (
 )
 from cnnlab.cli.help import Command, Group, Option
 from cnnlab.errors import UsageError
+from cnnlab.files.places import FIGURES
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis
 from cnnlab.pluginhost.params import fields_of
@@ -89,7 +91,7 @@ def host_options(images: bool) -> list[click.Parameter]:
     general = [
         Option(
             ["--out"],
-            type=click.Path(path_type=Path),
+            type=Place(),
             help="Where to write. [default: beside the run]",
             heading=OUTPUT,
         ),
@@ -97,7 +99,7 @@ def host_options(images: bool) -> list[click.Parameter]:
         Option(
             ["--format"],
             heading=OUTPUT,
-            type=click.Choice(["png", "svg", "pdf"]),
+            type=click.Choice(FIGURES),
             default="png",
             show_default=True,
             help="What the figures are written as.",

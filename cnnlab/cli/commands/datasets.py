@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from cnnlab.cli.commands.options import force_option, with_options
+from cnnlab.cli.commands.options import Place, force_option, with_options
 from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Group
 from cnnlab.errors import UsageError
@@ -76,13 +76,13 @@ def _record(name: str) -> dict[str, object]:
 
 @datasets.command()
 @click.argument("dataset")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=Place())
 @click.option("--index", required=True, metavar="SPLIT:I", help="Which image, such as test:0 or train:59999.")
 @with_options(force_option("Replace the file where there is one."))
 def export(dataset: str, file: Path, index: str, force: bool) -> None:
     """Write one image of DATASET to FILE, whose suffix says what kind (.png keeps every value)."""
     name, position = _parse(index)
-    check_file(file, force=force, what="there already")
+    check_file(file, force=force, whose=lambda path: "is there already")
     from cnnlab.datasets import images, load
     from cnnlab.drawings import Picture
     from cnnlab.inputs import check_within

@@ -14,6 +14,7 @@ from cnnlab.cli.commands.options import (
     IMAGES,
     OUTPUT,
     RESULTS,
+    Place,
     device_option,
     force_option,
     gates_option,
@@ -55,7 +56,7 @@ from cnnlab.cli.help import Command, Option
     "--out",
     cls=Option,
     heading=OUTPUT,
-    type=click.Path(path_type=Path),
+    type=Place(),
     help="Save it as a result: figures, arrays, predictions.csv. [default: nothing is written]",
 )
 @with_options(force_option(RESULTS), device_option(), gates_option(), json_option())

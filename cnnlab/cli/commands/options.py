@@ -40,6 +40,19 @@ class Bytes(click.ParamType[int]):
         return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2].upper()]
 
 
+class Place(click.Path):
+    """A path to write to; an empty one, as a shell gives for a variable that is not set, is not the current folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        if value == "":
+            self.fail("expected a path to write to; received an empty one.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def model_option() -> Option:
     """Make the option ``--model``."""
     return _of_model(

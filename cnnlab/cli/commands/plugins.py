@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from cnnlab.cli.commands.options import force_option, json_option, with_options
+from cnnlab.cli.commands.options import Place, force_option, json_option, with_options
 from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Group
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
@@ -164,7 +164,7 @@ def check_plugin(context: click.Context, name: str) -> None:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=Place(),
     default=Path(),
     help="The folder to write into. [default: this one]",
 )

@@ -10,7 +10,15 @@ import click
 
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.cli.commands.completion import dataset_names, model_paths
-from cnnlab.cli.commands.options import IMAGES, OUTPUT, about_options_only, device_option, force_option, with_options
+from cnnlab.cli.commands.options import (
+    IMAGES,
+    OUTPUT,
+    Place,
+    about_options_only,
+    device_option,
+    force_option,
+    with_options,
+)
 from cnnlab.cli.help import Command, Option
 from cnnlab.pluginhost.declarations import ProfileName
 
@@ -60,7 +68,7 @@ if TYPE_CHECKING:
     "--out",
     cls=Option,
     heading=OUTPUT,
-    type=click.Path(path_type=Path),
+    type=Place(),
     help="The file. [default: report.html in the run; for other models below results/]",
 )
 @click.option(
@@ -70,7 +78,11 @@ if TYPE_CHECKING:
     type=click.Choice(["html", "md", "json"]),
     help="One page, Markdown with a folder of pictures, or data. [default: by the file's ending, else html]",
 )
-@with_options(force_option("Replace the file also where it is no report. Pictures that are not a report's stay."))
+@with_options(
+    force_option(
+        "Replace the file also where it is no report, or was changed since. Pictures that are not a report's stay."
+    )
+)
 @click.option(
     "--seed", cls=Option, type=click.IntRange(min=0), default=0, show_default=True, help="Seeds all analyses."
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from cnnlab.cli.commands.completion import model_paths
-from cnnlab.cli.commands.options import OUTPUT, force_option, json_option, with_options
+from cnnlab.cli.commands.options import OUTPUT, Place, force_option, json_option, with_options
 from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Command, Option
 
@@ -44,12 +44,14 @@ def runs(as_json: bool) -> None:
     "--out",
     cls=Option,
     heading=OUTPUT,
-    type=click.Path(path_type=Path),
+    type=Place(),
     default="compare.png",
     show_default=True,
-    help="Where the figure goes.",
+    help="Where the figure goes: a .png, .svg or .pdf file.",
 )
-@with_options(force_option("Replace the file also where it is no figure of cnnlab's."), json_option())
+@with_options(
+    force_option("Replace the file also where it is no figure of cnnlab's, or was changed since."), json_option()
+)
 def compare(names: Sequence[str], out: Path, force: bool, as_json: bool) -> None:
     """Put runs side by side, or results of one analysis.
 

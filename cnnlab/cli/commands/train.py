@@ -6,14 +6,13 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
 
 from cnnlab.cli.commands.completion import architecture_names, dataset_names
 from cnnlab.cli.commands.declared_options import option_for
-from cnnlab.cli.commands.options import OUTPUT, device_option, force_option, json_option
+from cnnlab.cli.commands.options import OUTPUT, Place, device_option, force_option, json_option
 from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Command, Option
 from cnnlab.errors import UsageError
@@ -33,7 +32,7 @@ OWN = [
     Option(
         ["--out"],
         heading=OUTPUT,
-        type=click.Path(path_type=Path),
+        type=Place(),
         help="The run folder. [default: a new one below runs/]",
     ),
     force_option("Begin also in a folder that holds other files. Those called as a run's are replaced, no other."),
