@@ -3,12 +3,13 @@
 #   make test         the tests, in about a quarter of an hour on two cores
 #   make test-full    the slow, full-size checks too
 #   make test-lowest  the tests with the oldest libraries that pyproject.toml allows
+#   make coverage     the tests again, telling the lines and branches of the code that none of them reaches
 #   make check        format, lint, types, layers, docs
 #   make fuzz         ten thousand mutated files and command lines, in half an hour
 #   make mutants      change the code in 150 places, one at a time, and see whether the tests notice, in two hours
 #   make lock         write requirements.lock anew from the newest versions
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-lowest fuzz mutants check format lock docs docs-figures bench clean
+.PHONY: help demo test test-full test-lowest coverage fuzz mutants check format lock docs docs-figures bench clean
 
 # The newest Python that TensorFlow has wheels for and this machine has; `make PYTHON=... demo` overrides it.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -20,7 +21,7 @@ LOCK := requirements.lock
 INSTALL := $(BIN)/python -m pip install $(shell test -t 2 || echo --quiet) --constraint $(LOCK)
 
 help:
-	@sed -n '2,10s/^#   //p' Makefile
+	@sed -n '2,11s/^#   //p' Makefile
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "cnnlab needs Python 3.11 or newer, and there is none on the PATH."; exit 1; }
@@ -55,6 +56,9 @@ test: $(VENV)/.installed-dev
 
 test-full: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+coverage: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not full" --cov --cov-report=term
 
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m fuzz

@@ -100,7 +100,8 @@ def test_training_on_a_full_disk_goes_on_elsewhere_with_what_is_done(command_lin
         assert command_line("train", "--out", tmp_path / "moved", "--resume")[0] == 0
 
 
-def test_a_limit_on_the_size_of_files_is_said(cnnlab_command, tmp_path):
+def test_a_limit_on_the_size_of_files_is_said(cnnlab_command, tmp_path, monkeypatch):
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # What measures this process writes files too.
     done = cnnlab_command(
         *("plugins", "new", "it"),
         cwd=tmp_path,
