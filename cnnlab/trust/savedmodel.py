@@ -165,6 +165,12 @@ def _check_files(path: Path) -> None:
     """Refuse pipes and devices among the files that TensorFlow opens, and what is larger or else than it should be."""
     from tensorflow.core.protobuf import fingerprint_pb2
 
+    for file in path.rglob("*"):
+        if file.is_symlink() and file.is_dir():
+            raise CnnlabError(
+                f"{file} is a symbolic link to a folder, where a SavedModel has its own. Copy the model with what its "
+                "links lead to."
+            )
     for pattern in _FILES:
         for file in path.glob(pattern):
             if not file.is_dir() and check_regular(file).suffix == ".pb" and file.stat().st_size > LARGEST_GRAPH:
@@ -252,7 +258,7 @@ def _judge(program: _Program, graph: _Graph, node: Any) -> Found | None:
     if node.op not in ALLOWED and (node.op not in program.functions or _declared(node.op)):
         return found(_why(node.op))
     if not program.is_only_one(graph, node):
-        return found("another has the same name")
+        return found("has no name of its own")
     for name in _functions_of(node):
         if name not in program.functions:
             return found(f"calls {name!r}, which is no function of the model")
@@ -337,7 +343,8 @@ class _Program:
         self.assets = {_node_of(asset.tensor_info.name) for asset in _assets(meta_graph)}
         self.restoring = self._before([_node_of(saver.restore_op_name)])
         self.reached = self._before(self._roots())
-        self.called = self._before(self._roots(called=True))
+        # What runs without being given the paths of the assets, so that any could be in their place.
+        self.unfed = self.restoring | self._before(self._roots(fed=False))
 
     def _find_callers(self) -> None:
         """Note of each function who calls it; references that are no plain calls are noted as None."""
@@ -348,6 +355,8 @@ class _Program:
                 for callee in filter(None, map(self.functions.get, names)):
                     plain = node.op == callee.title or (call and node.attr["f"].func.name == callee.title)
                     callee.callers.append((graph, node) if plain else None)
+        for node in self.meta_graph.object_graph_def.nodes:
+            self._refer(*(name for name in _functions_of_object(node) if name not in self.bound))
         library = self.meta_graph.graph_def.library
         for gradient in library.gradient:
             self._refer(gradient.function_name, gradient.gradient_func)
@@ -361,7 +370,7 @@ class _Program:
 
     def is_only_one(self, graph: _Graph, node: Any) -> bool:
         """Whether a name stands for one node or function alone, so that what is said of it is said of what runs."""
-        unique = graph.nodes[node.name] is node and node.name not in graph.arguments
+        unique = bool(node.name) and graph.nodes[node.name] is node and node.name not in graph.arguments
         return unique and (graph is self.main or self.functions[graph.title] is graph)
 
     def _refer(self, *names: str) -> None:
@@ -369,26 +378,26 @@ class _Program:
             if name in self.functions:
                 self.functions[name].callers.append(None)
 
-    def _roots(self, called: bool = False) -> Iterator[str]:
+    def _roots(self, fed: bool = True) -> Iterator[str]:
         """The nodes of the main graph that are run: signatures, initialisers, and what collections name.
 
         Args:
-            called: Only those of signatures that are called; TensorFlow runs the others once, and gives them the
-                paths of the assets.
+            fed: Also initialisers, which TensorFlow gives the paths of the assets.
         """
         from google.protobuf.message import DecodeError
         from tensorflow.core.framework import variable_pb2
 
         for key, signature in self.meta_graph.signature_def.items():
-            if called and key in _RUN_BY_LOADING:
+            if not fed and key in _RUN_BY_LOADING:
                 continue
             for tensors in (signature.inputs, signature.outputs):
                 for tensor in tensors.values():
                     parts = [tensor, *tensor.composite_tensor.components]
                     yield from (_node_of(part.name) for part in parts)
                     yield from (_node_of(value) for _, value in tensor.coo_sparse.ListFields())
-        for collection in () if called else self.meta_graph.collection_def.values():
-            yield from map(_node_of, collection.node_list.value)
+        for collection in self.meta_graph.collection_def.values():
+            if fed:
+                yield from map(_node_of, collection.node_list.value)
             for packed in collection.bytes_list.value:
                 variable = variable_pb2.VariableDef()
                 try:
@@ -430,7 +439,7 @@ class _Program:
 
     def reads_asset(self, graph: _Graph, node: Any) -> bool:
         """Whether a table is initialised from the model's own assets, and from nothing else."""
-        if graph is self.main and node.name in self.called:
+        if graph is self.main and node.name in self.unfed:
             return False
         origins = self._origins(graph, _input(node, 1))
         # Where the main graph is not run, the object graph says what a function of it is given.
@@ -471,18 +480,20 @@ class _Program:
         elif not graph.callers:
             yield _UNKNOWN
         for caller in graph.callers:
-            # Only initialisers are given the paths of assets, no signature that is called.
-            if caller is None or (caller[0] is self.main and self.runs_main and caller[1].name in self.called):
-                yield _UNKNOWN
-            else:
-                yield caller[0], _node_of(_input(caller[1], place))
+            given = caller and (caller[0], _node_of(_input(caller[1], place)))
+            unfed = caller and caller[0] is self.main and self.runs_main and caller[1].name in self.unfed
+            # The one file that is named where no assets are is the saver's.
+            yield _UNKNOWN if given is None or (unfed and given != (self.main, self.filename)) else given
 
     def _bound_to(self, graph: _Graph, place: int) -> tuple[None, str]:
         bound = self.bound[graph.title].bound_inputs
         captured = place - (len(graph.arguments) - len(bound))
         nodes = self.meta_graph.object_graph_def.nodes
-        inside = captured >= 0 and 0 <= bound[captured] < len(nodes)
-        return _ASSET if inside and nodes[bound[captured]].WhichOneof("kind") == "asset" else _UNKNOWN
+        if captured < 0 or not 0 <= bound[captured] < len(nodes):
+            return _UNKNOWN
+        given = nodes[bound[captured]]
+        # A registered name is what TensorFlow goes by where there is one, whatever kind the object says it is.
+        return _ASSET if given.WhichOneof("kind") == "asset" and not given.registered_name else _UNKNOWN
 
 
 _ASSET: tuple[None, str] = (None, "an asset")
@@ -497,6 +508,12 @@ def _input(node: Any, place: int) -> str:
 def _node_of(name: str) -> str:
     """The node of a tensor or of a control input: ``a/b`` of ``a/b:0``, ``^a/b`` and ``a/b:output:0``."""
     return name.lstrip("^").split(":", 1)[0] if isinstance(name, str) else ""
+
+
+def _functions_of_object(node: Any) -> list[str]:
+    """The functions of the library that an object of the object graph names."""
+    captured, bare = node.captured_tensor.concrete_function, node.bare_concrete_function.concrete_function_name
+    return [*node.function.concrete_functions, *filter(None, (captured, bare))]
 
 
 def _functions_of(node: Any) -> list[str]:

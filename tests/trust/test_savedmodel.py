@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 from click.testing import CliRunner
-from tensorflow.core.framework import types_pb2
+from tensorflow.core.framework import types_pb2, variable_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
 import cnnlab
@@ -309,15 +309,15 @@ def test_names_stand_for_one_thing(harmless):
         nodes.add(name="twice", op="NoOp")
         assert [each.why for each in examine(meta_graph)] == ["files"]
         nodes[-2].op = "NoOp"
-        assert [each.why for each in examine(meta_graph)] == ["another has the same name"]
+        assert [each.why for each in examine(meta_graph)] == ["has no name of its own"]
     meta_graph = read(harmless).meta_graphs[0]
     function = meta_graph.graph_def.library.function
     function.add().CopyFrom(function_with(meta_graph, "Softmax"))
-    assert {each.why for each in examine(meta_graph)} == {"another has the same name"}
+    assert {each.why for each in examine(meta_graph)} == {"has no name of its own"}
     meta_graph = read(harmless).meta_graphs[0]
     with_argument = next(each for each in meta_graph.graph_def.library.function if each.signature.input_arg)
     with_argument.node_def.add(name=with_argument.signature.input_arg[0].name, op="NoOp")
-    assert [each.why for each in examine(meta_graph)] == ["another has the same name"]
+    assert [each.why for each in examine(meta_graph)] == ["has no name of its own"]
 
 
 def test_a_call_of_what_is_no_function_of_the_model_is_refused(harmless):
@@ -432,7 +432,7 @@ def test_a_saver_that_a_signature_calls_is_refused(tmp_path, refused):
     assert "SaveV2 (files)" in refused(edit(model, call_it))
 
 
-@pytest.mark.parametrize("how", ["object graph", "control input", "gradient"])
+@pytest.mark.parametrize("how", ["object graph", "function", "bare", "captured", "control input", "gradient"])
 def test_a_saver_that_is_reached_otherwise_is_refused(tmp_path, how, refused):
     model = save(tmp_path / "model", module=WithVariable())
 
@@ -440,6 +440,12 @@ def test_a_saver_that_is_reached_otherwise_is_refused(tmp_path, how, refused):
         saver = function_with(meta_graph, "SaveV2").signature.name
         if how == "object graph":
             meta_graph.object_graph_def.concrete_functions[saver].SetInParent()
+        elif how == "function":  # TensorFlow takes what an object names, listed among the functions or not
+            meta_graph.object_graph_def.nodes.add().function.concrete_functions.append(saver)
+        elif how == "bare":
+            meta_graph.object_graph_def.nodes.add().bare_concrete_function.concrete_function_name = saver
+        elif how == "captured":
+            meta_graph.object_graph_def.nodes.add().captured_tensor.concrete_function = saver
         elif how == "gradient":
             meta_graph.graph_def.library.gradient.add(function_name="any", gradient_func=saver)
         else:
@@ -505,6 +511,23 @@ def test_a_table_whose_name_is_no_asset_in_the_object_graph_is_refused(with_tabl
     assert "InitializeTableFromTextFileV2 of a file" in refused(edit(with_table, turn))
 
 
+def test_an_asset_that_is_registered_as_something_else_is_none(with_table, tmp_path, refused):
+    (tmp_path / "secret.txt").write_text("x\nb\n")
+
+    def turn(meta_graph):
+        next(
+            node for node in meta_graph.object_graph_def.nodes if node.WhichOneof("kind") == "asset"
+        ).registered_name = "tf.TrackableConstant"
+
+    assert "InitializeTableFromTextFileV2 of a file that is not the model's asset" in refused(edit(with_table, turn))
+
+    def name_nothing(meta_graph):  # which is what TensorFlow then takes for the asset's path
+        add_name(meta_graph.graph_def.node, str(tmp_path / "secret.txt"))
+        meta_graph.graph_def.node[-1].name = ""
+
+    assert "Const (has no name of its own) in the main graph" in refused(edit(with_table, name_nothing))
+
+
 def test_a_saver_that_is_called_with_less_than_it_takes_is_refused(tmp_path, refused):
     model = save(tmp_path / "model", module=WithVariable())
 
@@ -527,6 +550,9 @@ def test_names_are_followed_through_however_many_calls(with_table):
         library = meta_graph.graph_def.library.function
         inner = function_with(meta_graph, "InitializeTableFromTextFileV2").signature.name
         del meta_graph.object_graph_def.concrete_functions[inner]
+        for node in meta_graph.object_graph_def.nodes:
+            if inner in (*node.function.concrete_functions, node.bare_concrete_function.concrete_function_name):
+                node.Clear()
         places = len(next(each for each in library if each.signature.name == inner).signature.input_arg)
         for level in range(60):
             outer = library.add()
@@ -662,11 +688,20 @@ def test_tables_of_tensorflow_1_read_assets_alone(tmp_path, refused):
     def when_called(meta_graph):  # where TensorFlow does not give it the path of the asset
         main_node(meta_graph, "MatMul").input.append("^" + main_node(meta_graph, "InitializeTableFromTextFileV2").name)
 
+    def when_restored(meta_graph):  # nor here
+        restore = next(node for node in meta_graph.graph_def.node if node.name == meta_graph.saver_def.restore_op_name)
+        restore.input.append("^" + main_node(meta_graph, "InitializeTableFromTextFileV2").name)
+
+    def as_a_variable_begins(meta_graph):
+        variable = variable_pb2.VariableDef()
+        variable.initializer_name = main_node(meta_graph, "InitializeTableFromTextFileV2").name
+        meta_graph.collection_def["variables"].bytes_list.value.append(variable.SerializeToString())
+
     def of_another(meta_graph):
         name = add_name(meta_graph.graph_def.node, "/etc/hostname")
         main_node(meta_graph, "InitializeTableFromTextFileV2").input[1] = name
 
-    for index, turn in enumerate([when_called, of_another]):
+    for index, turn in enumerate([when_called, when_restored, as_a_variable_begins, of_another]):
         copy = shutil.copytree(model, tmp_path / f"copy{index}")
         assert "InitializeTableFromTextFileV2 of a file that is not" in refused(edit(copy, turn))
 
@@ -732,6 +767,17 @@ def test_damaged_variables_are_one_sentence(tmp_path, damage):
 
 
 # --- the files of the folder ---
+
+
+@pytest.mark.parametrize("name", ["variables", "assets/deep"])
+def test_folders_that_are_links_are_not_entered(harmless, tmp_path, name):
+    model = shutil.copytree(harmless, tmp_path / "model")
+    place = model / name
+    place.mkdir(parents=True, exist_ok=True)
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CnnlabError, match=rf"{name} is a symbolic link to a folder, where a SavedModel has its own"):
+        cnnlab.load(model)
 
 
 @pytest.mark.parametrize(
