@@ -117,7 +117,8 @@ def _keep(verdict: str) -> None:
 
 def _digest(path: Path) -> str:
     """The SHA-256 of a model's files and their names; no file that is none (a pipe, a device) is waited for."""
-    found = hashlib.sha256()
+    # One file can be read as a model in two ways: by its suffix.
+    found = hashlib.sha256(path.suffix.lower().encode() if path.is_file() else b"folder")
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     for file in (file for file in files if file.is_file()):
         found.update(json.dumps(str(file.relative_to(path))).encode())

@@ -140,6 +140,16 @@ def test_another_model_in_its_place_is_tried_anew(tmp_path, real, monkeypatch):
         assert len(asked) == count
 
 
+def test_the_same_bytes_read_as_another_kind_of_file_are_another_model(tmp_path, real, monkeypatch):
+    model = tmp_path / "model.keras"
+    model.write_bytes(b"of a polyglot")
+    asked = []
+    monkeypatch.setattr(trial, "_try", lambda *words: asked.append(words))
+    for place in (model, model, model.rename(tmp_path / "model.h5")):
+        trial.check(place, {}, trial.limits())
+    assert [words[0].suffix for words in asked] == [".keras", ".h5"]
+
+
 def _noted(calls, function):
     def noting(*words, **options):
         calls.append(words)
