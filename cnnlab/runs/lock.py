@@ -23,10 +23,12 @@ class RunLock:
         """Hold the lock inside the ``with`` block.
 
         Raises:
-            CnnlabError: Another process is training this run.
+            CnnlabError: Another process is training this run, or the lock is a link.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT)
+        if self._path.is_symlink():
+            raise CnnlabError(f"{self._path} is a symbolic link, where a run has a file of its own. Take it away.")
+        handle = self._open(os.O_CREAT)
         try:
             if not _lock_soon(handle):
                 raise CnnlabError(
@@ -37,10 +39,14 @@ class RunLock:
         finally:
             os.close(handle)
 
+    def _open(self, flags: int = 0) -> int:
+        """Open the lock's own file: no link is followed out of the run."""
+        return os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | flags, 0o666)
+
     def is_held(self) -> bool:
         """Whether some process holds it now."""
         try:
-            handle = os.open(self._path, os.O_RDWR)
+            handle = self._open()
         except OSError:
             return False
         try:

@@ -222,6 +222,16 @@ def test_a_run_is_being_trained_until_its_process_ends_however_it_ends(tmp_path)
     assert not RunLock(folder).is_held()
 
 
+def test_a_lock_that_leads_elsewhere_makes_nothing_there(tmp_path):
+    folder = make_run(tmp_path, "x", "2026-01-01T00:00:00+00:00", complete=False)
+    (folder / "checkpoint").mkdir(exist_ok=True)
+    (folder / "checkpoint" / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CnnlabError, match="lock is a symbolic link"), RunLock(folder).hold():
+        pass
+    assert not RunLock(folder).is_held()
+    assert not (tmp_path / "elsewhere").exists()
+
+
 # History
 
 losses = st.floats(min_value=0, allow_infinity=False)
