@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnnlab.render.figures import figure
-    from cnnlab.render.saving import save, save_png
+    from cnnlab.render.saving import save, save_png, size
 
-_LAZY = {"figure": "figures", "save": "saving", "save_png": "saving"}
+_LAZY = {"figure": "figures", "save": "saving", "save_png": "saving", "size": "saving"}
 
 __all__ = ["figure", "save", "save_png", "size"]
 

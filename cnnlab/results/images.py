@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnlab.errors import CnnlabError
+from cnnlab.files.reading import check_regular
 from cnnlab.perturbations import to_8bit
 from cnnlab.results.claims import Claims
 
@@ -129,14 +130,12 @@ def opened(path: Path) -> Iterator[Image]:
     """Open a PNG file that may have been put in the place of ours.
 
     Raises:
-        CnnlabError: The file is missing, or no PNG.
+        CnnlabError: The file is missing, no file, or no PNG.
     """
     from PIL import Image
 
     try:
-        with Image.open(path, formats=("PNG",)) as image:
+        with Image.open(check_regular(path), formats=("PNG",)) as image:
             yield image
-    except FileNotFoundError as error:
-        raise CnnlabError(f"{path.name} is missing.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise CnnlabError(f"{path.name} cannot be read as an image: {error}.") from error

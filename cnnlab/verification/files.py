@@ -5,19 +5,21 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnnlab.adversarial.judge import Finding
-from cnnlab.drawings import Drawing
-from cnnlab.errors import CnnlabError
+from cnnlab.drawings import Drawing, Image
 from cnnlab.files.writing import is_leftover
 from cnnlab.results import images
 from cnnlab.results.folder import digest
 from cnnlab.results.record import is_as_signed
 from cnnlab.verification.report import FEW, fails, holds, judged, not_checked
 from cnnlab.versions import versions
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 
 def as_recorded(record: Mapping[str, Any], name: str) -> Finding:
@@ -101,9 +103,15 @@ def redrawn(
 
 
 def _same(file: Path, drawing: Drawing, again: Path, resolution: int | None) -> bool:
-    from cnnlab.render import save
+    from cnnlab.render import save, size
 
-    save(drawing, again, resolution or _resolution(file))
+    if file.suffix == ".png" and not isinstance(drawing, Image):
+        with images.opened(file) as image:
+            resolution = resolution or _resolution(image)
+            # What would be larger than the file is not drawn: a few bytes may ask for gigabytes.
+            if any(abs(here - there) > 1 for here, there in zip(image.size, size(drawing, resolution), strict=True)):
+                return False
+    save(drawing, again, resolution)
     if file.read_bytes() == again.read_bytes():
         return True
     if file.suffix != ".png":
@@ -112,16 +120,10 @@ def _same(file: Path, drawing: Drawing, again: Path, resolution: int | None) -> 
     return first.shape == second.shape and bool((first == second).all())
 
 
-def _resolution(file: Path) -> int | None:
+def _resolution(image: PIL.Image.Image) -> int | None:
     """The dots per inch that a PNG tells; None where it does not."""
-    if file.suffix != ".png":
-        return None
-    try:
-        with images.opened(file) as image:
-            told = image.info.get("dpi", (0, 0))[0]
-    except CnnlabError:
-        return None
-    return round(told) if 0 < told < 10_000 else None
+    told = image.info.get("dpi", (0, 0))[0]
+    return round(told) if 0.5 < told < 10_000 else None
 
 
 def _pixels(file: Path) -> np.ndarray:

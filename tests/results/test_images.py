@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -27,9 +29,12 @@ def test_another_kind_of_file_in_its_place_is_not_opened(tmp_path, kind):
         images.read(tmp_path / "0.png")
 
 
-def test_pixels_of_another_depth_and_missing_files_are_named(tmp_path):
+def test_pixels_of_another_depth_pipes_and_missing_files_are_named(tmp_path):
     Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "0.png")
     with pytest.raises(CnnlabError, match=r"0\.png holds pixels of the kind I;16, not of 8 bits"):
         images.read(tmp_path / "0.png")
-    with pytest.raises(CnnlabError, match=r"1\.png is missing"):
+    os.mkfifo(tmp_path / "2.png")
+    with pytest.raises(CnnlabError, match=r"2\.png is a pipe, where a file was expected"):
+        images.read(tmp_path / "2.png")
+    with pytest.raises(CnnlabError, match=r"there is no file .*1\.png"):
         images.read(tmp_path / "1.png")

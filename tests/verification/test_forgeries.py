@@ -19,9 +19,9 @@ from cnnlab.results.folder import digest
 from cnnlab.results.record import signed
 from cnnlab.verification.attacked import attacked
 from cnnlab.verification.numbers import BY_THE_CLOCK, numbers, same
-from cnnlab.verification.of_result import Saved, _unrepeated
+from cnnlab.verification.of_result import Saved
 from cnnlab.verification.report import guarded
-from cnnlab.verification.rerun import _difference, _same
+from cnnlab.verification.rerun import _difference, _same, unrepeated
 from cnnlab.verification.verify import verify
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -169,7 +169,7 @@ def test_every_array_is_held_against_something_or_named(network, folder, result,
             continue
         saved = Saved(**{**vars(whole), "arrays": {**whole.arrays, name: other}})
         found = [*guarded("metrics", numbers, saved), *(guarded("claims", attacked, saved) if saved.claims else ())]
-        assert states(found, "fails") or name in _unrepeated(saved).says, name
+        assert states(found, "fails") or f"arrays.{name}" in unrepeated(saved, "").says, name
         differs = _difference(other, result(case).arrays[name])
         assert differs in ("other", "here and there"), f"{name} is found when it is run again"
 
@@ -247,7 +247,25 @@ def test_a_figure_that_shows_something_else_is_found(network, result, tmp_path):
     forge(tmp_path / "blank")
     assert states(verify(tmp_path / "blank", network).failed, "fails") == ["figures"]
     forge(tmp_path / "blank", lambda record: record["figures"].remove("figure.png"))
-    assert states(verify(tmp_path / "blank", network).failed, "fails") == ["figures"]
+    assert states(verify(tmp_path / "blank", network).failed, "fails") == ["files", "figures"]
+    forge(tmp_path / "blank", lambda record: record["figures"].clear())
+    assert states(verify(tmp_path / "blank", network).failed, "fails") == ["files"]
+
+
+def test_a_figure_is_not_drawn_larger_than_it_is(network, result, tmp_path, monkeypatch):
+    """Whatever it says of itself: at 9990 dots per inch it would take gigabytes."""
+    from cnnlab.render import saving
+
+    drawn = []
+    monkeypatch.setattr(saving, "save", lambda drawing, path, dpi, save=saving.save: drawn.append(save(drawing, path)))
+    result("robustness").save(tmp_path / "out", dpi=60)
+    drawn.clear()
+    for figure in (tmp_path / "out").glob("*.png"):
+        with Image.open(figure) as image:
+            image.save(figure, dpi=(9990, 9990))
+    forge(tmp_path / "out")
+    assert states(verify(tmp_path / "out", network).failed, "fails") == ["figures"]
+    assert drawn == []
 
 
 def test_a_drawing_of_other_numbers_is_found_when_it_is_run_again(network, copied):
@@ -319,11 +337,11 @@ def test_without_its_plugin_or_its_images_nothing_is_run_again(network, copied, 
     place = copied("robustness")
     forge(place, lambda record: [entry.update(source="gone.png") for entry in record["inputs"]])
     said = {each.claim: each.says for each in verify(place, network, rerun=True).not_checked}
-    assert said["rerun"] == "Without its images the analysis cannot be run again."
+    assert said["rerun"].startswith("Without its images the analysis cannot be run again, which alone shows these: ")
     place = copied("fgsm")
     monkeypatch.setattr(registry, "plugins", tuple)
     said = {each.claim: each.says for each in verify(place, network, rerun=True).not_checked}
-    assert said["rerun"] == "The plugin that gives fgsm-untargeted is not installed here."
+    assert said["rerun"].startswith("The plugin that gives fgsm-untargeted is not installed here, which alone shows ")
 
 
 @pytest.mark.parametrize(
