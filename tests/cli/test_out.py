@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+SEVEN = Path(__file__).resolve().parents[2] / "examples" / "7.png"
 HEAVY = {"tensorflow", "keras", "matplotlib", "h5py"}
 
 MANY = """
@@ -166,6 +168,41 @@ def test_by_force_a_file_is_replaced_and_files_of_a_package(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"cnnlab-it", "it.png"}
 
 
+ANALYSE = ("--image", SEVEN, "--label", "7", "--out")
+FORCED: dict[str, Callable[[Path, Path], list[str | Path]]] = {
+    "analyze": lambda run, place: ["analyze", "occlusion", "--model", run, *ANALYSE, place],
+    "several": lambda run, place: ["analyze", "occlusion,fgsm-untargeted", "--model", run, *ANALYSE, place],
+    "evaluate": lambda run, place: ["evaluate", "--model", run, "--limit", "100", "--out", place],
+    "train": lambda run, place: ["train", "--epochs", "1", "--limit", "100", "--out", place],
+}
+
+
+@pytest.mark.parametrize("command", FORCED)
+def test_by_force_a_folder_is_written_into_and_what_is_not_replaced_stays(command_line, trained_run, tmp_path, command):
+    place = tmp_path / "it"
+    result = place / "occlusion" if command == "several" else place
+    result.mkdir(parents=True)
+    theirs, record = ("history.csv", "run.json") if command == "train" else ("result.json", "result.json")
+    for name in ("thesis.txt", theirs):
+        (result / name).write_text("mine")
+    words = FORCED[command](trained_run.path, place)
+    assert command_line(*words)[0] == 1
+    assert {path.name: path.read_text() for path in result.iterdir()} == {"thesis.txt": "mine", theirs: "mine"}
+    assert command_line(*words, "--force")[0] == 0
+    assert (result / "thesis.txt").read_text() == "mine"
+    assert command_line("verify", result)[0] == 0
+    assert json.loads((result / record).read_text())["files"]
+
+
+def test_by_force_a_comparison_replaces_a_file(command_line, trained_run, tmp_path):
+    (tmp_path / "it.png").write_text("mine")
+    words = ["compare", trained_run.path, trained_run.path, "--out", tmp_path / "it.png"]
+    assert command_line(*words)[0] == 1
+    assert (tmp_path / "it.png").read_text() == "mine"
+    assert command_line(*words, "--force")[0] == 0
+    assert (tmp_path / "it.png").read_bytes().startswith(b"\x89PNG")
+
+
 NAMES = ["with spaces", "naïve 文件", "n" * 200, '\'; quoted "$HOME"']
 
 
@@ -181,3 +218,111 @@ def test_any_name_will_do(tmp_path, name):
     )
     assert [status for status, _, _ in found] == [0, 0], found
     assert {path.name for path in folder.iterdir()} == {"cnnlab-it", f"{name}.png"}
+
+
+OUTS = {
+    "analyze": ["analyze", "filters", "--out"],
+    "several": ["analyze", "filters,occlusion", "--out"],
+    "evaluate": ["evaluate", "--out"],
+    "train": ["train", "--out"],
+    "begin": ["train", "--resume", "--out"],
+    "seeds": ["train", "--seeds", "0,1", "--out"],
+    "new": ["plugins", "new", "it", "--out"],
+    "report": ["report", "m", "--out"],
+    "compare": ["compare", "a", "b", "--out"],
+    "export": ["datasets", "export", "mnist", "--index", "test:0"],
+}
+
+
+def wrong(commands: list[list[str]], folder: Path) -> list[str]:
+    """Run what is wrong by its words; the last line of what each said."""
+    found, loaded = run_many(commands, folder)
+    assert not loaded & HEAVY
+    assert [(status, out) for status, out, _ in found] == [(2, "")] * len(commands), found
+    assert list(folder.iterdir()) == []
+    return [err.splitlines()[-1] for _, _, err in found]
+
+
+def test_an_empty_place_is_not_the_current_folder(tmp_path):
+    for said in wrong([[*words, ""] for words in OUTS.values()], tmp_path):
+        assert said.startswith("Error: Invalid value for"), said
+        assert said.endswith(": expected a path to write to; received an empty one."), said
+
+
+def test_a_figure_that_cannot_be_written_as_its_name_says_is_refused_early(tmp_path):
+    names = ["c", "c.txt", "c.html", "c.csv", "c.json", "c.jpg", "c.raw", "c.pgf", "c.ps"]
+    for name, said in zip(names, wrong([[*OUTS["compare"], name] for name in names], tmp_path), strict=True):
+        assert said.startswith(f"Error: {name} does not say "), said
+        assert said.endswith("expected a name that ends in .png, .svg or .pdf."), said
+
+
+def test_that_the_current_folder_is_gone_is_said(command_line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    named = [words(Path("cnnlab-it")) for words in COMMANDS.values()]
+    unnamed = [words[:2] for words in named if words[0] == "report"]
+    for words in (*named, *unnamed, ["train"], ["compare", "a", "b"], ["analyze", "filters", "--model", "m"]):
+        status, out, err = command_line(*words)
+        assert (status, out) == (1, ""), (words, err)
+        assert err == "Error: the current folder is gone: it was deleted. Go to another one and try again.\n", words
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda place: place.symlink_to("/dev/zero")], ids=["pipe", "endless"])
+def test_what_is_no_file_in_a_folder_is_not_waited_for(tmp_path, make):
+    cases = {}
+    for command in ("analyze", "evaluate"):
+        for force in ([], ["--force"]):
+            place = tmp_path / f"{command}{len(force)}"
+            place.mkdir()
+            make(place / "result.json")
+            cases[place.name] = [*COMMANDS[command](place), *force]
+    found, loaded = run_many(list(cases.values()), tmp_path)
+    assert not loaded & HEAVY
+    for (status, _, err), name in zip(found, cases, strict=True):
+        assert status == 1
+        assert err.startswith(f"Error: {tmp_path / name / 'result.json'} is no plain file"), err
+
+
+def test_nothing_of_a_run_or_a_result_is_replaced_even_by_force(command_line, trained_run, tmp_path):
+    run, result = tmp_path / "run", tmp_path / "result"
+    shutil.copytree(trained_run.path, run)
+    model = ["--model", run]
+    assert command_line("analyze", "filters", *model, "--out", result)[0] == 0
+    figure = next(result.glob("figure*.png"))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    cases = {
+        "run holds a run, ": [
+            ["analyze", "filters", *model, "--out", run],
+            ["evaluate", *model, "--limit", "10", "--out", run],
+        ],
+        "model is a SavedModel, ": [
+            ["analyze", "filters", *model, "--out", run / "model" / "variables"],
+            ["analyze", "filters,occlusion", *model, "--image", SEVEN, "--out", run / "model"],
+            ["train", "--out", run / "model" / "it"],
+            ["report", run, "--out", run / "model" / "report.html"],
+            ["compare", run, run, "--out", run / "model" / "compare.png"],
+        ],
+        "result holds a result, ": [["train", "--out", result], ["train", "--out", result, "--resume"]],
+        "is a file of the ": [
+            ["report", run, "--out", result / "result.json"],
+            ["report", run, "--out", run / "run.json"],
+            ["report", run, "--out", run / "drawings.json"],
+            ["compare", run, run, "--out", run / "curves.png"],
+            ["compare", run, run, "--out", figure],
+            ["datasets", "export", "mnist", figure, "--index", "test:0"],
+        ],
+    }
+    for said, commands in cases.items():
+        for words in commands:
+            status, out, err = command_line(*words, "--force")
+            assert (status, out) == (1, ""), words
+            assert err.startswith("Error: "), err
+            assert said in err, err
+            assert "Name a new f" in err, err
+            assert len(err.splitlines()) == 1
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,7 @@ COMMANDS = {
     "evaluate": ["evaluate", "--model", "{}/model", "--dataset", "{}/data.npz"],
     "analyze": ["analyze", "occlusion", "--model", "{}/model", "--image", "{}/image.npy", "--out", "{}/out"],
     "compare": ["compare", "{}/result", "{}/forged"],
+    "report": ["report", "{}/model", "--dataset", "{}/data.npz", "--profile", "quick", "--out", "{}/page.html"],
     "verify": ["verify", "{}/forged"],
     "verify --json": ["verify", "{}/forged", "--json"],
 }
@@ -76,6 +78,21 @@ def test_names_are_shown_and_not_obeyed(folder, command):
     if command in ("inspect", "predict", "evaluate"):
         assert "\\u001b" in done.stdout
     assert command not in ("predict", "evaluate") or "[red]" in done.stdout
+
+
+def test_runs_with_such_names_are_listed(trained_run, tmp_path, monkeypatch):
+    run = shutil.copytree(trained_run.path, tmp_path / "runs" / "a\x1b[2J\u202eb")
+    record = json.loads((run / "run.json").read_text("utf-8"))
+    record["dataset"]["name"] = record["architecture"] = record["device"] = NAME
+    (run / "run.json").write_text(json.dumps(record))
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, ["runs"])
+    assert done.exit_code == 0, done.output
+    assert not OBEYED.search(done.output)
+    assert "\\u001b[2J" in done.output
+    listed = CliRunner().invoke(cli, ["runs", "--json"])
+    assert not OBEYED.search(listed.output)
+    assert NAME in listed.stdout.encode().decode("unicode_escape")
 
 
 @pytest.mark.parametrize(
