@@ -236,7 +236,7 @@ def in_batches_of(size: int, function: Callable[[Any], tuple[Any, ...]]) -> Call
     """
     import tensorflow as tf
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def any_number(images: Any) -> tuple[Any, ...]:
         count = tf.shape(images)[0]
         shape = tf.shape(images)[1:]

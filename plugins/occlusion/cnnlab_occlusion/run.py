@@ -234,7 +234,7 @@ def make_score(classifier: Classifier) -> Any:
     """
     probabilities = tf.nn.softmax if classifier.exclusive else tf.nn.sigmoid
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def score(images: Any, targets: Any, fills: Any, edges: Any, patch: Any, as_logit: Any) -> tuple[Any, Any, Any]:
         shape = tf.shape(images, tf.int64)
         down, across = tf.range(shape[1])[None, :, None, None], tf.range(shape[2])[None, None, :, None]
