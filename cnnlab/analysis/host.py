@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -202,7 +202,7 @@ def _record(
             name: {
                 "shape": list(array.shape),
                 "dtype": str(array.dtype),
-                **_declared(analysis, name, array.ndim, params.to_json()),
+                **described(analysis, name, array.ndim, params.to_json()),
             }
             for name, array in result.arrays.items()
         },
@@ -220,8 +220,15 @@ def _record(
     }
 
 
-def _declared(analysis: Analysis, name: str, count: int, params: dict[str, Any]) -> dict[str, Any]:
-    """What the analysis says of an array: its meaning, and the names of the axes that it has."""
+def described(analysis: Analysis, name: str, count: int, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what an analysis declares of an array: its ``meaning``, and the names of the ``axes`` that it has.
+
+    Args:
+        analysis: The analysis.
+        name: The array's name.
+        count: How many axes it has.
+        params: The parameters, by their public names, as JSON types.
+    """
     said = declared_as(analysis.arrays, name)
     if said is None:
         return {"meaning": "", "axes": None}

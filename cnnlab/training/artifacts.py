@@ -56,7 +56,7 @@ def complete(
     write_history(run.history_path, history)
     for model_path in (run.keras_path, run.model_path):
         trial.vouch(model_path)
-    said = record.at_end(start, history, final, tested, _parameters(model))
+    said = record.at_end(start, history, final, tested, parameters_of(model))
     write_json(run.record_path, signed({**said, "files": _digests(run, drawn)}))
 
 
@@ -105,6 +105,14 @@ def _drawings(
     }
 
 
-def _parameters(model: keras.Model) -> dict[str, int]:
+def parameters_of(model: keras.Model) -> dict[str, int]:
+    """Count the parameters of a network, as run.json says them.
+
+    Args:
+        model: The network.
+
+    Returns:
+        ``total`` and ``trainable``.
+    """
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     return {"total": int(model.count_params()), "trainable": trainable}

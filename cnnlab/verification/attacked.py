@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,15 +40,32 @@ def attacked(saved: Saved) -> Iterator[Finding]:
         yield fails("claims", "Adversarial images and what is claimed of them belong together; one is missing.")
         return
     result = Result(arrays=saved.arrays, claims=claims)
-    slack = SAME_DEVICE if current_device() == record["device"] == "cpu" else OTHER_DEVICE
     bounds = list(saved.classifier.bounds)
     if bounds != record["claims"]["bounds"]:
         yield fails("range", f"The model takes {bounds}, and the result was made for {record['claims']['bounds']}.")
-    found = judge(saved.classifier, result, slack=slack)
-    yield from (finding for finding in found.findings if finding.claim not in ("metrics", "rows"))
+    found = judge(saved.classifier, result)
+    findings = found.findings
+    if found.failed and not _all_on_cpus(saved):
+        findings = _eased(findings, judge(saved.classifier, result, slack=OTHER_DEVICE).findings)
+    yield from (finding for finding in findings if finding.claim not in ("metrics", "rows"))
     if found.measured.arrays:
         yield from _originals(saved)
-        yield from _images(saved, found.measured, slack)
+        yield from _images(saved, found.measured)
+
+
+def _all_on_cpus(saved: Saved) -> bool:
+    return bool(current_device() == saved.record["device"] == "cpu")
+
+
+def _eased(strictly: Sequence[Finding], loosely: Sequence[Finding]) -> list[Finding]:
+    """Name what holds within the short floats of a GPU alone: whoever writes a record may say that there was one."""
+    return [
+        loose if loose.state == first.state else not_checked(first.claim, f"{_ONLY_SO} {first.says}")
+        for first, loose in zip(strictly, loosely, strict=True)
+    ]
+
+
+_ONLY_SO = "It holds only as closely as a GPU computes."
 
 
 def _originals(saved: Saved) -> Iterator[Finding]:
@@ -71,7 +88,7 @@ def _originals(saved: Saved) -> Iterator[Finding]:
     yield judged("original", wrong, "They are the images that were given, to the bit.")
 
 
-def _images(saved: Saved, measured: Measured, slack: float) -> Iterator[Finding]:
+def _images(saved: Saved, measured: Measured) -> Iterator[Finding]:
     """Hold the PNG files against the arrays, and what is said of them against what the model says of their pixels."""
     claims, classifier = saved.claims, saved.classifier
     assert claims is not None
@@ -80,9 +97,10 @@ def _images(saved: Saved, measured: Measured, slack: float) -> Iterator[Finding]
     told = {entry["file"]: entry for entry in saved.record["images"]}
     unlisted = [place.file for place in places if place.file not in told]
     wrong: list[str] = []
-    if unlisted or len(told) != len(places):
+    unsure: list[str] = []
+    if unlisted or len(told) != len(places) or len(saved.record["images"]) != len(places):
         first = f"; {unlisted[0]} is not listed" if unlisted else ""
-        wrong.append(f"result.json lists {len(told)} images where {len(places)} are due{first}")
+        wrong.append(f"result.json lists {len(saved.record['images'])} images where {len(places)} are due{first}")
     for place, entry in zip(places, expected, strict=True):
         try:
             pixels = saved_images.read(saved.directory / place.file)
@@ -94,9 +112,14 @@ def _images(saved: Saved, measured: Measured, slack: float) -> Iterator[Finding]
             wrong.append(f"{place.file} is not the image of the arrays")
         if pixels.shape == due.shape and place.file in told:
             logits = classifier.logits(from_8bit(pixels, classifier.bounds)[None])
-            wrong += [f"{place.file} is said to be {what}" for what in _missaid(told[place.file], entry, logits, slack)]
+            strictly = list(_missaid(told[place.file], entry, logits, SAME_DEVICE))
+            loosely = strictly if _all_on_cpus(saved) else list(_missaid(told[place.file], entry, logits, OTHER_DEVICE))
+            wrong += [f"{place.file} is said to be {what}" for what in loosely]
+            unsure += [f"{place.file} is said to be {what}" for what in strictly if not loosely]
     if wrong or places:
         yield judged("images", wrong, f"{len(places)} PNG files hold the rounded images, and are read as listed.")
+    if unsure:
+        yield not_checked("images", f"{_ONLY_SO} {'; '.join(unsure)}.")
 
 
 def _missaid(told: Mapping[str, Any], due: Mapping[str, Any], logits: np.ndarray, slack: float) -> Iterator[str]:
@@ -108,6 +131,6 @@ def _missaid(told: Mapping[str, Any], due: Mapping[str, Any], logits: np.ndarray
         yield f"read with confidence {told['confidence_after']:g}, and is with {due['confidence_after']:g}"
     elif told["label_after"] == due["label_after"] and told["success"] != due["success"]:
         yield f"{'a success' if told['success'] else 'no success'}"
-    for key in set(due) - {"file", "label_after", "confidence_after", "success"}:
-        if key not in told or not same(told[key], due[key]):
-            yield f"{key} {told.get(key)}, and is {due[key]}"
+    for key in {*told, *due} - {"file", "label_after", "confidence_after", "success"}:
+        if key not in told or key not in due or not same(told[key], due[key]):
+            yield f"{key} {told.get(key)}, and is {due.get(key)}"

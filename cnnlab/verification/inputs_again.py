@@ -93,3 +93,5 @@ def inputs(record: Mapping[str, Any], choice: ImageChoice | None, wrong: list[st
         yield fails("inputs", f"{len(wrong):,} of {len(told):,} are not what was read then: {', '.join(wrong[:3])}.")
     elif told:
         yield judged("inputs", [], f"{len(told):,} of {len(told):,} are the same when read again, to the bit.")
+        if choice.images is not None:
+            yield not_checked("inputs", "What image files are of was said by somebody: inputs.label.")

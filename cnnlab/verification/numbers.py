@@ -56,7 +56,7 @@ def numbers(saved: Saved) -> Iterator[Finding]:
 
 
 def _sums(saved: Saved) -> Sums:
-    other = _another_version(saved)
+    other = another_version(saved)
     if other:
         return Sums(reason=other)
     if saved.record["analysis"] == evaluation_result.NAME:
@@ -79,8 +79,12 @@ def _sums(saved: Saved) -> Sums:
     return Sums(metrics=measured.metrics, rows=measured.rows(saved.claims), reason=reason)
 
 
-def _another_version(saved: Saved) -> str:
-    """Say where a result was made by another version of what sums up here; an empty text where it was not."""
+def another_version(saved: Saved) -> str:
+    """Say where a result was made by another version of what sums up here; an empty text where it was not.
+
+    Args:
+        saved: The saved result.
+    """
     made = saved.record.get("plugin")
     if not made or (saved.analysis is None and saved.record["analysis"] != evaluation_result.NAME):
         return ""
@@ -102,7 +106,8 @@ def _metrics(said: Mapping[str, Any], sums: Sums) -> Iterator[Finding]:
     if wrong or checked:
         yield judged("metrics", wrong, f"All {len(checked)} follow from the arrays, to a millionth.")
     elif not said:
-        yield holds("metrics", "There is none, and none follows from the arrays.")
+        none = "There is none, and none follows from the arrays."
+        yield not_checked("metrics", f"There is none: {sums.reason}.") if sums.reason else holds("metrics", none)
     if unknown:
         why = sums.reason or "a clock measured it"
         yield not_checked("metrics", f"{_listed(unknown)} {'was' if len(unknown) == 1 else 'were'} not checked: {why}.")
@@ -111,8 +116,7 @@ def _metrics(said: Mapping[str, Any], sums: Sums) -> Iterator[Finding]:
 def _rows(saved: Saved, sums: Sums) -> Iterator[Finding]:
     said = saved.record.get("rows", [])
     if sums.rows is None or (sums.reason and not said):
-        if said:
-            yield not_checked("rows", f"{len(said):,} rows were not checked: {sums.reason}.")
+        yield not_checked("rows", f"{len(said):,} rows were not checked: {sums.reason}.")
         return
     if len(said) != len(sums.rows):
         yield fails("rows", f"There are {len(said):,}, where {len(sums.rows):,} follow from the arrays.")
@@ -149,8 +153,7 @@ def _with_images(saved: Saved, sums: Sums, said: Sequence[Mapping[str, Any]]) ->
 
 def _headline(said: str, sums: Sums) -> Iterator[Finding]:
     if sums.headline is None:
-        if said:
-            yield not_checked("headline", f"It was not checked: {sums.reason}.")
+        yield not_checked("headline", f"It was not checked: {sums.reason}.")
     else:
         yield judged("headline", [] if said == sums.headline else [f"It is {sums.headline!r}"], "It follows from them.")
 

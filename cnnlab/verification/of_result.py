@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,28 +12,46 @@ import numpy as np
 
 from cnnlab import drawings as drawing_data
 from cnnlab.adversarial.judge import Finding, is_adversarial
+from cnnlab.analysis.host import described
 from cnnlab.errors import CnnlabError
 from cnnlab.files.reading import read_text
 from cnnlab.inspection import evaluation_result
+from cnnlab.inspection.evaluation import names_of
 from cnnlab.pluginhost import registry
 from cnnlab.results.claims import Claims
 from cnnlab.results.folder import ARRAYS, DRAWINGS, RECORD
 from cnnlab.results.result import read_arrays
-from cnnlab.verification.attacked import JUDGED, attacked
+from cnnlab.verification.attacked import attacked
+from cnnlab.verification.entries import others
 from cnnlab.verification.files import as_recorded, as_written, redrawn
 from cnnlab.verification.inputs_again import choice_of, inputs
-from cnnlab.verification.numbers import numbers
+from cnnlab.verification.numbers import another_version, numbers
 from cnnlab.verification.report import fails, guarded, holds, judged, not_checked
+from cnnlab.verification.rerun import again, unrepeated
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
+    from cnnlab.datasets import Dataset
     from cnnlab.pluginhost.declarations import Analysis
 
-UNPROVED = ("seconds", "device", "versions", "plugin")
-"""What a record says of how it was made, and nothing can show."""
+WHERE = ("model.path", "model.kind")
+"""What the record says of the place of its model."""
 
-REPEATED = ("params", "seed", "warnings", "preflight", "meanings")
-"""What only running the analysis again can show."""
+UNPROVED = ("seconds", "device", "versions", "plugin", "model.about")
+"""What a record says of how it was made and of what somebody told, and nothing can show."""
+
+KNOWN = (
+    *("schema", "digest", "analysis", "params", "seed", "warnings", "preflight", "meanings", "headline", "metrics"),
+    *("files", "figures", "rows", "claims", "images", *UNPROVED),
+    *("model.path", "model.kind", "model.digest"),
+    *("inputs.source", "inputs.digest", "inputs.shape", "inputs.label"),
+    *("dataset.name", "dataset.source"),
+    *("arrays.*.shape", "arrays.*.dtype", "arrays.*.meaning", "arrays.*.axes"),
+)
+"""The entries that the checks below speak of, or that are listed as not checked."""
+
+EVALUATED = ("classes", "dataset.split", "dataset.images", "dataset.digest")
+"""Those of an evaluation alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +88,16 @@ class Saved:
         )
 
     @property
+    def is_evaluation(self) -> bool:
+        """Whether it is one: no plugin's, and of a whole dataset."""
+        return bool(self.record["analysis"] == evaluation_result.NAME)
+
+    @property
+    def of_inputs(self) -> bool:
+        """Whether its arrays are of the images that were given, and not of noise or others."""
+        return (self.record.get("claims") or {}).get("original", "inputs") == "inputs"
+
+    @property
     def claims(self) -> Claims | None:
         """What an attack promises of its images."""
         return Claims.from_json(self.record["claims"]) if self.record.get("claims") else None
@@ -87,66 +116,98 @@ def findings_of_result(saved: Saved, *, rerun: bool) -> Iterator[Finding]:
     yield from guarded("model", _model, saved)
     choice, wrong = choice_of(record, saved.classifier)
     yield from guarded("inputs", inputs, record, choice, wrong)
-    yield from guarded("dataset", _dataset, saved)
     if saved.damage:
         yield fails("arrays", saved.damage)
         return
+    yield from guarded("dataset", _dataset, saved)
     yield from guarded("arrays", _arrays, saved)
     yield from guarded("figures", _figures, saved)
-    if is_adversarial(saved.arrays) or record.get("claims"):
+    if is_adversarial(saved.arrays) or record.get("claims") or record.get("images"):
         yield from guarded("claims", attacked, saved)
     yield from guarded("metrics", numbers, saved)
     if rerun:
-        from cnnlab.verification.rerun import again
-
         yield from guarded("rerun", again, saved, None if wrong else choice)
     else:
-        yield _unrepeated(saved)
-    said = [name for name in UNPROVED if record.get(name) is not None]
-    yield not_checked("circumstances", f"What nothing can show: {', '.join(said)}.")
-
-
-def _unrepeated(saved: Saved) -> Finding:
-    """Name what only running the analysis again can show; of the arrays, those that no model was asked about."""
-    arrays = sorted(set(saved.arrays) - (JUDGED if is_adversarial(saved.arrays) else set()))
-    said = [name for name in REPEATED if saved.record.get(name) not in (None, [], {})]
-    told = f"the arrays {', '.join(arrays)} are what they give, nor " if arrays else ""
-    return not_checked(
-        "rerun", f"Neither that {told}{', '.join(said)}: `cnnlab verify --rerun` runs the analysis again."
-    )
+        yield unrepeated(saved, "Only `cnnlab verify --rerun`, which runs the analysis again, shows these")
+    none = [name for name in ("inputs", "dataset") if not record.get(name)]
+    strange = others(record, (*KNOWN, *(EVALUATED if saved.is_evaluation else ()), *none))
+    yield not_checked("circumstances", f"What nothing can show: {', '.join([*UNPROVED, *strange])}.")
 
 
 def _files(saved: Saved) -> Iterator[Finding]:
     files = saved.record["files"]
     yield from as_written(saved.directory, files, (RECORD,))
-    unlisted = [name for name in saved.record["figures"] if name not in files]
+    figures, images = saved.record["figures"], [entry["file"] for entry in saved.record.get("images", ())]
+    unlisted = [name for name in (*figures, *images) if name not in files]
     unlisted += [ARRAYS] if files and ARRAYS not in files else []
     if unlisted:
-        yield fails("files", f"The record holds no digest of {', '.join(unlisted)}.")
+        yield judged("files", [f"The record holds no digest of {name}" for name in unlisted], "")
+    extra = [name for name in files if name.startswith("figure") and name not in figures]
+    if extra:
+        yield fails("files", f"The record holds digests of figures that it does not list: {', '.join(extra)}.")
 
 
 def _model(saved: Saved) -> Iterator[Finding]:
-    said, found = saved.record["model"]["digest"], saved.classifier.digest
-    if said == found:
-        yield holds("model", f"It is the model of the result ({said[:12]}).")
+    said, found = saved.record["model"], saved.classifier.record()
+    digest = str(found["digest"])
+    if said["digest"] != digest:
+        yield fails("model", f"It is another model: {digest[:12]}, where the result was made of {said['digest'][:12]}.")
+    elif _place(said["path"]) != _place(found["path"]):
+        yield holds("model", f"It is the model of the result ({digest[:12]}).")
+        yield not_checked("model", f"It was found elsewhere, so these were not checked: {', '.join(WHERE)}.")
     else:
-        yield fails("model", f"It is another model: {found[:12]}, where the result was made of {said[:12]}.")
+        wrong = [] if said["kind"] == found["kind"] else [f"It is of the kind {found['kind']}, not {said['kind']}"]
+        yield judged("model", wrong, f"It is the model of the result ({digest[:12]}).")
+
+
+def _place(path: str | None) -> str | None:
+    return None if path is None else os.path.realpath(path)
 
 
 def _dataset(saved: Saved) -> Iterator[Finding]:
     """Find the dataset of an evaluation again, whose record names it instead of every image."""
     from cnnlab import datasets
 
+    if not saved.is_evaluation:
+        return
+    if saved.record["inputs"]:
+        yield fails("inputs", "An evaluation names its dataset, and no image of it.")
     told = saved.record.get("dataset") or {}
     if not told.get("digest"):
+        yield not_checked("dataset", "The record holds no digest of it, so it was not looked for; nor classes.")
         return
     try:
         found = datasets.load(told.get("source") or told["name"])
     except CnnlabError as error:
-        yield not_checked("dataset", str(error))
+        yield not_checked("dataset", f"{error} So these were not checked: dataset, classes.")
         return
-    wrong = [] if found.digest == told["digest"] else [f"{found.name} is another dataset than the one evaluated on"]
-    yield judged("dataset", wrong, f"{found.name} is what it was, to the bit.")
+    if found.digest != told["digest"]:
+        yield fails("dataset", f"{found.name} is another dataset than the one evaluated on.")
+        return
+    wrong = [f"It is {due!r}, and {name} says {told.get(name)!r}" for name, due in _of(found) if told.get(name) != due]
+    yield judged("dataset", [*wrong, *_other_part(saved, found)], f"{found.name} is what it was, to the bit.")
+    classes = [] if saved.record.get("classes") == list(names_of(saved.classifier, found)) else ["They are others"]
+    yield judged("classes", classes, "They are called so by what was said of the model, or by the dataset.")
+
+
+def _of(dataset: Dataset) -> Iterator[tuple[str, str | None]]:
+    yield "name", dataset.name
+    yield "source", dataset.source or None
+
+
+def _other_part(saved: Saved, dataset: Dataset) -> Iterator[str]:
+    """Say what shows that the arrays are of another part of a dataset than the record names."""
+    told, arrays = saved.record["dataset"], saved.arrays
+    if told.get("split") != saved.record["params"].get("split"):
+        yield "dataset.split is not what params names"
+    if told.get("split") not in ("train", "test") or not {"index", "label"} <= set(arrays):
+        yield "It has no such part"
+        return
+    labels, index = dataset.split(told["split"]).labels, arrays["index"]
+    if told.get("images") != len(index):
+        yield f"There are {len(index):,} images"
+    if index.min(initial=0) < 0 or index.max(initial=0) >= len(labels) or (labels[index] != arrays["label"]).any():
+        yield f"The labels are not those of its {told['split']} images"
 
 
 def _arrays(saved: Saved) -> Iterator[Finding]:
@@ -158,10 +219,38 @@ def _arrays(saved: Saved) -> Iterator[Finding]:
         if told.get(name) != found.get(name)
     ]
     yield judged("arrays", wrong, f"{len(told)} of {len(told)} have the shapes and types they should.")
-    if saved.record["analysis"] == evaluation_result.NAME:
+    yield from _described(saved)
+    if saved.is_evaluation:
         due = evaluation_result.sum_up(saved.arrays, saved.record["classes"]).arrays
         wrong = [name for name in due if not np.array_equal(due[name], saved.arrays[name], equal_nan=True)]
         yield judged("confusion", wrong, "Counts of classes and of confidences follow from the labels.")
+
+
+def _described(saved: Saved) -> Iterator[Finding]:
+    """Hold what the record says of the arrays against what is declared of them."""
+    why = another_version(saved)
+    if not why and saved.analysis is None and not saved.is_evaluation:
+        why = f"the plugin that gives {saved.record['analysis']} is not installed here"
+    if why:
+        yield not_checked("arrays", f"What they mean was not checked, for {why}: arrays.*.meaning, arrays.*.axes.")
+        return
+    facts = ("meaning", "axes")
+    wrong = [
+        f"{name} has another {fact}: {due[fact]}"
+        for name, said in saved.record["arrays"].items()
+        if name in saved.arrays
+        for due in [_declared(saved, name)]
+        for fact in facts
+        if said.get(fact) != due[fact]
+    ]
+    yield judged("arrays", wrong, "They mean what is declared of them.")
+
+
+def _declared(saved: Saved, name: str) -> Mapping[str, Any]:
+    if saved.analysis is not None:
+        return described(saved.analysis, name, saved.arrays[name].ndim, saved.record["params"])
+    meaning, axes = evaluation_result.ARRAYS.get(name, ("", ()))
+    return {"meaning": meaning, "axes": list(axes)}
 
 
 def _told(facts: tuple[Any, Any] | None) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +12,22 @@ import numpy as np
 from cnnlab import datasets
 from cnnlab.adversarial.judge import OTHER_DEVICE, SAME_DEVICE, Finding
 from cnnlab.classifier.device import current_device
+from cnnlab.drawings import Drawing, Matrix, Tiles, from_json, to_json
 from cnnlab.errors import CnnlabError
 from cnnlab.inputs import Inputs, of_split
+from cnnlab.inspection.drawings import confusion
 from cnnlab.inspection.evaluation import Evaluation, tally
+from cnnlab.pluginhost import registry
+from cnnlab.runs.comparison import curves
 from cnnlab.runs.folder import CHECKPOINT, RECORD
+from cnnlab.training import drawings
 from cnnlab.training.data import held_out
+from cnnlab.training.record import MOST_CLASSES
+from cnnlab.verification.entries import others
 from cnnlab.verification.files import as_recorded, as_written, redrawn
+from cnnlab.verification.likeness import ABSOLUTE, alike
 from cnnlab.verification.report import fails, guarded, judged, not_checked
+from cnnlab.versions import versions
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
@@ -31,11 +40,27 @@ COMPARED = 64
 LOSS = 1e-3
 """By which part a loss may differ: it is a mean of short floats."""
 
-KNOWN = (RECORD, CHECKPOINT, "analyses", "report")
+BESIDE = (RECORD, CHECKPOINT, "analyses", "report")
 """What lies in a run's folder beside the files that training leaves."""
 
-UNPROVED = "seed, settings, train_loss, train_accuracy, seconds, created, finished, versions, device, parameters"
-"""What a run's record says and only training it again could show."""
+UNPROVED = (
+    *("settings", "epochs", "seed", "metrics.train_loss", "metrics.train_accuracy"),
+    *("created", "finished", "seconds", "versions", "device"),
+    "history.csv but for val_loss and val_accuracy of the last epoch",
+)
+"""What a run says and only training it again could show."""
+
+KNOWN = (
+    *("schema", "digest", "files", "architecture", "batch_norm", "validated_on", "evaluated_on", "confusion"),
+    *("parameters.total", "parameters.trainable", "classes.name", "classes.images", "classes.accuracy", *UNPROVED),
+    *(f"metrics.{name}" for name in ("val_loss", "val_accuracy", "test_loss", "test_accuracy")),
+    *(f"dataset.{name}" for name in ("name", "source", "digest", "class_names", "shape", "value_range")),
+    *(f"dataset.{name}" for name in ("training_images", "validation_images", "test_images")),
+)
+"""The entries of its record that the checks below speak of, or that are listed as not checked."""
+
+TEST, HELD_OUT = "test images", "held-out training images"
+"""What run.json calls the images that a network is evaluated on."""
 
 PICTURES = ("curves", "predictions", "confusion")
 
@@ -63,21 +88,34 @@ def findings_of_run(run: Run, classifier: Classifier, opening: Mapping[str, Any]
     """
     record = run.config
     yield as_recorded(record, RECORD)
-    yield from guarded("files", as_written, run.path, record.get("files"), KNOWN)
+    yield from guarded("files", _files, run)
     yield from guarded("history", _history, run)
+    yield from guarded("settings", _settings, run)
     dataset = _dataset(run)
     yield from guarded("dataset", _same_dataset, run, dataset)
     images = _images(run, classifier, dataset) if isinstance(dataset, datasets.Dataset) else {}
     yield from guarded("model.keras", _both_models, run, classifier, images, opening)
+    read = {name: _read(classifier, inputs) for name, inputs in images.items()}
     if images:
-        yield from guarded("metrics", _metrics, run, classifier, images)
+        yield from guarded("metrics", _metrics, run, read)
     else:
-        yield not_checked(
-            "metrics", "Without the dataset nothing was evaluated: losses, accuracies, confusion, classes."
-        )
+        yield not_checked("metrics", "Without the dataset nothing was evaluated: metrics, confusion, classes.")
+    yield from guarded("drawings", _drawings, run, images, read)
     figures = {f"{name}.png": drawing for name, drawing in run.drawings.items() if name in PICTURES}
     yield from guarded("figures", redrawn, run.path, figures, record["versions"])
-    yield not_checked("training", f"What only training it again could show: {UNPROVED}.")
+    strange = others(record, KNOWN)
+    yield not_checked("training", f"What only training it again could show: {', '.join([*UNPROVED, *strange])}.")
+
+
+def _files(run: Run) -> Iterator[Finding]:
+    """Hold every file against its digest; no file that training leaves may lack one."""
+    files = run.config.get("files")
+    yield from as_written(run.path, files, BESIDE)
+    due = [run.keras_path, run.history_path, run.drawings_path, *(run.path / f"{name}.png" for name in PICTURES)]
+    due += [path for path in sorted(run.model_path.rglob("[!.]*")) if path.is_file()]
+    unlisted = [name for path in due if (name := path.relative_to(run.path).as_posix()) not in (files or ())]
+    if files and unlisted:
+        yield judged("files", [f"The record holds no digest of {name}" for name in unlisted], "")
 
 
 def _history(run: Run) -> Iterator[Finding]:
@@ -100,6 +138,23 @@ def _history(run: Run) -> Iterator[Finding]:
     yield judged("history", wrong, f"Its last of {len(rows)} rows has the numbers of run.json.")
 
 
+def _settings(run: Run) -> Iterator[Finding]:
+    """Hold what stands twice in the record: among the settings, and by itself."""
+    record, settings = run.config, run.config["settings"]
+    names = ("architecture", "batch_norm", "epochs", "seed")
+    wrong = [
+        f"{name} is {record[name]}, and {settings.get(name)} among the settings"
+        for name in names
+        if record[name] != settings.get(name)
+    ]
+    if record["dataset"]["source"] != settings.get("dataset"):
+        wrong.append(f"the dataset is {record['dataset']['source']}, and {settings.get('dataset')} among the settings")
+    due = HELD_OUT if settings.get("validation") else TEST
+    if record["validated_on"] != due:
+        wrong.append(f"it was validated on {due}")
+    yield judged("settings", wrong, "What stands twice in run.json is the same.")
+
+
 def _dataset(run: Run) -> Dataset | str:
     """The dataset, or why it is not to be had."""
     try:
@@ -110,22 +165,51 @@ def _dataset(run: Run) -> Dataset | str:
 
 def _same_dataset(run: Run, dataset: Dataset | str) -> Iterator[Finding]:
     if isinstance(dataset, str):
-        yield not_checked("dataset", dataset)
+        yield not_checked("dataset", f"{dataset} So this was not checked: dataset.")
         return
-    wrong = [] if dataset.digest == run.config["dataset"]["digest"] else [f"{dataset.name} is another than it learned"]
+    said = run.config["dataset"]
+    if dataset.digest != said["digest"]:
+        yield fails("dataset", f"{dataset.name} is another than it learned.")
+        return
+    wrong = [f"{name} is {due}" for name, due in _facts(run, dataset).items() if said[name] != due]
     yield judged("dataset", wrong, f"{dataset.name} is what it was, to the bit.")
+
+
+def _facts(run: Run, dataset: Dataset) -> dict[str, Any]:
+    """What a run's record must say of its dataset."""
+    used, kept = _shares(run, dataset)
+    return {
+        "name": dataset.name,
+        "class_names": list(dataset.class_names),
+        "shape": list(dataset.shape),
+        "value_range": list(dataset.value_range),
+        "training_images": used - kept,
+        "validation_images": kept or len(dataset.test),
+        "test_images": len(dataset.test),
+    }
+
+
+def _shares(run: Run, dataset: Dataset) -> tuple[int, int]:
+    """How many of its training images were taken, and how many of these held out."""
+    used = min(len(dataset.train), _number(run, "limit") or len(dataset.train))
+    return used, min(_number(run, "validation"), used)
+
+
+def _number(run: Run, name: str) -> int:
+    """A setting that is a count; 0 where the record holds none, for nothing says what its settings are."""
+    value = run.config["settings"].get(name)
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _images(run: Run, classifier: Classifier, dataset: Dataset) -> dict[str, Inputs]:
     """The images that the final numbers are of, by what run.json calls them."""
-    settings = run.config["settings"]
     found = {}
     if len(dataset.test):
-        found["test images"] = of_split(classifier, dataset.test)
-    if settings["validation"]:
-        count = min(len(dataset.train), settings["limit"] or len(dataset.train))
-        _, kept = held_out(count, settings["validation"], settings["seed"])
-        found["held-out training images"] = of_split(classifier, dataset.train[kept])
+        found[TEST] = of_split(classifier, dataset.test)
+    used, count = _shares(run, dataset)
+    if count:
+        _, kept = held_out(used, count, run.config["seed"])
+        found[HELD_OUT] = of_split(classifier, dataset.train[kept])
     return found
 
 
@@ -150,52 +234,186 @@ def _both_models(
     most = SAME_DEVICE * (1 + np.abs(first).max())
     wrong = [] if off <= most else [f"model.keras and model/ give logits that differ by {off:.3g}"]
     yield judged("model.keras", wrong, f"model.keras and model/ give the same logits for {len(batch)} images.")
+    yield from guarded("architecture", _architecture, run, other)
 
 
-def _metrics(run: Run, classifier: Classifier, images: Mapping[str, Inputs]) -> Iterator[Finding]:
-    """Evaluate the model again on what run.json names."""
+def _architecture(run: Run, found: Classifier) -> Iterator[Finding]:
+    """Build the network that run.json names, and hold its layers against those of the one that is there."""
+    from cnnlab.classifier import load
+    from cnnlab.training import network
+    from cnnlab.training.artifacts import parameters_of
+
+    record, data = run.config, run.config["dataset"]
+    name, classes = record["architecture"], len(data["class_names"])
+    if name not in registry.architectures():
+        says = f"The plugin that gives {name} is not installed here: architecture, batch_norm, parameters."
+        yield not_checked("architecture", says)
+        return
+    built = network.build_network(name, data["shape"], classes, record["batch_norm"])
+    wrong = [] if _layers(load(built)) == _layers(found) else [f"model.keras is no {name} as run.json describes it"]
+    yield judged("architecture", wrong, f"Its {len(found.layers)} layers are those of {name}.")
+    due = parameters_of(built)
+    wrong = (
+        [] if record["parameters"] == due else [f"They are {due['total']:,}, of which {due['trainable']:,} are learned"]
+    )
+    yield judged("parameters", wrong, "They are as many as this network has.")
+
+
+def _layers(classifier: Classifier) -> list[tuple[Any, ...]]:
+    return [(layer.kind, layer.output_shape, layer.parameters) for layer in classifier.layers]
+
+
+def _metrics(run: Run, read: Mapping[str, Read]) -> Iterator[Finding]:
+    """Hold the final numbers against evaluations of what run.json names."""
     record, said = run.config, run.metrics
-    read = {name: _read(classifier, inputs) for name, inputs in images.items()}
     wrong: list[str] = []
-    named = {"test": "test images", "val": record["validated_on"]}
+    named = {"val": record["validated_on"], **({"test": TEST} if "test_accuracy" in said or TEST in read else {})}
     for prefix, which in named.items():
-        if f"{prefix}_accuracy" not in said:
-            continue
         if which not in read:
             wrong.append(f"{prefix}_accuracy is of {which}, and there is none")
             continue
         counts, unsure = read[which].counts, read[which].unsure
-        accuracy, loss = said[f"{prefix}_accuracy"], said[f"{prefix}_loss"]
-        if abs(accuracy - counts.accuracy) * len(counts.predicted) > unsure + 0.5:
+        accuracy, loss = said.get(f"{prefix}_accuracy"), said.get(f"{prefix}_loss", math.nan)
+        if not _off(accuracy, counts.accuracy, len(counts.predicted)) <= unsure:
             wrong.append(f"{prefix}_accuracy is {counts.accuracy:.6g}")
         if not math.isclose(loss, counts.loss, rel_tol=LOSS, abs_tol=1e-6):
             wrong.append(f"{prefix}_loss is {counts.loss:.6g}")
     count = sum(len(each.counts.predicted) for each in read.values())
     yield judged("metrics", wrong, f"Losses and accuracies are what an evaluation of {count:,} images gives.")
-    final = read.get(record["evaluated_on"])
-    if final is None:
-        yield fails("confusion", f"It is of {record['evaluated_on']}, and there is none.")
+    due = TEST if TEST in read else HELD_OUT
+    if record["evaluated_on"] != due:
+        yield fails("confusion", f"It is of {due}, and run.json says of {record['evaluated_on']}.")
         return
-    yield from _confusion(record, final)
+    yield from _confusion(record, read[due])
 
 
 def _confusion(record: Mapping[str, Any], read: Read) -> Iterator[Finding]:
     """Hold the classes and the confusion matrix against an evaluation."""
     due, wrong = read.counts.confusion, []
-    if record.get("confusion"):
-        said = np.array(record["confusion"])
-        if said.shape != due.shape or np.abs(said - due).sum() > 2 * read.unsure:
-            wrong.append("The confusion matrix is another")
+    said = record.get("confusion", [] if len(due) <= MOST_CLASSES else due)
+    if not _same_counts(np.array(said), read):
+        wrong.append("The confusion matrix is another")
     names = [each["name"] for each in record["classes"]]
     if names != record["dataset"]["class_names"]:
         wrong.append("The classes are called otherwise than those of the dataset")
     elif [each["images"] for each in record["classes"]] != due.sum(axis=1).tolist():
         wrong.append("The classes have other numbers of images")
     else:
-        right = np.array([(each["accuracy"] or 0.0) * each["images"] for each in record["classes"]])
-        if np.abs(right - np.diag(due)).sum() > read.unsure + 0.5:
+        found = zip(record["classes"], read.counts.class_accuracy, strict=True)
+        if not sum(_off(each["accuracy"], share, each["images"]) for each, share in found) <= read.unsure:
             wrong.append("The accuracies of the classes are others")
     yield judged("confusion", wrong, "Confusion matrix and classes are what an evaluation gives.")
+
+
+def _off(said: float | None, due: float | None, count: int) -> float:
+    """Of how many of ``count`` images two accuracies differ; by infinity where one is of no number of images."""
+    if said is None or due is None:
+        return 0.0 if said is due else math.inf
+    right = round(said * count)
+    return abs(right - round(due * count)) if math.isclose(said * count, right, rel_tol=1e-6) else math.inf
+
+
+def _same_counts(said: np.ndarray, read: Read) -> bool:
+    """Whether a confusion matrix is that of an evaluation, but for images that may be read otherwise elsewhere."""
+    due = read.counts.confusion
+    return said.shape == due.shape and bool(np.abs(said - due).sum() <= 2 * read.unsure)
+
+
+def _drawings(run: Run, images: Mapping[str, Inputs], read: Mapping[str, Read]) -> Iterator[Finding]:
+    """Make again what drawings.json holds: of history.csv, and of the evaluation."""
+    drawn, record = run.drawings, run.config
+    if set(drawn) != set(PICTURES):
+        yield fails("drawings", f"drawings.json holds {', '.join(drawn) or 'nothing'}, not {', '.join(PICTURES)}.")
+        return
+    if record["versions"].get("cnnlab") != versions()["cnnlab"]:
+        yield not_checked("drawings", "Another version of cnnlab made them, so they were not made again.")
+        return
+    wrong, unsure = [], []
+    if not _equal(drawn["curves"], curves({"": run.history}, validated_on=record["validated_on"])):
+        wrong.append("curves are not those of history.csv")
+    found = read.get(record["evaluated_on"])
+    if found is None:
+        unsure = ["predictions", "confusion"]
+    else:
+        if not _same_confusion(drawn["confusion"], record, found):
+            wrong.append("confusion is not that of the evaluation")
+        names = record["dataset"]["class_names"]
+        if not _same_predictions(drawn["predictions"], images[record["evaluated_on"]], found.counts, names):
+            # What another device is less sure of, it may also read otherwise.
+            certain = not found.unsure and record["device"] == current_device()
+            (wrong if certain else unsure).append(
+                "predictions" + (" are not those of the evaluation" if certain else "")
+            )
+    yield judged("drawings", wrong, "What follows from history.csv and the evaluation is what they show.")
+    if unsure:
+        yield not_checked("drawings", f"Nothing here shows these: {', '.join(unsure)}.")
+
+
+def _equal(said: Drawing, due: Drawing) -> bool:
+    """Whether a drawing that was read is another that would be written."""
+    return to_json({"": said}) == to_json(from_json(to_json({"": due})))
+
+
+def _same_confusion(said: Drawing, record: Mapping[str, Any], read: Read) -> bool:
+    """Whether a drawing shows the confusion matrix of the record, and that of an evaluation."""
+    if not isinstance(said, Matrix):
+        return False
+    counts = np.asarray(said.values)
+    of_record = record.get("confusion") in (None, counts.tolist())
+    return (
+        of_record and _same_counts(counts, read) and _equal(said, confusion(counts, record["dataset"]["class_names"]))
+    )
+
+
+def _same_predictions(said: Drawing, inputs: Inputs, counts: Evaluation, names: Sequence[str]) -> bool:
+    """Whether a drawing shows the first images and the most confident mistakes: in any order, and of ties any.
+
+    Args:
+        said: What drawings.json holds.
+        inputs: The images that were evaluated.
+        counts: What the model made of them.
+        names: Of the classes.
+    """
+    first, mistakes = drawings.choose_predictions(inputs.labels, counts.predicted, counts.confidence)
+    wrong = np.flatnonzero(counts.predicted != inputs.labels)
+    tied = wrong[counts.confidence[wrong] >= counts.confidence[mistakes].min(initial=1) - ABSOLUTE]
+
+    def drawn(chosen: np.ndarray) -> Tiles:
+        shown = np.concatenate([first, chosen])
+        return drawings.predictions(
+            inputs.select(shown).images,
+            inputs.labels[shown],
+            counts.predicted[shown],
+            counts.confidence[shown],
+            names,
+            first=len(first),
+            wrong=len(wrong),
+            total=len(inputs),
+            limits=inputs.bounds,
+        )
+
+    due, pool = drawn(mistakes), _pictures(drawn(tied))[len(first) :]
+    pictures = _pictures(said)
+    if not _equal(_emptied(said), _emptied(due)) or len(pictures) != len(first) + len(mistakes):
+        return False
+    for picture in pictures[len(first) :]:
+        found = next((place for place, each in enumerate(pool) if alike(picture, each)), None)
+        if found is None:
+            return False
+        del pool[found]
+    return all(map(alike, pictures[: len(first)], _pictures(due)))
+
+
+def _pictures(drawing: Drawing | None) -> list[Drawing | None]:
+    """The pictures of a drawing in their order."""
+    return [each for tile in drawing.tiles for each in _pictures(tile)] if isinstance(drawing, Tiles) else [drawing]
+
+
+def _emptied(drawing: Drawing | None) -> Tiles:
+    """The same without its pictures: headings, and how many places there are."""
+    if not isinstance(drawing, Tiles):
+        return Tiles(tiles=())
+    return replace(drawing, tiles=tuple(_emptied(tile) for tile in drawing.tiles))
 
 
 def _read(classifier: Classifier, inputs: Inputs) -> Read:

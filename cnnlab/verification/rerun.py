@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnlab import drawings as drawing_data
-from cnnlab.adversarial.judge import Finding
+from cnnlab.adversarial.judge import Finding, is_adversarial
 from cnnlab.analysis.image_choice import ImageChoice
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.analysis.request import Request, perform
 from cnnlab.classifier.device import current_device
+from cnnlab.drawings import Image
 from cnnlab.files.reading import read_text
-from cnnlab.inspection import evaluation_result
 from cnnlab.inspection.evaluation import evaluate
 from cnnlab.results.folder import DRAWINGS
+from cnnlab.verification.attacked import JUDGED
+from cnnlab.verification.likeness import ABSOLUTE, RELATIVE, alike
+from cnnlab.verification.numbers import another_version
 from cnnlab.verification.report import fails, holds, not_checked
 from cnnlab.versions import versions
 
@@ -24,14 +27,39 @@ if TYPE_CHECKING:
     from cnnlab.results.result import Result
     from cnnlab.verification.of_result import Saved
 
-RELATIVE, ABSOLUTE = 1e-3, 1e-4
-"""How far arrays may differ where the last digits of all computing do: on another processor."""
-
 MOST_OTHER = 0.01
 """Which part of the values of an array of floats may differ by more there, for decisions hang on last digits."""
 
-COMPARED = ("params", "seed", "warnings", "preflight", "meanings", "claims", "images", "headline", "dataset")
+COMPARED = (
+    "params",
+    "seed",
+    "warnings",
+    "preflight",
+    "meanings",
+    "claims",
+    "images",
+    "headline",
+    "dataset",
+    "classes",
+)
 """What of a record running the analysis again gives anew."""
+
+REPEATED = ("analysis", "params", "seed", "warnings", "preflight", "meanings", "claims")
+"""What only that can show."""
+
+
+def unrepeated(saved: Saved, why: str) -> Finding:
+    """Name what only running the analysis again can show; of the arrays, those that no model was asked about.
+
+    Args:
+        saved: The saved result.
+        why: Why it was not, and that it shows them; the names follow.
+    """
+    counted = saved.is_evaluation or (saved.record["inputs"] and saved.of_inputs)
+    of_images = [*([] if saved.is_evaluation else ["dataset"]), *([] if counted else ["inputs"])]
+    arrays = sorted(set(saved.arrays) - (JUDGED if is_adversarial(saved.arrays) else set()))
+    names = [*REPEATED, *of_images, DRAWINGS, *(f"arrays.{name}" for name in arrays)]
+    return not_checked("rerun", f"{why}: {', '.join(names)}.")
 
 
 def again(saved: Saved, choice: ImageChoice | None) -> Iterator[Finding]:
@@ -43,11 +71,12 @@ def again(saved: Saved, choice: ImageChoice | None) -> Iterator[Finding]:
     """
     name = saved.record["analysis"]
     if choice is None:
-        yield not_checked("rerun", "Without its images the analysis cannot be run again.")
-    elif name == evaluation_result.NAME:
+        why = "Without its images the analysis cannot be run again"
+    elif saved.is_evaluation:
         yield from _compared(saved, _evaluated(saved))
+        return
     elif saved.analysis is None:
-        yield not_checked("rerun", f"The plugin that gives {name} is not installed here.")
+        why = f"The plugin that gives {name} is not installed here"
     else:
         request = Request(
             analysis=saved.analysis,
@@ -58,6 +87,8 @@ def again(saved: Saved, choice: ImageChoice | None) -> Iterator[Finding]:
             device=current_device(),
         )
         yield from _compared(saved, perform(request))
+        return
+    yield unrepeated(saved, f"{why}, which alone shows these")
 
 
 def _evaluated(saved: Saved) -> Result:
@@ -71,29 +102,32 @@ def _evaluated(saved: Saved) -> Result:
 
 def _compared(saved: Saved, found: Result) -> Iterator[Finding]:
     differing = {name: _difference(saved.arrays.get(name), found.arrays.get(name)) for name in _names(saved, found)}
-    alike = current_device() == saved.record["device"] and versions() == saved.record["versions"]
-    other = [name for name, kind in differing.items() if kind == "other" or (kind == "here and there" and alike)]
-    there = [name for name, kind in differing.items() if kind == "here and there"]
-    near = [name for name, kind in differing.items() if kind == "near"]
+    elsewhere = current_device() != saved.record["device"] or versions() != saved.record["versions"]
+    most = ("near", "here and there") if elsewhere else ("near",)
+    other = [name for name, kind in differing.items() if kind and kind not in most]
+    loose = [name for name, kind in differing.items() if kind and kind in most]
     if other:
         yield fails("rerun", f"Run again, the analysis gives other arrays: {', '.join(other)}.")
         return
     wrong = [key for key in COMPARED if not _same(saved.record.get(key), found.record.get(key))]
-    if not near and not there:
-        wrong += [] if _same_drawings(saved, found) else [DRAWINGS]
+    drawn, unknown = _drawn(saved), []
+    if "here and there" in differing.values() or another_version(saved):
+        unknown = [DRAWINGS] if drawn else []
+    else:
+        unlike, pixels = _unlike(drawn, drawing_data.from_json(drawing_data.to_json(found.drawings)), bool(loose))
+        wrong += [DRAWINGS] if unlike else []
+        unknown = [f"{DRAWINGS} ({name or 'figure'})" for name in pixels]
     if wrong:
         yield fails("rerun", f"Run again, the analysis gives the same arrays, and other {', '.join(wrong)}.")
-    elif there:
-        says = f"Run again on another device or by other versions, a few values of {', '.join(there)} are others."
-        yield Finding(claim="rerun", state="note", says=says)
-    elif near:
-        why = "so that this is another processor, or somebody changed their last digits" if alike else "as elsewhere"
-        says = f"Run again, it gives the same but for the last digits of {', '.join(near)}, {why}."
-        yield Finding(claim="rerun", state="note" if alike else "holds", says=says)
-    else:
-        yield holds(
-            "rerun", f"Run again, it gives the same {len(differing)} arrays to the bit, and all that is said of them."
-        )
+        return
+    count = len(differing) - len(loose)
+    yield holds("rerun", f"Run again, it gives the same {count} arrays to the bit, and all that is said of them.")
+    if loose or unknown:
+        far = sum(int(_far(saved.arrays[name], found.arrays[name]).sum()) for name in loose)
+        more = f", and {far:,} values by more" if far else ""
+        says = f"Another processor may give other last digits{more}, and so may who changes them"
+        names = [*(f"arrays.{name}" for name in loose), *unknown]
+        yield not_checked("rerun", f"{says}; these were held no closer: {', '.join(names)}.")
 
 
 def _names(saved: Saved, found: Result) -> list[str]:
@@ -108,10 +142,15 @@ def _difference(said: np.ndarray | None, found: np.ndarray | None) -> str:
         return ""
     if said.dtype.kind != "f":
         return "other"
-    close = np.isclose(said, found, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True)
-    if close.all():
+    far = _far(said, found)
+    if not far.any():
         return "near"
-    return "here and there" if close.mean() >= 1 - MOST_OTHER else "other"
+    return "here and there" if far.mean() <= MOST_OTHER else "other"
+
+
+def _far(said: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Which values of two arrays of floats differ by more than the last digits do elsewhere."""
+    return ~np.isclose(said, found, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True)
 
 
 def _same(said: Any, found: Any) -> bool:
@@ -125,6 +164,18 @@ def _same(said: Any, found: Any) -> bool:
     return bool(said == found)
 
 
-def _same_drawings(saved: Saved, found: Result) -> bool:
+def _drawn(saved: Saved) -> dict[str, drawing_data.Drawing]:
     text = read_text(saved.directory / DRAWINGS) if DRAWINGS in saved.record["files"] else "{}"
-    return drawing_data.to_json(drawing_data.from_json(text)) == drawing_data.to_json(found.drawings)
+    return drawing_data.from_json(text)
+
+
+def _unlike(
+    said: Mapping[str, drawing_data.Drawing], found: Mapping[str, drawing_data.Drawing], loosely: bool
+) -> tuple[bool, list[str]]:
+    """Say whether drawings differ, and name those that nobody can tell of: pixels that a plugin drew itself."""
+    if not loosely:
+        return drawing_data.to_json(said) != drawing_data.to_json(found), []
+    if said.keys() != found.keys():
+        return True, []
+    pixels = [name for name in said if isinstance(said[name], Image) and isinstance(found[name], Image)]
+    return not all(alike(said[name], found[name]) for name in said if name not in pixels), pixels

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import cnnlab
+from cnnlab.drawings import Picture, to_json
 from cnnlab.errors import UsageError
+from cnnlab.render import save
 from cnnlab.results.folder import digest
 from cnnlab.results.record import signed
 from cnnlab.runs import Run, read_history, write_history
@@ -53,7 +55,8 @@ def test_an_honest_run_holds_as_far_as_it_can_be_checked(run, command_line):
     report = json.loads(out)
     assert (status, report["verdict"], report["of"]) == (0, "holds as far as it was checked", "run")
     states = {finding["claim"]: finding["state"] for finding in report["findings"]}
-    held = ("record", "files", "history", "dataset", "model.keras", "metrics", "confusion", "figures")
+    held = ("record", "files", "history", "settings", "dataset", "model.keras", "architecture", "parameters")
+    held += ("metrics", "confusion", "drawings", "figures")
     assert states == dict.fromkeys(held, "holds") | {"training": "not checked"}
     status, out, _ = command_line("verify", run)
     assert status == 0
@@ -80,10 +83,11 @@ def fails(learned):
     """What fails of the numbers of a run, its model opened once."""
     classifier, dataset = cnnlab.load(learned / "run"), cnnlab.datasets.load(learned / "spots.npz")
     images = of_run._images(Run(learned / "run"), classifier, dataset)
+    read = {name: of_run._read(classifier, inputs) for name, inputs in images.items()}
 
     def told(path: Path) -> list[str]:
         run = Run(path)
-        found = [*of_run._history(run), *of_run._same_dataset(run, dataset), *of_run._metrics(run, classifier, images)]
+        found = [*of_run._history(run), *of_run._same_dataset(run, dataset), *of_run._metrics(run, read)]
         return [finding.claim for finding in found if finding.state == "fails"]
 
     return told
@@ -115,6 +119,92 @@ def test_every_file_is_held_against_its_digest(run):
     assert any("notes.txt" in finding.says for finding in found.findings if finding.state == "note")
 
 
+def redraw(run: Path, name: str, change) -> None:
+    """Change a drawing of a run, and its figure with it."""
+    drawn = {**Run(run).drawings}
+    drawn[name] = change(drawn[name])
+    (run / "drawings.json").write_text(to_json(drawn))
+    save(drawn[name], run / f"{name}.png")
+    forge(run, lambda record: None)
+
+
+def in_tile(*place: int, **more):
+    """Change a tile of tiles."""
+
+    def change(drawing):
+        if not place:
+            return dataclasses.replace(drawing, **more)
+        tiles = list(drawing.tiles)
+        tiles[place[0]] = in_tile(*place[1:], **more)(tiles[place[0]])
+        return dataclasses.replace(drawing, tiles=tuple(tiles))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    {
+        "the title of curves": ("curves", in_tile(title="Perfect")),
+        "a line of curves": ("curves", lambda drawn: in_tile(1, lines=drawn.tiles[0].lines)(drawn)),
+        "the caption of a prediction": ("predictions", in_tile(0, 3, title="x  99%")),
+        "the image of a prediction": (
+            "predictions",
+            lambda drawn: in_tile(0, 3, values=drawn.tiles[0].tiles[4].values)(drawn),
+        ),
+        "the heading of mistakes": ("predictions", in_tile(1, title="No mistakes")),
+        "a mistake twice": (
+            "predictions",
+            lambda drawn: in_tile(1, tiles=(drawn.tiles[1].tiles[0],) * len(drawn.tiles[1].tiles))(drawn),
+        ),
+        "no mistakes": ("predictions", lambda drawn: dataclasses.replace(drawn, tiles=drawn.tiles[:1])),
+        "the confusion": (
+            "confusion",
+            lambda drawn: dataclasses.replace(drawn, values=np.diag(drawn.values.sum(axis=1))),
+        ),
+        "the names of classes": ("confusion", lambda drawn: dataclasses.replace(drawn, columns=("cat", "dog"))),
+        "another kind": ("confusion", lambda drawn: dataclasses.replace(Picture(values=np.eye(2)), title="x")),
+    }.values(),
+)
+def test_a_drawing_that_does_not_follow_is_found(run, known, name, change):
+    classifier, _, images = known
+    read = {which: of_run._read(classifier, inputs) for which, inputs in images.items()}
+    (finding,) = of_run._drawings(Run(run), images, read)
+    assert finding.state == "holds"
+    redraw(run, name, change)
+    (finding,) = of_run._drawings(Run(run), images, read)
+    assert (finding.state, name in finding.says) == ("fails", True)
+
+
+def test_mistakes_that_are_as_certain_may_stand_in_any_order(run, known):
+    classifier, _, images = known
+    read = {which: of_run._read(classifier, inputs) for which, inputs in images.items()}
+    redraw(run, "predictions", lambda drawn: in_tile(1, tiles=drawn.tiles[1].tiles[::-1])(drawn))
+    assert [each.state for each in of_run._drawings(Run(run), images, read)] == ["holds"]
+
+
+def test_predictions_of_another_device_are_named_where_they_differ(run, known):
+    classifier, _, images = known
+    read = {which: of_run._read(classifier, inputs) for which, inputs in images.items()}
+    redraw(run, "predictions", in_tile(0, 3, title="x  99%"))
+    forge(run, lambda record: record.update(device="gpu:7"))
+    named = [each.says for each in of_run._drawings(Run(run), images, read) if each.state == "not checked"]
+    assert named == ["Nothing here shows these: predictions."]
+
+
+def test_drawings_that_lack_one_or_that_another_version_made(run):
+    forge(run, lambda record: record["versions"].update(cnnlab="0.0.1"))
+    assert [each.state for each in of_run._drawings(Run(run), {}, {})] == ["not checked"]
+    (run / "drawings.json").write_text(to_json({"curves": Run(run).drawings["curves"]}))
+    (finding,) = of_run._drawings(Run(run), {}, {})
+    assert (finding.state, finding.says[:27]) == ("fails", "drawings.json holds curves,")
+
+
+def test_an_architecture_that_is_not_installed_is_named(run, known):
+    forge(run, lambda record: record.update(architecture="resnet50"))
+    (finding,) = of_run._architecture(Run(run), known[0])
+    assert (finding.state, finding.says.partition(": ")[2]) == ("not checked", "architecture, batch_norm, parameters.")
+
+
 def test_a_keras_file_of_other_weights_is_found(run):
     import keras
 
@@ -136,10 +226,12 @@ def test_what_earlier_versions_did_not_write_is_not_checked(run):
 
 
 def test_without_its_dataset_the_numbers_are_not_checked(run):
-    forge(run, lambda record: record["dataset"].update(source="gone.npz"))
+    forge(
+        run, lambda record: [record["dataset"].update(source="gone.npz"), record["settings"].update(dataset="gone.npz")]
+    )
     found = verify(run)
     assert not found.failed
-    assert {"dataset", "metrics"} <= {finding.claim for finding in found.not_checked}
+    assert {"dataset", "metrics", "drawings"} <= {finding.claim for finding in found.not_checked}
 
 
 @pytest.mark.parametrize("said", [{"rerun": True}, {"model": "other.keras"}])
@@ -156,7 +248,8 @@ def known(learned):
 
 
 def of_metrics(path: Path, classifier, images) -> dict[str, tuple[str, str]]:
-    return {each.claim: (each.state, each.says) for each in of_run._metrics(Run(path), classifier, images)}
+    read = {name: of_run._read(classifier, inputs) for name, inputs in images.items()}
+    return {each.claim: (each.state, each.says) for each in of_run._metrics(Run(path), read)}
 
 
 def test_images_are_those_that_the_run_has(run, known):
@@ -175,15 +268,24 @@ def test_numbers_of_images_that_there_are_none_of_are_found(run, known):
     assert (state, says) == ("fails", "val_accuracy is of held-out training images, and there is none.")
     held_out = {"held-out training images": images["held-out training images"]}
     found = of_metrics(run, classifier, held_out)
-    assert found["confusion"] == ("fails", "It is of test images, and there is none.")
+    says = "It is of held-out training images, and run.json says of test images."
+    assert found["confusion"] == ("fails", says)
     assert found["metrics"][0] == "fails"
 
 
-def test_a_run_of_many_classes_has_no_confusion_and_one_without_test_images_no_numbers_of_them(run, known):
+def test_a_run_of_many_classes_has_no_confusion_and_others_have(run, known, monkeypatch):
     classifier, _, images = known
-    forge(run, lambda record: [record.pop("confusion"), record["metrics"].pop("test_accuracy")])
-    found = of_metrics(run, classifier, images)
-    assert {claim: state for claim, (state, _) in found.items()} == {"metrics": "holds", "confusion": "holds"}
+    forge(run, lambda record: record.pop("confusion"))
+    assert of_metrics(run, classifier, images)["confusion"][0] == "fails"
+    monkeypatch.setattr(of_run, "MOST_CLASSES", 1)
+    assert {state for state, _ in of_metrics(run, classifier, images).values()} == {"holds"}
+
+
+@pytest.mark.parametrize("name", ["test_accuracy", "test_loss"])
+def test_a_number_that_was_left_out_is_found(run, known, name):
+    classifier, _, images = known
+    forge(run, lambda record: record["metrics"].pop(name))
+    assert of_metrics(run, classifier, images)["metrics"][0] == "fails"
 
 
 def test_a_keras_file_of_other_classes_is_found(run, save_model, known):
