@@ -40,7 +40,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "cnnlab/trust/keras_files.py": ("tests/trust/test_keras_files.py", "tests/trust/test_keras_vulnerabilities.py"),
     "cnnlab/trust/savedmodel.py": ("tests/trust/test_operations.py", "tests/trust/test_savedmodel.py"),
     "cnnlab/trust/trial.py": ("tests/trust/test_trial.py",),
-    "cnnlab/classifier/*.py": ("tests/classifier",),
+    "cnnlab/classifier/*.py": ("tests/classifier", "tests/inspection/test_summary.py"),
     "cnnlab/verification/*.py": ("tests/verification",),
     "cnnlab/results/*.py": ("tests/results",),
     "cnnlab/perturbations.py": ("tests/test_perturbations.py",),

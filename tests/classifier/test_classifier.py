@@ -15,6 +15,7 @@ import tf_keras
 import cnnlab
 from cnnlab.classifier import Classifier
 from cnnlab.classifier.classifier import BATCH
+from cnnlab.classifier.opening import looks_like_model
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.training import build
 from cnnlab.training.export import save_savedmodel
@@ -606,6 +607,15 @@ def test_paths_without_a_model_are_refused(tmp_path):
     assert "cannot be read" in refused(tmp_path / "broken")
     for nonsense in (None, 3, Plain()):
         assert type(nonsense).__name__ in refused(nonsense, UsageError)
+
+
+def test_models_are_told_by_their_names_and_files(tmp_path, trained_run):
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").touch()
+    for path in ("x.keras", "x.h5", tmp_path / "saved", trained_run.path):
+        assert looks_like_model(path)
+    for path in ("x.png", "x", tmp_path, trained_run.path / "run.json"):
+        assert not looks_like_model(path)
 
 
 def test_unfinished_and_damaged_runs_are_refused(tmp_path):

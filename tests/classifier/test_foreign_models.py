@@ -363,6 +363,7 @@ def test_a_sigmoid_is_two_classes(tmp_path, library, separate):
     assert (classifier.output_kind, classifier.num_classes) == ("sigmoid", 2)
     sure = model(IMAGES).numpy()
     np.testing.assert_allclose(classifier.probabilities(IMAGES), np.hstack([1 - sure, sure]), **CLOSE)
+    np.testing.assert_allclose(classifier.own_probabilities(IMAGES), np.hstack([1 - sure, sure]), **CLOSE)
     np.testing.assert_array_equal(classifier.predict(IMAGES), (sure[:, 0] > 0.5).astype(int))
 
     def two_logits(x):  # the log of the odds, and 0

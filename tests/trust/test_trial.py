@@ -175,6 +175,14 @@ def test_what_cnnlab_has_written_is_not_tried(trained_run, tmp_path, real, monke
     assert cnnlab.load(trained_run.path, signature="logits").num_classes == 10
 
 
+def test_the_model_of_somebody_elses_run_is_tried(trained_run, real, monkeypatch):
+    asked = []
+    monkeypatch.setattr(trial, "_try", lambda *words: asked.append(words[0]))
+    for path in (trained_run.path, trained_run.keras_path):
+        assert cnnlab.load(path).num_classes == 10
+    assert asked == [trained_run.model_path, trained_run.keras_path]
+
+
 def test_training_vouches_for_what_it_writes(trained_run, monkeypatch):
     """The fixture was trained before, in the cache of these tests."""
     monkeypatch.setattr(trial, "_try", lambda *_: pytest.fail("it was tried"))
