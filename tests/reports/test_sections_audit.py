@@ -12,6 +12,7 @@ from scipy.stats import fisher_exact
 import cnnlab
 from cnnlab.classifier.preprocessing import ASSUMED
 from cnnlab.datasets import Dataset, Split
+from cnnlab.inspection import evaluation_result
 from cnnlab.inspection.facts import facts_of, headline
 from cnnlab.inspection.gradients import Preflight
 from cnnlab.inspection.inspect import Health, inspect
@@ -279,6 +280,17 @@ def test_without_a_mistake_nothing_is_confused(tiny_models):
     assert value(chapter, "accuracy") == 1
     assert written(calibration, opened, data).conclusions[2].holds is None
     assert accuracy.confused(counts([3, 0], [2, 0]), ("x|y", "<b>")).rows == [("<b>", "x|y", 2, 1.0)]
+
+
+def test_of_many_classes_the_confusion_is_not_drawn(tiny_models, monkeypatch):
+    images, _ = tiny_models.images(SHAPE, 20)
+    split = Split(images, np.arange(20) % 4)
+    data = Dataset(name="own", train=split[:0], test=split, class_names=tuple("abcd"), value_range=(0.0, 1.0))
+    for most, drawn in ((4, True), (3, False)):
+        monkeypatch.setattr(evaluation_result, "MOST_DRAWN", most)
+        captions = [each.caption for each in written(accuracy, tiny_models.convolutional(SHAPE), data).figures]
+        assert any(caption.startswith("How many images of each class") for caption in captions) is drawn
+        assert captions[-1].startswith("The error rate of each class")
 
 
 # Calibration
