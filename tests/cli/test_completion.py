@@ -66,11 +66,12 @@ def test_a_wrong_word_before_is_no_error_in_the_prompt(words):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_script_of_each_shell_is_printed(command_line, shell):
+def test_the_script_of_each_shell_is_printed(command_line, shell, tmp_path):
     status, script, _ = command_line("completion", shell)
     assert (status, "_CNNLAB_COMPLETE" in script, f"{shell}_complete" in script) == (0, True, True)
     if shutil.which(shell):
-        subprocess.run([shell, "-c", script], check=True, capture_output=True, timeout=60)
+        (tmp_path / "script").write_text(script)
+        subprocess.run([shell, "-n", tmp_path / "script"], check=True, capture_output=True, timeout=60)
 
 
 def test_bash_completes_by_its_script(command_line):
