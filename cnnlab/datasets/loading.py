@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cnnlab.datasets import folder, idx, keras_datasets, npz
 from cnnlab.datasets.dataset import Dataset
-from cnnlab.errors import CnnlabError
+from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import resolve
 
@@ -29,10 +29,12 @@ def load(source: str | os.PathLike[str]) -> Dataset:
         The dataset, its images as float32 in its value range.
 
     Raises:
-        UsageError: There is no dataset of that name, and no such path.
+        UsageError: There is no dataset of that name, and no such path, or it is empty.
         CnnlabError: It cannot be read, or holds no images.
     """
     word = os.fspath(source)
+    if not word:
+        raise UsageError("a dataset is a name or a path; received an empty one.")
     if word.startswith("keras:"):
         return replace(keras_datasets.load(word.removeprefix("keras:")), source=word)
     if word in registry.datasets():

@@ -144,6 +144,6 @@ def _reporter(progress: bool | None) -> Reporter:
 def source_of(dataset: str | os.PathLike[str]) -> str:
     """A path is made absolute, so that the run can be resumed, and its dataset found, from any folder."""
     name = os.fspath(dataset)
-    if name not in registry.datasets() and Path(name).exists():
+    if name and name not in registry.datasets() and Path(name).exists():
         return str(Path(name).resolve())
     return name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 import pytest
 
@@ -81,3 +83,32 @@ def test_a_signature_without_a_name_is_none(command_line, trained_run):
     status, out, err = command_line("inspect", trained_run.path, "--signature", "")
     assert (status, out) == (2, "")
     assert err.endswith("has no signature ''. There is: 'logits', 'serving_default'.\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["predict", "", "7.png"],
+        ["predict", "7.png", "--model", ""],
+        ["analyze", "occlusion", "--image", ""],
+        ["analyze", "occlusion", "--image", "7.png", "--class-names", ""],
+        ["analyze", "filters", "--model", ""],
+        ["evaluate", "--model", ""],
+        ["inspect", ""],
+        ["summary", ""],
+        ["compare", "", ""],
+        ["report", ""],
+        ["verify", ""],
+        ["verify", "result", "--model", ""],
+        ["train", "--dataset", ""],
+        ["datasets", "export", "", "7.png", "--index", "test:0"],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_path_is_not_the_current_folder(command_line, words, tmp_path, monkeypatch):
+    """As a shell gives for a variable that is not set."""
+    monkeypatch.chdir(tmp_path)
+    status, out, err = command_line(*words)
+    assert (status, out) == (2, "")
+    assert re.search(r"a path; received an empty one\.$", err.splitlines()[-1])
+    assert not list(tmp_path.iterdir())

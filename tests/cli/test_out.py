@@ -246,7 +246,7 @@ def wrong(commands: list[list[str]], folder: Path) -> list[str]:
 def test_an_empty_place_is_not_the_current_folder(tmp_path):
     for said in wrong([[*words, ""] for words in OUTS.values()], tmp_path):
         assert said.startswith("Error: Invalid value for"), said
-        assert said.endswith(": expected a path to write to; received an empty one."), said
+        assert said.endswith(": expected a path; received an empty one."), said
 
 
 def test_a_figure_that_cannot_be_written_as_its_name_says_is_refused_early(tmp_path):

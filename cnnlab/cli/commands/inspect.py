@@ -10,13 +10,13 @@ import click
 
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.cli.commands.completion import model_paths
-from cnnlab.cli.commands.options import MODEL, about_options_only, device_option, json_option, with_options
+from cnnlab.cli.commands.options import MODEL, Place, about_options_only, device_option, json_option, with_options
 from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Command, Option
 
 
 @click.command(cls=Command)
-@click.argument("model", required=False, type=click.Path(path_type=Path), shell_complete=model_paths)
+@click.argument("model", required=False, type=Place(), shell_complete=model_paths)
 @about_options_only
 @click.option(
     "--remember",

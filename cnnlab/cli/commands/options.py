@@ -41,15 +41,15 @@ class Bytes(click.ParamType[int]):
 
 
 class Place(click.Path):
-    """A path to write to; an empty one, as a shell gives for a variable that is not set, is not the current folder."""
+    """A path, or a word that may be one; an empty one, as a shell gives for a variable that is not set, is none."""
 
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
+    def __init__(self, path_type: type[str] | type[Path] = Path) -> None:
+        super().__init__(path_type=path_type)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read it."""
         if value == "":
-            self.fail("expected a path to write to; received an empty one.", param, ctx)
+            self.fail("expected a path; received an empty one.", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -57,7 +57,7 @@ def model_option() -> Option:
     """Make the option ``--model``."""
     return _of_model(
         ["--model"],
-        type=click.Path(path_type=Path),
+        type=Place(),
         shell_complete=model_paths,
         help="A run folder, a SavedModel folder, or a .keras or .h5 file. [default: the newest run]",
     )
@@ -95,7 +95,7 @@ def about_options() -> list[click.Parameter]:
         ),
         _of_model(
             ["--class-names"],
-            type=click.Path(path_type=Path),
+            type=Place(),
             metavar="FILE",
             help="The classes' names, one a line or a JSON list.",
         ),
@@ -120,7 +120,7 @@ def image_options() -> list[click.Parameter]:
     files = _of_images(
         ["--image", "images"],
         multiple=True,
-        type=click.Path(path_type=Path),
+        type=Place(),
         help="An image file, or a folder of them; may be given several times.",
     )
     return [files, *other_image_options()]

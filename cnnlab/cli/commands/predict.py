@@ -12,6 +12,7 @@ import click
 
 from cnnlab.cli.commands.options import (
     OUTPUT,
+    Place,
     about_options,
     device_option,
     json_option,
@@ -27,7 +28,7 @@ from cnnlab.errors import UsageError
 
 
 @click.command(cls=Command)
-@click.argument("paths", nargs=-1, metavar="[MODEL] [IMAGE]...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, metavar="[MODEL] [IMAGE]...", type=Place())
 @with_options(model_option(), *about_options(), *other_image_options())
 @click.option(
     "--top",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("model", required=False, type=click.Path(path_type=Path), shell_complete=model_paths)
+@click.argument("model", required=False, type=Place(), shell_complete=model_paths)
 @click.option(
     "--profile",
     cls=Option,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--compare",
     cls=Option,
-    type=click.Path(path_type=Path),
+    type=Place(),
     help="The run to hold this one against, with batch normalisation or without. [default: found among the runs]",
 )
 @about_options_only

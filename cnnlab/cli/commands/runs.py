@@ -39,7 +39,7 @@ def runs(as_json: bool) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("names", metavar="RUN RUN...", nargs=-1, shell_complete=model_paths)
+@click.argument("names", metavar="RUN RUN...", nargs=-1, type=Place(str), shell_complete=model_paths)
 @click.option(
     "--out",
     cls=Option,

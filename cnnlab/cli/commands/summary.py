@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from cnnlab.cli.commands.completion import architecture_names, model_paths
-from cnnlab.cli.commands.options import MODEL, json_option, trust_options, with_options
+from cnnlab.cli.commands.options import MODEL, Place, json_option, trust_options, with_options
 from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Command, Option
 from cnnlab.errors import UsageError, did_you_mean
@@ -24,7 +24,7 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 
 
 @click.command(cls=Command)
-@click.argument("model", metavar="[MODEL|ARCHITECTURE]", required=False, shell_complete=_complete)
+@click.argument("model", metavar="[MODEL|ARCHITECTURE]", required=False, type=Place(str), shell_complete=_complete)
 @click.option(
     "--batch-norm",
     cls=Option,

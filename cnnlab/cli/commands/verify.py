@@ -9,18 +9,18 @@ from typing import Any
 import click
 
 from cnnlab.cli.commands.completion import model_paths
-from cnnlab.cli.commands.options import MODEL, device_option, json_option, trust_options, with_options
+from cnnlab.cli.commands.options import MODEL, Place, device_option, json_option, trust_options, with_options
 from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Command, Option
 
 
 @click.command(cls=Command)
-@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("directory", type=Place())
 @click.option(
     "--model",
     cls=Option,
     heading=MODEL,
-    type=click.Path(path_type=Path),
+    type=Place(),
     shell_complete=model_paths,
     help="Hold a result against this model. [default: the one that result.json names]",
 )
