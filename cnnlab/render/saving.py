@@ -38,12 +38,11 @@ def save(drawing: Drawing, path: str | os.PathLike[str], dpi: int | None = None)
         CnnlabError: The disk is full.
     """
     format = figure_format(path)
-    if isinstance(drawing, Image) and format == "png":
-        content = drawing.data
-    else:
-        content = _sealed(figure(drawing), format, dpi or DPI)
     with write_beside(path) as beside:
-        beside.write_bytes(content)
+        if isinstance(drawing, Image) and format == "png":
+            beside.write_bytes(drawing.data)
+        else:
+            beside.write_bytes(_sealed(figure(drawing), format, dpi or DPI))
 
 
 @styled
