@@ -121,7 +121,8 @@ def _compared(saved: Saved, found: Result) -> Iterator[Finding]:
         yield fails("rerun", f"Run again, the analysis gives the same arrays, and other {', '.join(wrong)}.")
         return
     count = len(differing) - len(loose)
-    yield holds("rerun", f"Run again, it gives the same {count} arrays to the bit, and all that is said of them.")
+    says = f"With these parameters and seed it gives the same {count} arrays to the bit, and all that is said of them."
+    yield holds("rerun", says)
     if loose or unknown:
         far = sum(int(_far(saved.arrays[name], found.arrays[name]).sum()) for name in loose)
         more = f", and {far:,} values by more" if far else ""
