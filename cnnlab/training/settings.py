@@ -50,7 +50,12 @@ class Settings(Params):
         Literal["float32", "bfloat16", "float16"],
         Doc("What to compute in while training. Weights are kept and saved in float32."),
     ] = "float32"
-    seed: Annotated[int, Ge(0), Doc("Seeds the initial weights, the order of the images and the held-out ones.")] = 0
+    seed: Annotated[
+        int,
+        Ge(0),
+        Le(2**32 - 1),
+        Doc("Seeds the initial weights, the order of the images and the held-out ones."),
+    ] = 0
 
     def check(self) -> None:
         """Refuse an architecture that does not exist, or that has no batch normalisation where it was asked for."""

@@ -100,7 +100,7 @@ def every_drawing() -> dict[str, object]:
         "sheet in colour": Sheet(values=np.random.default_rng(0).random((5, 3, 3, 3))),
         "maps": Sheet(values=values[:5], scale="diverging", columns=3, title="Maps"),
         "many cells": Matrix(
-            values=np.ones((60, 60)), rows=("",) * 60, columns=("",) * 60, row_label="r", column_label="c", title="Many",
+            values=np.ones((60, 60)), rows=("",) * 60, columns=("",) * 60, row_label="r", column_label="c", title="M"
         ),
         "beside a matrix": Tiles(
             tiles=(
