@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 COMPARED = 64
 """Images that both forms of the model are asked about."""
 
+MOST_TIED = 256
+"""Mistakes of much the same confidence among which those shown are looked for: their images lie in memory."""
+
 LOSS = 1e-3
 """By which part a loss may differ: it is a mean of short floats."""
 
@@ -377,6 +380,7 @@ def _same_predictions(said: Drawing, inputs: Inputs, counts: Evaluation, names: 
     first, mistakes = drawings.choose_predictions(inputs.labels, counts.predicted, counts.confidence)
     wrong = np.flatnonzero(counts.predicted != inputs.labels)
     tied = wrong[counts.confidence[wrong] >= counts.confidence[mistakes].min(initial=1) - ABSOLUTE]
+    tied = np.union1d(mistakes, tied[:MOST_TIED])
 
     def drawn(chosen: np.ndarray) -> Tiles:
         shown = np.concatenate([first, chosen])
