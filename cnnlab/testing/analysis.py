@@ -161,6 +161,18 @@ class AnalysisContract(Contract):
         assert_same(inputs.images, copy, "the images")
         assert_same(classifier.logits(inputs.images), before, "the logits")
 
+    def test_progress_comes_to_its_end(self, tiny_models: TinyModels) -> None:
+        """As many steps are done as were announced, whatever ends early: time left is told by them."""
+        from cnnlab.analysis.request import analyze
+        from cnnlab.testing.fakes import CountedProgress
+
+        progress = CountedProgress()
+        images, labels = (None, None) if self.declaration.inputs == "none" else tiny_models.images((8, 8, 1), 3)
+        classifier = tiny_models.convolutional((8, 8, 1))
+        analyze(self.analysis, classifier, images, labels, progress=progress, **self.params)
+        wrong = [f"{name}: {done} of {total}" for name, total, done in progress.tasks if total not in (None, done)]
+        assert not wrong, f"steps done and announced: {wrong}"
+
     def test_the_result_survives_saving(self, tiny_models: TinyModels, tmp_path: Path) -> None:
         """What is read back is what was found, and it says how to repeat it."""
         from cnnlab.results.result import Result

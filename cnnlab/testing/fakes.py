@@ -1,7 +1,8 @@
-"""Stand-ins: a model without a network, whose logits are any function, and images without a guard."""
+"""Stand-ins: a model whose logits are any function, images without a guard, progress that is counted."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from cnnlab.classifier import Classifier, Layer
 from cnnlab.classifier.hints import About
 from cnnlab.inputs import Inputs
+from cnnlab.progress import Silent
 
 
 class FakeClassifier(Classifier):
@@ -104,3 +106,21 @@ class UnguardedInputs(Inputs):
         """Go through views of the array."""
         for start in range(0, len(self), size):
             yield self.images[start : start + size], self.labels[start : start + size]
+
+
+class CountedProgress(Silent):
+    """Progress that is counted instead of shown.
+
+    Attributes:
+        tasks: Of each task its description, its total as it was said, and how many steps were done.
+    """
+
+    def __init__(self) -> None:
+        self.tasks: list[tuple[str, int | None, int]] = []
+
+    @contextlib.contextmanager
+    def task(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Count the steps of a task while the context lasts."""
+        done: list[int] = []
+        yield done.append
+        self.tasks.append((description, total, sum(done)))

@@ -166,10 +166,11 @@ def test_what_is_not_there_is_refused_with_what_is(deep, params, sentence):
         cnnlab.analyze("filters", deep, **params)
 
 
-def test_a_channel_that_some_layers_lack_is_drawn_for_the_others(deep):
-    result = cnnlab.analyze("filters", deep, channel=[4, 4])
+@pytest.mark.parametrize("channel", [2, 4])
+def test_a_channel_that_some_layers_lack_is_drawn_for_the_others(deep, channel):
+    result = cnnlab.analyze("filters", deep, channel=[channel, channel])
     assert set(result.drawings) == {"point"}
-    assert any("first has 2 input channels; channel 4 is not drawn" in warning for warning in result.warnings)
+    assert any(f"first has 2 input channels; channel {channel} is not drawn" in each for each in result.warnings)
     assert "kernel/first" in result.arrays
 
 
