@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from cnnlab.errors import CnnlabError
+from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import places
 from cnnlab.files.writing import is_leftover
 from cnnlab.runs import folder
@@ -15,10 +15,24 @@ from cnnlab.runs import folder
 Format = Literal["html", "md", "json"]
 
 
+_ENDINGS: dict[str, Format] = {
+    "": "html", ".html": "html", ".htm": "html", ".md": "md", ".markdown": "md", ".json": "json",
+}  # fmt: skip
+
+
 def format_of(path: Path | None) -> Format:
-    """Return the format that a file's ending names; HTML where it names none."""
+    """Return the format that a file's ending names; HTML where it has none.
+
+    Raises:
+        UsageError: It names another.
+    """
     ending = path.suffix.lower() if path else ""
-    return "md" if ending in (".md", ".markdown") else "json" if ending == ".json" else "html"
+    if ending not in _ENDINGS:
+        raise UsageError(
+            f"{path} does not say what the report is to be written as: expected a name that ends in .html, .md or "
+            ".json, or a `format=`."
+        )
+    return _ENDINGS[ending]
 
 
 def is_run(source: Any) -> bool:

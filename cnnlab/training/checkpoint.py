@@ -51,7 +51,7 @@ def save(path: Path, variables: Sequence[Any], position: Position) -> None:
             )
     arrays = {f"variable_{index:04d}": np.asarray(variable) for index, variable in enumerate(variables)}
     with write_beside(path) as beside, beside.open("wb") as handle:
-        np.savez(handle, allow_pickle=False, position=np.array(json.dumps(asdict(position))), **arrays)
+        np.savez(handle, position=np.array(json.dumps(asdict(position))), **arrays)
 
 
 def restore(path: Path, variables: Sequence[Any], *, epochs: int, steps: int) -> Position:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab.errors import CnnlabError
+from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.reports.markdown import escaped
 from cnnlab.reports.places import default_file, format_of
 
@@ -192,6 +192,12 @@ def test_markdown_escapes_names(made, tmp_path, word):
 )
 def test_a_files_ending_names_its_format(tmp_path, name, format):
     assert format_of(name and tmp_path / name) == format
+
+
+@pytest.mark.parametrize("name", ["a.pdf", "a.txt", "a.PNG"])
+def test_an_ending_of_something_else_is_wrong_usage(name):
+    with pytest.raises(UsageError, match=rf"{name} does not say what .*ends in \.html, \.md or \.json, or a `format=`"):
+        format_of(Path(name))
 
 
 def test_a_report_lies_in_its_run_or_below_results(tmp_path):
