@@ -15,7 +15,7 @@ from cnnlab.errors import UsageError
 from cnnlab.files.places import check_file
 
 
-@click.group(cls=Group, invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True, subcommand_metavar="[COMMAND] [ARGS]...")
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 @click.pass_context
 def datasets(ctx: click.Context, as_json: bool) -> None:
