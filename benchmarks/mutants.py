@@ -37,9 +37,14 @@ PLUGINS = (
 ROOMS: dict[str, tuple[str, ...]] = {
     "cnnlab/attacks/*.py": ("tests/attacks", "tests/classifier/test_whole_numbers.py"),
     "cnnlab/adversarial/*.py": ("tests/adversarial",),
-    "cnnlab/trust/keras_files.py": ("tests/trust/test_keras_files.py", "tests/trust/test_keras_vulnerabilities.py"),
-    "cnnlab/trust/savedmodel.py": ("tests/trust/test_operations.py", "tests/trust/test_savedmodel.py"),
-    "cnnlab/trust/trial.py": ("tests/trust/test_trial.py",),
+    **{
+        f"cnnlab/trust/{name}.py": ("tests/trust/test_limits.py", *(f"tests/trust/test_{each}.py" for each in tests))
+        for name, tests in {
+            "keras_files": ("keras_files", "keras_vulnerabilities"),
+            "savedmodel": ("savedmodel", "operations"),
+            "trial": ("trial",),
+        }.items()
+    },
     "cnnlab/classifier/*.py": ("tests/classifier", "tests/inspection/test_summary.py"),
     "cnnlab/verification/*.py": ("tests/verification",),
     "cnnlab/results/*.py": ("tests/results",),

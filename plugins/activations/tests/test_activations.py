@@ -161,8 +161,12 @@ def test_an_unknown_layer_is_refused_with_the_nearest(net, images):
 
 def test_more_than_memory_holds_is_refused_with_what_fits(net, images, monkeypatch):
     monkeypatch.setattr("cnnlab_activations.run.MEMORY", 12000)
-    with pytest.raises(UsageError, match=r"expected at most 1\.11759e-05\. Keep fewer with `keep=2`, or choose"):
+    words = r"would take 0\.0 GiB; expected at most 1\.11759e-05\. Keep fewer with `keep=2`, or choose"
+    with pytest.raises(UsageError, match=words):
         cnnlab.analyze("activations", net, images)
+    values = sum(np.prod(layer.output_shape) for layer in cnnlab.load(net).layers)
+    monkeypatch.setattr("cnnlab_activations.run.MEMORY", 4 * len(images) * values)
+    assert cnnlab.analyze("activations", net, images).arrays
     assert len(cnnlab.analyze("activations", net, images, keep=2).arrays["activation/first"]) == 2
     assert cnnlab.analyze("activations", net, images, layer="scores")
 
