@@ -432,7 +432,13 @@ def test_a_saver_that_a_signature_calls_is_refused(tmp_path, refused):
     assert "SaveV2 (files)" in refused(edit(model, call_it))
 
 
-@pytest.mark.parametrize("how", ["object graph", "function", "bare", "captured", "control input", "gradient"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        *("object graph", "function", "bare", "captured", "gradient", "forward", "backward"),
+        *("control input", "initialiser", "collection"),
+    ],
+)
 def test_a_saver_that_is_reached_otherwise_is_refused(tmp_path, how, refused):
     model = save(tmp_path / "model", module=WithVariable())
 
@@ -448,6 +454,14 @@ def test_a_saver_that_is_reached_otherwise_is_refused(tmp_path, how, refused):
             meta_graph.object_graph_def.nodes.add().captured_tensor.concrete_function = saver
         elif how == "gradient":
             meta_graph.graph_def.library.gradient.add(function_name="any", gradient_func=saver)
+        elif how in ("forward", "backward"):
+            meta_graph.graph_def.library.function[0].attr[f"{how}_function_name"].s = saver.encode()
+        elif how == "initialiser":
+            key = "__saved_model_init_op"
+            meta_graph.signature_def[key].outputs[key].name = meta_graph.saver_def.save_tensor_name
+        elif how == "collection":
+            node = meta_graph.saver_def.save_tensor_name.split(":")[0]
+            meta_graph.collection_def["saved_model_main_op"].node_list.value.append(node)
         else:
             output = next(iter(meta_graph.signature_def["serving_default"].outputs.values())).name.split(":")[0]
             node = next(node for node in meta_graph.graph_def.node if node.name == output)

@@ -105,3 +105,20 @@ def test_random_kernels_of_two_sizes_are_no_more_alike_than_each_other():
     large, small = (random_kernel(2, side, side, 4, 32) for side in (7, 3))
     assert report.slices_alike(small).mean() > report.slices_alike(large).mean() + 0.1
     assert report.alike("conv1", report.beyond_chance(large), "conv2", report.beyond_chance(small)).holds is None
+
+
+def test_slices_of_one_number_are_alike_where_there_are_two():
+    assert energy.slice_alikeness(np.ones((1, 1, 3, 2))) == 1.0
+    assert np.isnan(energy.slice_alikeness(np.ones((1, 1, 3, 1))))
+    assert np.isnan(energy.slice_alikeness(np.array([[[[1.0, 0.0], [0.0, 1.0]]]])))
+
+
+def test_the_headline_names_the_layer_that_is_edge_like_beyond_chance():
+    def layer(name: str, own: float, chance: float) -> list[dict[str, object]]:
+        return [{"layer": name, "edge": own}, {"layer": f"{name}, by chance", "edge": chance}]
+
+    first, second, point = layer("a", 0.9, 0.8), layer("b", 0.5, 0.1), layer("c", np.nan, np.nan)
+    words = "50.0% of the energy of b's kernels is edge-like, where chance gives 10.0%"
+    assert energy.headline([*first, *second, *point]) == f"{words}, the most of all layers beyond chance"
+    assert energy.headline([*second, *point]) == words
+    assert energy.headline(point) == ""
