@@ -7,6 +7,7 @@ the tests of its own room, and is killed when one of them fails, or takes ten ti
 
     make mutants
     python benchmarks/mutants.py --sample 20 --seed 1 --only attacks/minimal --out mine.json
+    python benchmarks/mutants.py --again mine.json --out again.json
 """
 
 from __future__ import annotations
@@ -163,11 +164,32 @@ def _test(tree: Path, tests: list[str]) -> None:
         os._exit(status)
 
 
+def sample(files: Iterable[Path], count: int, seed: int) -> list[Mutant]:
+    """Draw places, and one of the changes at each: a sum can become eleven other operations, and is worth no more."""
+    places: dict[tuple[str, tuple[int, int]], list[Mutant]] = {}
+    for file in files:
+        for mutant in all_mutants(file):
+            places.setdefault((mutant.file, mutant.place), []).append(mutant)
+    draw = random.Random(seed)
+    chosen = [draw.choice(places[place]) for place in draw.sample(sorted(places), min(count, len(places)))]
+    print(f"{len(chosen)} mutants, of {len(places)} places")
+    return sorted(chosen, key=lambda mutant: (mutant.file, mutant.place))
+
+
+def survivors(results: Path) -> list[Mutant]:
+    """Read the mutants that survived, where they can still be made."""
+    found = [Mutant(**each) for each in json.loads(results.read_text()) if each["outcome"] == "survived"]
+    there = {file: {(each.operator, each.occurrence) for each in all_mutants(ROOT / file)} for file in
+             {mutant.file for mutant in found}}  # fmt: skip
+    return [mutant for mutant in found if (mutant.operator, mutant.occurrence) in there[mutant.file]]
+
+
 def main() -> None:
     """Sample, try, report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sample", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--again", type=Path, help="try again what survived, by the file that it was written to")
     parser.add_argument("--only", default="", help="only files whose path holds this text")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "mutants.json")
     asked = parser.parse_args()
@@ -178,15 +200,7 @@ def main() -> None:
         for file in sorted(ROOT.glob(pattern))
         if not LEFT_OUT.fullmatch(file.name) and asked.only in str(file)
     }
-    places: dict[tuple[str, tuple[int, int]], list[Mutant]] = {}
-    for file in rooms:
-        for mutant in all_mutants(file):
-            places.setdefault((mutant.file, mutant.place), []).append(mutant)
-    # Places first: a sum can be changed into eleven other operations, and is no more worth than a number.
-    draw = random.Random(asked.seed)
-    chosen = [draw.choice(places[place]) for place in draw.sample(sorted(places), min(asked.sample, len(places)))]
-    chosen.sort(key=lambda mutant: (mutant.file, mutant.place))
-    print(f"{len(chosen)} mutants, of {len(places)} places in {len(rooms)} files")
+    chosen = survivors(asked.again) if asked.again else sample(list(rooms), asked.sample, asked.seed)
 
     import keras  # noqa: F401 - what every fork has loaded already
 

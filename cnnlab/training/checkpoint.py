@@ -49,7 +49,7 @@ def save(path: Path, variables: Sequence[Any], position: Position) -> None:
                 f"training diverged after {position.epochs_done} epochs{steps}: {variable.path} is no longer finite "
                 f"(NaN or infinity). Try a lower learning rate.{kept}"
             )
-    arrays = {f"variable_{index:04d}": np.asarray(variable) for index, variable in enumerate(variables)}
+    arrays: dict[str, Any] = {f"variable_{index:04d}": np.asarray(variable) for index, variable in enumerate(variables)}
     with write_beside(path) as beside, beside.open("wb") as handle:
         np.savez(handle, position=np.array(json.dumps(asdict(position))), **arrays)
 
