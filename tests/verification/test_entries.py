@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from cnnlab.adversarial.judge import Finding
 from cnnlab.errors import CnnlabError
 from cnnlab.results.record import check_record, signed
 from cnnlab.runs import Run
-from cnnlab.runs.folder import find
 from cnnlab.runs.record import read_record as read_run
 from cnnlab.training import network as building
 from cnnlab.verification import entries, of_run
@@ -123,22 +123,6 @@ def failed(findings: Sequence[Finding]) -> list[str]:
     return [each.claim for each in findings if each.state == "fails"]
 
 
-@pytest.fixture(scope="module")
-def network(save_model, tmp_path_factory):
-    """A small network, opened."""
-    return cnnlab.load(save_model(tmp_path_factory.mktemp("network") / "network.keras", seed=3))
-
-
-@pytest.fixture(scope="module")
-def spots(tmp_path_factory) -> Path:
-    """A dataset that can be read again."""
-    drawn = np.random.default_rng(4)
-    images, labels = drawn.integers(0, 256, (24, 8, 8)).astype(np.uint8), np.arange(24) % 4
-    path = tmp_path_factory.mktemp("data") / "spots.npz"
-    np.savez(path, x_train=images[:16], y_train=labels[:16], x_test=images[16:], y_test=labels[16:])
-    return path
-
-
 def saved_result(network, spots: Path, case: str, folder: Path) -> Saved:
     name, params = CASES[case]
     if name == "evaluate":
@@ -208,41 +192,27 @@ def test_every_entry_of_a_result_of_image_files_is_checked_or_named(of_file):
     assert survivors(of_file) == []
 
 
-@pytest.fixture(scope="module")
-def learned(tmp_path_factory) -> Run:
-    """A run on a small dataset of its own, some of which it was validated on."""
-    drawn, folder = np.random.default_rng(2), tmp_path_factory.mktemp("learned")
-    images = drawn.integers(0, 256, (60, 8, 8)).astype(np.uint8)
-    labels = (images.mean(axis=(1, 2)) > 127).astype(int)
-    np.savez(folder / "spots.npz", x_train=images[:40], y_train=labels[:40], x_test=images[40:], y_test=labels[40:])
-    cnnlab.train(folder / "spots.npz", epochs=2, validation=10, seed=0, out=folder / "run")
-    return find(folder / "run")
-
-
-def test_every_entry_of_a_run_is_checked_or_named(learned, monkeypatch):
+def test_every_entry_of_a_run_is_checked_or_named(learned, tmp_path, monkeypatch):
     """The model is opened once, its figures are not drawn each time: they do not follow from the record."""
-    classifier = cnnlab.load(learned.path)
+    run = Run(shutil.copytree(learned / "run", tmp_path / "run"))
+    classifier = cnnlab.load(run.path)
     built = functools.cache(building.build_network)
     monkeypatch.setattr("cnnlab.classifier.load", functools.cache(cnnlab.load))
     monkeypatch.setattr(building, "build_network", lambda *words: built(words[0], tuple(words[1]), *words[2:]))
     monkeypatch.setattr(of_run, "redrawn", lambda *_: iter(()))
-    base = json.loads(learned.record_path.read_text())
-    findings = list(of_run.findings_of_run(learned, classifier, {}))
+    findings = list(of_run.findings_of_run(run, classifier, {}))
     assert failed(findings) == []
     assert any("history.csv" in each.says for each in findings if each.state == "not checked")
     found = []
-    try:
-        for place, record in edits(base):
-            learned.record_path.write_text(json.dumps(signed(record)))
-            try:
-                read_run(learned.record_path, complete=True)
-                findings = list(of_run.findings_of_run(Run(learned.path), classifier, {}))
-            except CnnlabError:
-                continue
-            if not failed(findings) and not named(place, findings):
-                found.append(f"{place}: {_shown(record, place)}")
-    finally:
-        learned.record_path.write_text(json.dumps(base))
+    for place, record in edits(json.loads(run.record_path.read_text())):
+        run.record_path.write_text(json.dumps(signed(record)))
+        try:
+            read_run(run.record_path, complete=True)
+            findings = list(of_run.findings_of_run(Run(run.path), classifier, {}))
+        except CnnlabError:
+            continue
+        if not failed(findings) and not named(place, findings):
+            found.append(f"{place}: {_shown(record, place)}")
     assert found == []
 
 

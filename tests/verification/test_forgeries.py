@@ -46,22 +46,6 @@ VARIANTS = ("saliency-all", "targeted-all", "noise-addition-all", "noise-additio
 EACH = [pytest.param(case, marks=[pytest.mark.full] if case in VARIANTS else []) for case in CASES]
 
 
-@pytest.fixture(scope="module")
-def network(save_model, tmp_path_factory):
-    """A small network, opened."""
-    return cnnlab.load(save_model(tmp_path_factory.mktemp("network") / "network.keras", seed=3))
-
-
-@pytest.fixture(scope="module")
-def spots(tmp_path_factory) -> Path:
-    """A dataset that can be read again, of images that are read correctly for the most part."""
-    drawn = np.random.default_rng(4)
-    images, labels = drawn.integers(0, 256, (24, 8, 8)).astype(np.uint8), np.arange(24) % 4
-    path = tmp_path_factory.mktemp("data") / "spots.npz"
-    np.savez(path, x_train=images[:16], y_train=labels[:16], x_test=images[16:], y_test=labels[16:])
-    return path
-
-
 def answered(network, spots: Path, case: str, seed: int = 5):
     name, params = CASES[case]
     if name == "evaluate":

@@ -21,17 +21,6 @@ from cnnlab.verification import of_run
 from cnnlab.verification.verify import verify
 
 
-@pytest.fixture(scope="module")
-def learned(tmp_path_factory) -> Path:
-    """A run on a small dataset of its own, some of which it was validated on."""
-    drawn, folder = np.random.default_rng(2), tmp_path_factory.mktemp("learned")
-    images = drawn.integers(0, 256, (60, 8, 8)).astype(np.uint8)
-    labels = (images.mean(axis=(1, 2)) > 127).astype(int)
-    np.savez(folder / "spots.npz", x_train=images[:40], y_train=labels[:40], x_test=images[40:], y_test=labels[40:])
-    cnnlab.train(folder / "spots.npz", epochs=2, validation=10, seed=0, out=folder / "run")
-    return folder
-
-
 @pytest.fixture
 def run(learned, tmp_path) -> Path:
     """A copy of it."""
