@@ -148,6 +148,34 @@ def cnnlab_command() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture
+def started() -> dict[str, Any]:
+    """What the checkpoint of a run says before its first step, for a test to change."""
+    return {
+        "schema": 1,
+        "created": "2026-01-01T00:00:00+00:00",
+        "settings": {"dataset": "toy", "seed": 0},
+        "dataset": {
+            "name": "toy",
+            "source": "toy",
+            "digest": "d",
+            "class_names": ["a", "b"],
+            "shape": [4, 4, 1],
+            "value_range": [0, 1.0],
+            "training_images": 8,
+            "validation_images": 2,
+            "test_images": 2,
+        },
+        "architecture": "mnist-cnn",
+        "batch_norm": False,
+        "epochs": 2,
+        "seed": 0,
+        "validated_on": "test images",
+        "device": "cpu",
+        "versions": {"cnnlab": "0.1.0"},
+    }
+
+
+@pytest.fixture
 def command_line(capsys, monkeypatch) -> Callable[..., tuple[int, str, str]]:
     """Run the whole command line in this process: ``command_line("runs", ...) -> (status, out, err)``."""
     from cnnlab import cli

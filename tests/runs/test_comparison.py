@@ -10,42 +10,8 @@ from matplotlib.text import Text
 
 from cnnlab.cli.views import training as view
 from cnnlab.errors import CnnlabError
-from cnnlab.files.writing import write_json
-from cnnlab.runs import COLUMNS, Run, RunLock, find, write_history
+from cnnlab.runs import Run, RunLock, find
 from cnnlab.runs.comparison import compare_runs
-
-DATASET = {
-    "name": "toy",
-    "source": "toy",
-    "digest": "d",
-    "class_names": ["a", "b"],
-    "shape": [4, 4, 1],
-    "value_range": [0, 1.0],
-    "training_images": 8,
-    "validation_images": 2,
-    "test_images": 2,
-}
-STARTED = {
-    "schema": 1,
-    "created": "2026-01-01T00:00:00+00:00",
-    "settings": {"dataset": "toy", "seed": 0},
-    "dataset": DATASET,
-    "architecture": "mnist-cnn",
-    "batch_norm": False,
-    "epochs": 2,
-    "seed": 0,
-    "validated_on": "test images",
-    "device": "cpu",
-    "versions": {"cnnlab": "0.1.0"},
-}
-FINISHED = STARTED | {
-    "finished": "2026-01-01T00:01:00+00:00",
-    "seconds": 60,
-    "parameters": {"total": 10, "trainable": 10},
-    "metrics": dict.fromkeys(("train_loss", "train_accuracy", "val_loss", "val_accuracy"), 0.5),
-    "evaluated_on": "test images",
-    "classes": [{"name": "a", "images": 2, "accuracy": 0.5}, {"name": "b", "images": 0, "accuracy": None}],
-}
 
 
 @pytest.fixture
@@ -54,51 +20,38 @@ def place(tmp_path, monkeypatch) -> Path:
     return tmp_path / "runs"
 
 
-def unfinished(folder: Path) -> Path:
-    (folder / "checkpoint").mkdir(parents=True)
-    write_json(folder / "checkpoint" / "settings.json", STARTED)
-    return folder
-
-
-def complete(folder: Path, **more: object) -> Path:
-    folder.mkdir(parents=True)
-    write_json(folder / "run.json", FINISHED | more)
-    write_history(folder / "history.csv", [dict.fromkeys(COLUMNS, 1)])
-    return folder
-
-
-def test_an_unfinished_run_says_how_many_of_its_epochs_are_done(place, command_line):
-    write_history(unfinished(place / "begun") / "history.csv", [dict.fromkeys(COLUMNS, 1)])
+def test_an_unfinished_run_says_how_many_of_its_epochs_are_done(place, command_line, make_run):
+    make_run(place / "begun", complete=False, epochs_done=1)
     status, out, _ = command_line("runs")
     assert status == 0
     assert "1 of 2" in out
 
 
-def test_a_damaged_history_hides_no_run(place, command_line):
-    complete(place / "whole")
-    (complete(place / "odd") / "history.csv").write_text("epoch\nx\n")
+def test_a_damaged_history_hides_no_run(place, command_line, make_run):
+    make_run(place / "whole", epochs_done=1)
+    (make_run(place / "odd", epochs_done=1) / "history.csv").write_text("epoch\nx\n")
     status, out, _ = command_line("runs", "--json")
     assert status == 0
     assert {row["name"]: row["epochs_done"] for row in json.loads(out)} == {"whole": 1, "odd": 0}
 
 
-def test_a_run_without_a_history_cannot_be_compared(place):
-    runs = [Run(complete(place / name)) for name in ("one", "other")]
+def test_a_run_without_a_history_cannot_be_compared(place, make_run):
+    runs = [Run(make_run(place / name, epochs_done=1)) for name in ("one", "other")]
     runs[1].history_path.unlink()
     with pytest.raises(CnnlabError, match=r"other has no history to draw: .*history\.csv is missing or empty"):
         compare_runs(runs)
 
 
-def test_runs_of_other_data_have_no_spread_over_seeds(place):
+def test_runs_of_other_data_have_no_spread_over_seeds(place, make_run, started):
     runs = [
-        Run(complete(place / str(seed), seed=seed, dataset={**DATASET, "digest": digest}))
+        Run(make_run(place / str(seed), epochs_done=1, seed=seed, dataset={**started["dataset"], "digest": digest}))
         for seed, digest in enumerate(("d", "e"))
     ]
     assert compare_runs(runs).spreads == ()
 
 
-def test_the_curves_of_runs_are_a_figure_too(place):
-    figure = compare_runs([Run(complete(place / name)) for name in ("one", "other")]).figure()
+def test_the_curves_of_runs_are_a_figure_too(place, make_run):
+    figure = compare_runs([Run(make_run(place / name, epochs_done=1)) for name in ("one", "other")]).figure()
     said = {text.get_text() for text in figure.findobj(Text)}
     assert {
         "Loss",
@@ -107,8 +60,8 @@ def test_the_curves_of_runs_are_a_figure_too(place):
     } <= said
 
 
-def test_where_no_run_is_complete_the_newest_says_why(place):
-    folder = unfinished(place / "begun")
+def test_where_no_run_is_complete_the_newest_says_why(place, make_run):
+    folder = make_run(place / "begun", complete=False)
     with RunLock(folder).hold(), pytest.raises(CnnlabError, match="begun is still being trained"):
         find(None, place)
     with pytest.raises(CnnlabError, match=r"begun is unfinished; go on with `cnnlab train --out .*begun --resume`"):
@@ -118,12 +71,16 @@ def test_where_no_run_is_complete_the_newest_says_why(place):
         find(None, place)
 
 
-def test_held_out_and_test_images_are_told_apart_and_of_many_classes_the_worst_shown(place, capsys, monkeypatch):
+def test_held_out_and_test_images_are_told_apart_and_of_many_classes_the_worst_shown(
+    place, capsys, monkeypatch, make_run, finished
+):
     monkeypatch.setenv("COLUMNS", "100")
-    metrics = FINISHED["metrics"] | {"test_loss": 0.25, "test_accuracy": 0.875}
+    metrics = finished["metrics"] | {"test_loss": 0.25, "test_accuracy": 0.875}
     classes = [{"name": f"class {number}", "images": 8, "accuracy": number / 64} for number in range(64)]
     classes[3]["accuracy"] = None
-    folder = complete(place / "it", metrics=metrics, classes=classes, validated_on="held-out training images")
+    folder = make_run(
+        place / "it", epochs_done=1, metrics=metrics, classes=classes, validated_on="held-out training images"
+    )
     view.show(Run(folder))
     out = capsys.readouterr().out
     assert out.startswith("87.50% of the test images read correctly")

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+from dataclasses import MISSING, fields
 
 import pytest
 from hypothesis import given, strategies as st
@@ -17,57 +17,14 @@ from cnnlab.files.writing import write_json
 from cnnlab.runs import COLUMNS, Run, RunLock, find, list_runs, new_folder, read_history, write_history
 from cnnlab.runs.comparison import Spread, compare_runs, facts_of
 from cnnlab.runs.folder import files_tell
-
-STARTED = {
-    "schema": 1,
-    "created": "2026-01-01T00:00:00+00:00",
-    "settings": {"dataset": "toy", "seed": 0},
-    "dataset": {
-        "name": "toy",
-        "source": "toy",
-        "digest": "d",
-        "class_names": ["a", "b"],
-        "shape": [4, 4, 1],
-        "value_range": [0, 1.0],
-        "training_images": 8,
-        "validation_images": 2,
-        "test_images": 2,
-    },
-    "architecture": "mnist-cnn",
-    "batch_norm": False,
-    "epochs": 2,
-    "seed": 0,
-    "validated_on": "test images",
-    "device": "cpu",
-    "versions": {"cnnlab": "0.1.0"},
-}
-RECORD = STARTED | {
-    "finished": "2026-01-01T00:01:00+00:00",
-    "seconds": 60,
-    "parameters": {"total": 10, "trainable": 10},
-    "metrics": dict.fromkeys(("train_loss", "train_accuracy", "val_loss", "val_accuracy"), 0.5),
-    "evaluated_on": "test images",
-    "classes": [{"name": "a", "images": 2, "accuracy": 0.5}, {"name": "b", "images": 0, "accuracy": None}],
-}
+from cnnlab.runs.record import Finished
 
 
-def make_run(root: Path, name: str, created: str, *, complete: bool = True) -> Path:
-    folder = root / name
-    (folder / "checkpoint").mkdir(parents=True)
-    write_json(folder / "checkpoint" / "settings.json", {**STARTED, "created": created})
-    if complete:
-        write_json(folder / "run.json", {**RECORD, "created": created})
-    return folder
-
-
-# Which is the newest
-
-
-def test_the_newest_complete_run_is_found_whatever_is_half_written(tmp_path):
-    wanted = make_run(tmp_path, "b", "2026-01-02T00:00:00+00:00")
-    make_run(tmp_path, "a", "2026-01-01T00:00:00+00:00")
-    make_run(tmp_path, "unfinished", "2026-01-05T00:00:00+00:00", complete=False)
-    damaged = make_run(tmp_path, "damaged", "2026-01-06T00:00:00+00:00")
+def test_the_newest_complete_run_is_found_whatever_is_half_written(tmp_path, make_run):
+    wanted = make_run(tmp_path / "b", created="2026-01-02T00:00:00+00:00")
+    make_run(tmp_path / "a", created="2026-01-01T00:00:00+00:00")
+    make_run(tmp_path / "unfinished", created="2026-01-05T00:00:00+00:00", complete=False)
+    damaged = make_run(tmp_path / "damaged", created="2026-01-06T00:00:00+00:00")
     (damaged / "run.json").write_text('{"dataset": ')
     (tmp_path / "empty").mkdir()
     (tmp_path / "model-only" / "model").mkdir(parents=True)
@@ -83,29 +40,29 @@ def test_the_newest_complete_run_is_found_whatever_is_half_written(tmp_path):
     assert [run.name for run in listed if run.state == "complete"] == ["b", "a"]
 
 
-def test_time_zones_are_compared_as_times(tmp_path):
-    make_run(tmp_path, "later", "2026-01-01T12:00:00+00:00")
-    make_run(tmp_path, "earlier", "2026-01-01T13:00:00+02:00")
+def test_time_zones_are_compared_as_times(tmp_path, make_run):
+    make_run(tmp_path / "later", created="2026-01-01T12:00:00+00:00")
+    make_run(tmp_path / "earlier", created="2026-01-01T13:00:00+02:00")
     assert [run.name for run in list_runs(tmp_path)] == ["later", "earlier"]
 
 
-def test_no_run_and_no_complete_run_are_said(tmp_path):
+def test_no_run_and_no_complete_run_are_said(tmp_path, make_run):
     with pytest.raises(CnnlabError, match=r"no run below .* yet"):
         find(None, tmp_path / "nothing")
-    make_run(tmp_path, "half", "2026-01-01T00:00:00+00:00", complete=False)
+    make_run(tmp_path / "half", created="2026-01-01T00:00:00+00:00", complete=False)
     with pytest.raises(CnnlabError, match=r"no run .* is complete.*half --resume"):
         find(None, tmp_path)
 
 
-def test_a_run_is_found_by_path_and_by_name(tmp_path):
-    folder = make_run(tmp_path, "small", "2026-01-01T00:00:00+00:00")
+def test_a_run_is_found_by_path_and_by_name(tmp_path, make_run):
+    folder = make_run(tmp_path / "small", created="2026-01-01T00:00:00+00:00")
     assert find(folder).path == find("small", tmp_path).path == folder
     with pytest.raises(CnnlabError, match="Did you mean 'small'"):
         find("smal", tmp_path)
     (tmp_path / "other").mkdir()
     with pytest.raises(CnnlabError, match=r"no run folder: it has no run\.json"):
         find(tmp_path / "other", tmp_path)
-    make_run(tmp_path, "half", "2026-01-01T00:00:00+00:00", complete=False)
+    make_run(tmp_path / "half", created="2026-01-01T00:00:00+00:00", complete=False)
     with pytest.raises(CnnlabError, match="unfinished; go on with"):
         find("half", tmp_path)
 
@@ -131,8 +88,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize("key", WRONG)
-def test_a_record_of_another_type_is_said(tmp_path, key):
-    folder = make_run(tmp_path, "x", "2026-01-01T00:00:00+00:00")
+def test_a_record_of_another_type_is_said(tmp_path, key, make_run):
+    folder = make_run(tmp_path / "x", created="2026-01-01T00:00:00+00:00")
     value, message = WRONG[key]
     record = json.loads((folder / "run.json").read_text())
     *way, last = (int(part) if part.isdecimal() else part for part in key.split("."))
@@ -144,19 +101,23 @@ def test_a_record_of_another_type_is_said(tmp_path, key):
     assert facts_of(Run(folder))["state"] == "damaged"
 
 
-@pytest.mark.parametrize("key", RECORD)
-def test_a_record_that_lacks_a_key_is_said(tmp_path, key):
-    folder = make_run(tmp_path, "x", "2026-01-01T00:00:00+00:00")
-    write_json(folder / "run.json", {name: value for name, value in RECORD.items() if name != key})
+NEEDED = [each.name for each in fields(Finished) if each.default is MISSING and each.default_factory is MISSING]
+
+
+@pytest.mark.parametrize("key", NEEDED)
+def test_a_record_that_lacks_a_key_is_said(tmp_path, key, make_run, finished):
+    assert set(finished) == set(NEEDED)
+    folder = make_run(tmp_path / "x", created="2026-01-01T00:00:00+00:00")
+    write_json(folder / "run.json", {name: value for name, value in finished.items() if name != key})
     with pytest.raises(CnnlabError, match=f"run.json is damaged: it has no {key}"):
         find(folder)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]"])
-def test_a_damaged_unfinished_run_hides_no_other(tmp_path, text):
-    folder = make_run(tmp_path, "half", "2026-01-01T00:00:00+00:00", complete=False)
+def test_a_damaged_unfinished_run_hides_no_other(tmp_path, text, make_run):
+    folder = make_run(tmp_path / "half", created="2026-01-01T00:00:00+00:00", complete=False)
     (folder / "checkpoint" / "settings.json").write_text(text)
-    make_run(tmp_path, "whole", "2026-01-02T00:00:00+00:00")
+    make_run(tmp_path / "whole", created="2026-01-02T00:00:00+00:00")
     assert [(facts_of(run)["name"], facts_of(run)["state"]) for run in list_runs(tmp_path)] == [
         ("half", "damaged"),
         ("whole", "complete"),
@@ -179,8 +140,8 @@ def test_nothing_is_told_of_files_that_cannot_be_read(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"dataset": {}}', "\x00"])
-def test_a_damaged_record_is_said(tmp_path, text):
-    folder = make_run(tmp_path, "x", "2026-01-01T00:00:00+00:00")
+def test_a_damaged_record_is_said(tmp_path, text, make_run):
+    folder = make_run(tmp_path / "x", created="2026-01-01T00:00:00+00:00")
     (folder / "run.json").write_text(text)
     with pytest.raises(CnnlabError, match=r"run\.json"):
         find(folder)
@@ -206,8 +167,8 @@ with RunLock(pathlib.Path(sys.argv[1])).hold():
 """
 
 
-def test_a_run_is_being_trained_until_its_process_ends_however_it_ends(tmp_path):
-    folder = make_run(tmp_path, "x", "2026-01-01T00:00:00+00:00", complete=False)
+def test_a_run_is_being_trained_until_its_process_ends_however_it_ends(tmp_path, make_run):
+    folder = make_run(tmp_path / "x", created="2026-01-01T00:00:00+00:00", complete=False)
     assert Run(folder).state == "unfinished"
     words = [sys.executable, "-c", HOLD, str(folder)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -222,8 +183,8 @@ def test_a_run_is_being_trained_until_its_process_ends_however_it_ends(tmp_path)
     assert not RunLock(folder).is_held()
 
 
-def test_a_lock_that_leads_elsewhere_makes_nothing_there(tmp_path):
-    folder = make_run(tmp_path, "x", "2026-01-01T00:00:00+00:00", complete=False)
+def test_a_lock_that_leads_elsewhere_makes_nothing_there(tmp_path, make_run):
+    folder = make_run(tmp_path / "x", created="2026-01-01T00:00:00+00:00", complete=False)
     (folder / "checkpoint").mkdir(exist_ok=True)
     (folder / "checkpoint" / "lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(CnnlabError, match="lock is a symbolic link"), RunLock(folder).hold():
@@ -276,16 +237,18 @@ def test_no_history_has_no_rows(tmp_path):
 # Seeds
 
 
-def seeded(folder, seed, accuracy, **settings):
-    """A complete run of a seed, in so far as a comparison reads it."""
-    folder.mkdir()
-    said = {"seed": seed, "settings": {"epochs": 1, "seed": seed, **settings}}
-    write_json(folder / "run.json", RECORD | said | {"metrics": {**RECORD["metrics"], "val_accuracy": accuracy}})
-    write_history(folder / "history.csv", [dict.fromkeys(COLUMNS, 1)])
-    return Run(folder)
+@pytest.fixture
+def seeded(make_run, finished):
+    """Makes a complete run of a seed, in so far as a comparison reads it."""
+
+    def make(folder, seed, accuracy, **settings):
+        said = {"seed": seed, "settings": {"epochs": 1, "seed": seed, **settings}}
+        return Run(make_run(folder, epochs_done=1, metrics=finished["metrics"] | {"val_accuracy": accuracy}, **said))
+
+    return make
 
 
-def test_runs_that_differ_in_the_seed_alone_have_a_spread(tmp_path):
+def test_runs_that_differ_in_the_seed_alone_have_a_spread(tmp_path, seeded):
     plain = [seeded(tmp_path / f"plain-seed{seed}", seed, value) for seed, value in ((1, 0.25), (10, 0.5), (11, 1.0))]
     normalised = [seeded(tmp_path / name, seed, 0.75, batch_norm=True) for seed, name in enumerate(("one", "other"))]
     alone = seeded(tmp_path / "alone-seed3", 3, 0.5, limit=7)
@@ -299,7 +262,7 @@ def test_runs_that_differ_in_the_seed_alone_have_a_spread(tmp_path):
     assert (second.label, second.metrics["val_accuracy"]["standard_deviation"]) == ("one, other", 0.0)
 
 
-def test_a_run_given_twice_and_a_seed_alone_have_no_spread(tmp_path):
+def test_a_run_given_twice_and_a_seed_alone_have_no_spread(tmp_path, seeded):
     run = seeded(tmp_path / "it", 0, 0.5)
     assert compare_runs([run, run]).spreads == ()
     assert Spread.of("it", [run]).metrics["val_loss"]["standard_deviation"] is None

@@ -126,44 +126,19 @@ def test_outside_the_main_thread_signals_are_left_as_they_are():
 # What a run says of itself
 
 
-STARTED = {
-    "schema": 1,
-    "created": "2026-01-01T00:00:00+00:00",
-    "settings": {"dataset": "toy", "seed": 0},
-    "dataset": {
-        "name": "toy",
-        "source": "toy",
-        "digest": "d",
-        "class_names": ["a", "b", "c"],
-        "shape": [4, 4, 1],
-        "value_range": [0, 1.0],
-        "training_images": 8,
-        "validation_images": 2,
-        "test_images": 2,
-    },
-    "architecture": "mnist-cnn",
-    "batch_norm": False,
-    "epochs": 1,
-    "seed": 0,
-    "validated_on": "test images",
-    "device": "cpu",
-    "versions": {"cnnlab": "0.1.0"},
-}
-
-
-def test_a_run_that_goes_on_elsewhere_says_what_is_other(tmp_path):
+def test_a_run_that_goes_on_elsewhere_says_what_is_other(tmp_path, started):
     notes: list[str] = []
     reporter = Reporter()
     reporter.note = notes.append
     (tmp_path / "checkpoint").mkdir()
-    session._begin(Run(tmp_path), STARTED, reporter, resume=True)
-    session._begin(Run(tmp_path), STARTED, reporter, resume=True)
+    session._begin(Run(tmp_path), started, reporter, resume=True)
+    session._begin(Run(tmp_path), started, reporter, resume=True)
     assert notes == []
-    session._begin(Run(tmp_path), STARTED | {"device": "gpu:0"}, reporter, resume=True)
+    session._begin(Run(tmp_path), started | {"device": "gpu:0"}, reporter, resume=True)
     (note,) = notes
     assert note.startswith("this run was started with device cpu and goes on with gpu:0: its weights need not be")
     with pytest.raises(CnnlabError, match="already holds an unfinished run, which `resume=True` goes on with"):
-        session._begin(Run(tmp_path), STARTED, reporter, resume=False)
+        session._begin(Run(tmp_path), started, reporter, resume=False)
 
 
 def test_how_to_go_on_is_said_once_there_is_something_to_go_on_with(tmp_path):
@@ -176,10 +151,11 @@ def test_how_to_go_on_is_said_once_there_is_something_to_go_on_with(tmp_path):
 
 
 @pytest.mark.parametrize(("most", "held"), [(3, True), (2, False)])
-def test_of_many_classes_no_confusion_is_kept(monkeypatch, most, held):
+def test_of_many_classes_no_confusion_is_kept(monkeypatch, most, held, started):
     monkeypatch.setattr(record, "MOST_CLASSES", most)
     row = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy", "seconds"), 0.5)
     counts = types.SimpleNamespace(confusion=np.eye(3, dtype=int), class_accuracy=[1.0] * 3, loss=0.5, accuracy=1.0)
-    made = record.at_end(STARTED, [row], counts, True, {"total": 1, "trainable": 1})
+    started["dataset"]["class_names"] = ["a", "b", "c"]
+    made = record.at_end(started, [row], counts, True, {"total": 1, "trainable": 1})
     assert ("confusion" in made) is held
     assert [each["name"] for each in made["classes"]] == ["a", "b", "c"]

@@ -14,40 +14,22 @@ from cnnlab.runs import Run
 from cnnlab.training import run_choice, seeds
 from cnnlab.training.settings import Settings, difference
 
-RECORD = {
-    "schema": 1,
-    "created": "2026-01-01T00:00:00+00:00",
-    "settings": Settings(epochs=2).filled().to_json(),
-    "dataset": {
-        "name": "mnist",
-        "source": "mnist",
-        "digest": "d",
-        "class_names": ["a", "b"],
-        "shape": [28, 28, 1],
-        "value_range": [0, 1.0],
-        "training_images": 8,
-        "validation_images": 2,
-        "test_images": 2,
-    },
-    "architecture": "mnist-cnn",
-    "batch_norm": False,
-    "epochs": 2,
-    "seed": 0,
-    "validated_on": "test images",
-    "device": "cpu",
-    "versions": {"cnnlab": "0.1.0"},
-}
+
+@pytest.fixture
+def begun(started):
+    """Makes an unfinished run with settings that somebody edited: ``begun(folder, limit="left out", epochs=0)``."""
+
+    def make(folder: Path, **settings: object) -> Path:
+        said = {**Settings(epochs=2).filled().to_json(), **settings}
+        (folder / "checkpoint").mkdir(parents=True)
+        written = {name: value for name, value in said.items() if value != "left out"}
+        write_json(folder / "checkpoint" / "settings.json", started | {"settings": written})
+        return folder
+
+    return make
 
 
-def begun(folder: Path, **settings: object) -> Path:
-    """An unfinished run with settings that somebody edited; None leaves one out."""
-    said = {name: value for name, value in {**RECORD["settings"], **settings}.items() if value != "left out"}
-    (folder / "checkpoint").mkdir(parents=True)
-    write_json(folder / "checkpoint" / "settings.json", RECORD | {"settings": said})
-    return folder
-
-
-def test_a_run_is_gone_on_with_by_its_own_settings_alone(tmp_path):
+def test_a_run_is_gone_on_with_by_its_own_settings_alone(tmp_path, begun):
     folder = begun(tmp_path / "run")
     settings = Settings(epochs=2).filled()
     assert run_choice.choose(settings, folder, resume=True) == Run(folder)
@@ -64,7 +46,7 @@ def test_a_run_is_gone_on_with_by_its_own_settings_alone(tmp_path):
         ({"limit": "left out"}, "are damaged: limit is 'missing', expected a value such as None."),
     ],
 )
-def test_settings_that_no_run_can_have_are_said(tmp_path, edit, said):
+def test_settings_that_no_run_can_have_are_said(tmp_path, edit, said, begun):
     folder = begun(tmp_path / "run", **edit)
     with pytest.raises(CnnlabError) as failure:
         run_choice.choose(Settings(epochs=2).filled(), folder, resume=True)
