@@ -66,6 +66,8 @@ class Evaluation:
         cross_entropy: The cross-entropy of the logits of each image, float64 [N]; None where that was not kept.
         squared_error: The squared distance of the probabilities from 1 for an image's own class and 0 for the others,
             float64 [N]; None where that was not kept.
+        margin: By how much the largest logit exceeds the next, over one more than the largest magnitude of its logits,
+            float64 [N]; None where that was not kept.
     """
 
     loss: float
@@ -76,6 +78,7 @@ class Evaluation:
     probability_of_label: np.ndarray | None = None
     cross_entropy: np.ndarray | None = None
     squared_error: np.ndarray | None = None
+    margin: np.ndarray | None = None
 
     @property
     def accuracy(self) -> float:
@@ -351,6 +354,7 @@ def tally(classifier: Classifier, batches: Iterable[Batch]) -> Evaluation:
     of_label: list[np.ndarray] = []
     losses: list[np.ndarray] = []
     squares: list[np.ndarray] = []
+    margins: list[np.ndarray] = []
     seconds = 0.0
     for images, labels in batches:
         check_labels(labels, classes)
@@ -365,6 +369,8 @@ def tally(classifier: Classifier, batches: Iterable[Batch]) -> Evaluation:
         probabilities = np.exp(logarithms)
         losses.append(-of_class(logarithms, labels))
         squares.append(np.sum((probabilities - np.eye(classes)[labels]) ** 2, axis=1))
+        two = np.sort(logits, axis=1)[:, -2:]
+        margins.append((two[:, -1] - two[:, 0]) / (1 + np.abs(logits).max(axis=1)))
         np.add.at(confusion, (labels, guesses), 1)
         predicted.append(guesses)
         confidence.append(of_class(probabilities, guesses).astype(np.float32))
@@ -381,6 +387,7 @@ def tally(classifier: Classifier, batches: Iterable[Batch]) -> Evaluation:
         probability_of_label=np.concatenate(of_label),
         cross_entropy=cross_entropy,
         squared_error=np.concatenate(squares),
+        margin=np.concatenate(margins),
     )
 
 

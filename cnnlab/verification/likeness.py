@@ -1,4 +1,4 @@
-"""Drawings that are the same but for what another processor gives otherwise: the last digits of numbers."""
+"""What is the same but for what another processor gives otherwise: the last digits, and what hangs on them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import math
 import re
 from collections.abc import Iterable
 from itertools import zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnnlab.adversarial.judge import OTHER_DEVICE, SAME_DEVICE
+from cnnlab.classifier.device import current_device
 from cnnlab.drawings import At
+
+if TYPE_CHECKING:
+    from cnnlab.inspection.evaluation import Evaluation
 
 RELATIVE, ABSOLUTE = 1e-3, 1e-4
 """How far numbers may differ where the last digits of all computing do: on another processor."""
@@ -72,3 +77,16 @@ def _read(text: str) -> tuple[float, float]:
     mantissa, _, exponent = bare.partition("e")
     decimals = len(mantissa.partition(".")[2])
     return float(bare), 10.0 ** (int(exponent or 0) - decimals)
+
+
+def unsure(counts: Evaluation) -> int:
+    """Of how many images the two largest logits are too near to tell which is larger on another day."""
+    assert counts.margin is not None
+    slack = SAME_DEVICE if current_device() == "cpu" else OTHER_DEVICE
+    return int((counts.margin <= 2 * slack).sum())
+
+
+def same_counts(said: np.ndarray, counts: Evaluation) -> bool:
+    """Whether a confusion matrix is that of an evaluation, but for images that may be read otherwise elsewhere."""
+    due = counts.confusion
+    return said.shape == due.shape and bool(np.abs(said - due).sum() <= 2 * unsure(counts))

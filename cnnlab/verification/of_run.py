@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnnlab import datasets
-from cnnlab.adversarial.judge import OTHER_DEVICE, SAME_DEVICE, Finding
-from cnnlab.classifier.device import current_device
-from cnnlab.drawings import Drawing, Matrix, Tiles, from_json, to_json
+from cnnlab.adversarial.judge import SAME_DEVICE, Finding
 from cnnlab.errors import CnnlabError
 from cnnlab.inputs import Inputs, of_split
-from cnnlab.inspection.drawings import confusion
 from cnnlab.inspection.evaluation import Evaluation, tally
 from cnnlab.pluginhost import registry
-from cnnlab.runs.comparison import curves
 from cnnlab.runs.folder import CHECKPOINT, RECORD
-from cnnlab.training import drawings
 from cnnlab.training.data import held_out
 from cnnlab.training.record import MOST_CLASSES
+from cnnlab.verification.drawings_of_run import PICTURES, as_drawn
 from cnnlab.verification.entries import others
 from cnnlab.verification.files import as_recorded, as_written, redrawn
-from cnnlab.verification.likeness import ABSOLUTE, alike
+from cnnlab.verification.likeness import same_counts, unsure
 from cnnlab.verification.report import fails, guarded, judged, not_checked
-from cnnlab.versions import versions
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
@@ -36,9 +30,6 @@ if TYPE_CHECKING:
 
 COMPARED = 64
 """Images that both forms of the model are asked about."""
-
-MOST_TIED = 256
-"""Mistakes of much the same confidence among which those shown are looked for: their images lie in memory."""
 
 LOSS = 1e-3
 """By which part a loss may differ: it is a mean of short floats."""
@@ -65,21 +56,6 @@ KNOWN = (
 TEST, HELD_OUT = "test images", "held-out training images"
 """What run.json calls the images that a network is evaluated on."""
 
-PICTURES = ("curves", "predictions", "confusion")
-
-
-@dataclass(frozen=True)
-class Read:
-    """What a model makes of labelled images.
-
-    Attributes:
-        counts: Its evaluation.
-        unsure: Of how many images the two largest logits are too near to tell which is larger on another day.
-    """
-
-    counts: Evaluation
-    unsure: int
-
 
 def findings_of_run(run: Run, classifier: Classifier, opening: Mapping[str, Any]) -> Iterator[Finding]:
     """Check everything that a run says.
@@ -98,12 +74,12 @@ def findings_of_run(run: Run, classifier: Classifier, opening: Mapping[str, Any]
     yield from guarded("dataset", _same_dataset, run, dataset)
     images = _images(run, classifier, dataset) if isinstance(dataset, datasets.Dataset) else {}
     yield from guarded("model.keras", _both_models, run, classifier, images, opening)
-    read = {name: _read(classifier, inputs) for name, inputs in images.items()}
+    read = {name: tally(classifier, inputs.batches(classifier.batch_size)) for name, inputs in images.items()}
     if images:
         yield from guarded("metrics", _metrics, run, read)
     else:
         yield not_checked("metrics", "Without the dataset nothing was evaluated: metrics, confusion, classes.")
-    yield from guarded("drawings", _drawings, run, images, read)
+    yield from guarded("drawings", as_drawn, run, images, read)
     figures = {f"{name}.png": drawing for name, drawing in run.drawings.items() if name in PICTURES}
     yield from guarded("figures", redrawn, run.path, figures, record["versions"])
     strange = others(record, KNOWN)
@@ -266,7 +242,7 @@ def _layers(classifier: Classifier) -> list[tuple[Any, ...]]:
     return [(layer.kind, layer.output_shape, layer.parameters) for layer in classifier.layers]
 
 
-def _metrics(run: Run, read: Mapping[str, Read]) -> Iterator[Finding]:
+def _metrics(run: Run, read: Mapping[str, Evaluation]) -> Iterator[Finding]:
     """Hold the final numbers against evaluations of what run.json names."""
     record, said = run.config, run.metrics
     wrong: list[str] = []
@@ -275,13 +251,13 @@ def _metrics(run: Run, read: Mapping[str, Read]) -> Iterator[Finding]:
         if which not in read:
             wrong.append(f"{prefix}_accuracy is of {which}, and there is none")
             continue
-        counts, unsure = read[which].counts, read[which].unsure
+        counts = read[which]
         accuracy, loss = said.get(f"{prefix}_accuracy"), said.get(f"{prefix}_loss", math.nan)
-        if not _off(accuracy, counts.accuracy, len(counts.predicted)) <= unsure:
+        if not _off(accuracy, counts.accuracy, len(counts.predicted)) <= unsure(counts):
             wrong.append(f"{prefix}_accuracy is {counts.accuracy:.6g}")
         if not math.isclose(loss, counts.loss, rel_tol=LOSS, abs_tol=1e-6):
             wrong.append(f"{prefix}_loss is {counts.loss:.6g}")
-    count = sum(len(each.counts.predicted) for each in read.values())
+    count = sum(len(each.predicted) for each in read.values())
     yield judged("metrics", wrong, f"Losses and accuracies are what an evaluation of {count:,} images gives.")
     due = TEST if TEST in read else HELD_OUT
     if record["evaluated_on"] != due:
@@ -290,11 +266,11 @@ def _metrics(run: Run, read: Mapping[str, Read]) -> Iterator[Finding]:
     yield from _confusion(record, read[due])
 
 
-def _confusion(record: Mapping[str, Any], read: Read) -> Iterator[Finding]:
+def _confusion(record: Mapping[str, Any], read: Evaluation) -> Iterator[Finding]:
     """Hold the classes and the confusion matrix against an evaluation."""
-    due, wrong = read.counts.confusion, []
+    due, wrong = read.confusion, []
     said = record.get("confusion", [] if len(due) <= MOST_CLASSES else due)
-    if not _same_counts(np.array(said), read):
+    if not same_counts(np.array(said), read):
         wrong.append("The confusion matrix is another")
     names = [each["name"] for each in record["classes"]]
     if names != record["dataset"]["class_names"]:
@@ -302,8 +278,8 @@ def _confusion(record: Mapping[str, Any], read: Read) -> Iterator[Finding]:
     elif [each["images"] for each in record["classes"]] != due.sum(axis=1).tolist():
         wrong.append("The classes have other numbers of images")
     else:
-        found = zip(record["classes"], read.counts.class_accuracy, strict=True)
-        if not sum(_off(each["accuracy"], share, each["images"]) for each, share in found) <= read.unsure:
+        found = zip(record["classes"], read.class_accuracy, strict=True)
+        if not sum(_off(each["accuracy"], share, each["images"]) for each, share in found) <= unsure(read):
             wrong.append("The accuracies of the classes are others")
     yield judged("confusion", wrong, "Confusion matrix and classes are what an evaluation gives.")
 
@@ -314,117 +290,3 @@ def _off(said: float | None, due: float | None, count: int) -> float:
         return 0.0 if said is due else math.inf
     right = round(said * count)
     return abs(right - round(due * count)) if math.isclose(said * count, right, rel_tol=1e-6) else math.inf
-
-
-def _same_counts(said: np.ndarray, read: Read) -> bool:
-    """Whether a confusion matrix is that of an evaluation, but for images that may be read otherwise elsewhere."""
-    due = read.counts.confusion
-    return said.shape == due.shape and bool(np.abs(said - due).sum() <= 2 * read.unsure)
-
-
-def _drawings(run: Run, images: Mapping[str, Inputs], read: Mapping[str, Read]) -> Iterator[Finding]:
-    """Make again what drawings.json holds: of history.csv, and of the evaluation."""
-    drawn, record = run.drawings, run.config
-    if set(drawn) != set(PICTURES):
-        yield fails("drawings", f"drawings.json holds {', '.join(drawn) or 'nothing'}, not {', '.join(PICTURES)}.")
-        return
-    if record["versions"].get("cnnlab") != versions()["cnnlab"]:
-        yield not_checked("drawings", "Another version of cnnlab made them, so they were not made again.")
-        return
-    wrong, unsure = [], []
-    if not _equal(drawn["curves"], curves({"": run.history}, validated_on=record["validated_on"])):
-        wrong.append("curves are not those of history.csv")
-    found = read.get(record["evaluated_on"])
-    if found is None:
-        unsure = ["predictions", "confusion"]
-    else:
-        if not _same_confusion(drawn["confusion"], record, found):
-            wrong.append("confusion is not that of the evaluation")
-        names = record["dataset"]["class_names"]
-        if not _same_predictions(drawn["predictions"], images[record["evaluated_on"]], found.counts, names):
-            # What another device is less sure of, it may also read otherwise.
-            certain = not found.unsure and record["device"] == current_device()
-            (wrong if certain else unsure).append(
-                "predictions" + (" are not those of the evaluation" if certain else "")
-            )
-    yield judged("drawings", wrong, "What follows from history.csv and the evaluation is what they show.")
-    if unsure:
-        yield not_checked("drawings", f"Nothing here shows these: {', '.join(unsure)}.")
-
-
-def _equal(said: Drawing, due: Drawing) -> bool:
-    """Whether a drawing that was read is another that would be written."""
-    return to_json({"": said}) == to_json(from_json(to_json({"": due})))
-
-
-def _same_confusion(said: Drawing, record: Mapping[str, Any], read: Read) -> bool:
-    """Whether a drawing shows the confusion matrix of the record, and that of an evaluation."""
-    if not isinstance(said, Matrix):
-        return False
-    counts = np.asarray(said.values)
-    of_record = record.get("confusion") in (None, counts.tolist())
-    return (
-        of_record and _same_counts(counts, read) and _equal(said, confusion(counts, record["dataset"]["class_names"]))
-    )
-
-
-def _same_predictions(said: Drawing, inputs: Inputs, counts: Evaluation, names: Sequence[str]) -> bool:
-    """Whether a drawing shows the first images and the most confident mistakes: in any order, and of ties any.
-
-    Args:
-        said: What drawings.json holds.
-        inputs: The images that were evaluated.
-        counts: What the model made of them.
-        names: Of the classes.
-    """
-    first, mistakes = drawings.choose_predictions(inputs.labels, counts.predicted, counts.confidence)
-    wrong = np.flatnonzero(counts.predicted != inputs.labels)
-    tied = wrong[counts.confidence[wrong] >= counts.confidence[mistakes].min(initial=1) - ABSOLUTE]
-    tied = np.union1d(mistakes, tied[:MOST_TIED])
-
-    def drawn(chosen: np.ndarray) -> Tiles:
-        shown = np.concatenate([first, chosen])
-        return drawings.predictions(
-            inputs.select(shown).images,
-            inputs.labels[shown],
-            counts.predicted[shown],
-            counts.confidence[shown],
-            names,
-            first=len(first),
-            wrong=len(wrong),
-            total=len(inputs),
-            limits=inputs.bounds,
-        )
-
-    due, pool = drawn(mistakes), _pictures(drawn(tied))[len(first) :]
-    pictures = _pictures(said)
-    if not _equal(_emptied(said), _emptied(due)) or len(pictures) != len(first) + len(mistakes):
-        return False
-    for picture in pictures[len(first) :]:
-        found = next((place for place, each in enumerate(pool) if alike(picture, each)), None)
-        if found is None:
-            return False
-        del pool[found]
-    return all(map(alike, pictures[: len(first)], _pictures(due)))
-
-
-def _pictures(drawing: Drawing | None) -> list[Drawing | None]:
-    """The pictures of a drawing in their order."""
-    return [each for tile in drawing.tiles for each in _pictures(tile)] if isinstance(drawing, Tiles) else [drawing]
-
-
-def _emptied(drawing: Drawing | None) -> Tiles:
-    """The same without its pictures: headings, and how many places there are."""
-    if not isinstance(drawing, Tiles):
-        return Tiles(tiles=())
-    return replace(drawing, tiles=tuple(_emptied(tile) for tile in drawing.tiles))
-
-
-def _read(classifier: Classifier, inputs: Inputs) -> Read:
-    slack = SAME_DEVICE if current_device() == "cpu" else OTHER_DEVICE
-    unsure = 0
-    for images, _ in inputs.batches(classifier.batch_size):
-        logits = np.sort(classifier.logits(images), axis=1)
-        off = slack * (1 + np.abs(logits).max(axis=1))
-        unsure += int((logits[:, -1] - logits[:, -2] <= 2 * off).sum())
-    return Read(tally(classifier, inputs.batches(classifier.batch_size)), unsure)

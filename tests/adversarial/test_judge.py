@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import cnnlab
-from cnnlab.adversarial.judge import OTHER_DEVICE, SAME_DEVICE, confirms, judge
+from cnnlab.adversarial.judge import OTHER_DEVICE, OUTSIDE_INPUT, SAME_DEVICE, confirms, judge
 from cnnlab.adversarial.measure import measure
 from cnnlab.errors import CnnlabError
 from cnnlab.perturbations import round_8bit
 from cnnlab.results.claims import Claims
 from cnnlab.results.result import Result
+from cnnlab.testing import FakeClassifier
 
 EPSILONS = (0.0, 0.05, 0.2)
 
@@ -28,6 +29,21 @@ def test_confirming_allows_for_rounding_and_no_more():
         assert confirms(logits[1], np.array(0), np.float32(claimed), SAME_DEVICE) == good
     assert not confirms(logits[1], np.array(0), np.float32(np.nan), SAME_DEVICE)
     assert not confirms(logits[1], np.array(-1), None, SAME_DEVICE)
+
+
+@pytest.mark.parametrize(("apart", "good"), [(1.9, True), (2.1, False)])
+def test_each_of_two_logits_may_be_off_by_as_much(apart, good):
+    off = SAME_DEVICE * (1 + 10.0)
+    assert confirms(np.array([[10.0, 10.0 - apart * off]]), np.array([1]), None, SAME_DEVICE).tolist() == [good]
+
+
+@pytest.mark.parametrize(("beyond", "good"), [(0.9, True), (1.1, False)])
+def test_an_original_may_leave_the_range_by_a_hair_and_its_copy_as_far(beyond, good):
+    low, high = -3.0, 1.0
+    brightness = FakeClassifier.of_brightness((2, 2, 1), bounds=(low, high))
+    drawn = np.full((1, 2, 2, 1), high + beyond * OUTSIDE_INPUT * (high - low), np.float32)
+    found = judge(brightness, Result(arrays=measure(brightness, drawn, drawn, np.array([1])).arrays))
+    assert {finding.claim: finding.state for finding in found.findings}["range"] == ("holds" if good else "fails")
 
 
 def test_an_honest_result_is_believed_and_recorded(adversarial, attack, opened, images):

@@ -66,6 +66,11 @@ def test_a_target_counts_where_it_is_neither_the_label_nor_the_prediction():
     assert measured.metrics["success"] == 0.5
 
 
+def test_a_target_below_the_label_counts_as_well():
+    measured = measure(MEAN, images_of(0.7), images_of(0.3), np.array([1]), np.array([0]))
+    assert (measured.arrays["counted"].tolist(), measured.metrics["success"]) == ([True], 1.0)
+
+
 def test_an_unknown_label_is_stood_for_by_the_prediction_and_has_no_accuracy():
     measured = measure(MEAN, images_of(0.4, 0.7), images_of(0.6, 0.6), np.array([-1, -1]))
     assert measured.arrays["label"].tolist() == [-1, -1]
@@ -142,3 +147,10 @@ def test_rounding_can_undo_an_attack_and_the_row_says_so():
 def test_what_does_not_fit_is_refused(adversarial, label, message):
     with pytest.raises(UsageError, match=message):
         measure(MEAN, images_of(0.4), adversarial, np.array(label))
+
+
+def test_a_model_of_whole_numbers_is_given_no_fractions():
+    whole = FakeClassifier.of_brightness((1, 2, 1), bounds=(0.0, 3.0), whole_numbers=True)
+    assert measure(whole, images_of(1.0), images_of(2.0), np.array([1])).metrics["linf"] == 1
+    with pytest.raises(UsageError, match="hold fractions, and the model takes whole numbers alone"):
+        measure(whole, images_of(1.0), images_of(1.5), np.array([1]))

@@ -174,13 +174,32 @@ def test_results_about_no_images_stand_side_by_side_without_intervals():
     assert any("nothing is paired" in note for note in found.notes)
 
 
+@pytest.mark.parametrize(
+    ("paths", "labels"),
+    [
+        (("a/analyses/occlusion", "b/analyses/occlusion"), ("a", "b")),
+        (("a/x/occlusion", "b/y/occlusion"), ("x", "y")),
+        (("a/occlusion", "a/saliency"), ("occlusion", "saliency")),
+    ],
+)
+def test_results_are_called_by_where_their_paths_differ(paths, labels):
+    results = [of("ab", columns={"m": [0.1, 0.3]}) for _ in paths]
+    assert compare_results(results, [Path("runs") / path for path in paths]).labels == labels
+
+
 def test_the_headline_names_the_clearest_difference_or_says_that_there_is_none():
     drawn = np.random.default_rng(0)
     blur = drawn.random(30)
     images = [f"image {number}" for number in range(30)]
     one = of(images, columns={"blur": list(blur), "glare": list(blur)})
     other = of(images, columns={"blur": list(blur + 1 + 0.1 * drawn.random(30)), "glare": list(blur[::-1])}, model="b")
-    assert compare_results([one, other], [None, None]).headline.startswith("blur differs most clearly:")
+    headline = compare_results([one, other], [None, None]).headline
+    assert headline.startswith("blur differs most clearly:")
+    assert headline.endswith("(30 images)"), "glare is the same in the mean"
+    dull = of(images, columns={"blur": list(blur + 1 + 0.1 * drawn.random(30)), "glare": list(blur - 3)}, model="b")
+    assert compare_results([one, dull], [None, None]).headline.endswith(
+        "; 1 of 1 other numbers differ beyond chance too"
+    )
     same = compare_results([one, one], [None, None])
     assert same.headline == "a (2) and a (1) differ in no number beyond chance (30 images)"
 

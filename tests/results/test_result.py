@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,12 @@ def test_saving_and_loading_gives_the_same_result(tmp_path):
     assert list(loaded.rows) == [{"a": 1}]
     for name, array in arrays.items():
         np.testing.assert_array_equal(loaded.arrays[name], array)
+
+
+def test_it_says_in_a_line_what_it_holds():
+    one = replace(made(arrays={"a": np.zeros(2), "b": np.ones(1)}), drawings={"": PICTURE})
+    assert repr(one) == f"Result({RECORD['analysis']} of a live model, 2 arrays, 1 drawing)"
+    assert repr(Result()) == "Result(not run by the host)"
 
 
 def attacked() -> Result:

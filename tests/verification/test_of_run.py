@@ -13,11 +13,13 @@ import pytest
 import cnnlab
 from cnnlab.drawings import Picture, to_json
 from cnnlab.errors import UsageError
+from cnnlab.inspection.evaluation import Evaluation, tally
 from cnnlab.render import save
 from cnnlab.results.folder import digest
 from cnnlab.results.record import signed
 from cnnlab.runs import Run, read_history, write_history
 from cnnlab.verification import of_run
+from cnnlab.verification.drawings_of_run import as_drawn
 from cnnlab.verification.verify import verify
 
 
@@ -33,6 +35,10 @@ def forge(run: Path, edit) -> None:
     edit(record)
     record["files"] = {name: digest(run / name) for name in record["files"]}
     (run / "run.json").write_text(json.dumps(signed(record)))
+
+
+def evaluations(classifier, images) -> dict[str, Evaluation]:
+    return {name: tally(classifier, inputs.batches(500)) for name, inputs in images.items()}
 
 
 def failed(run: Path) -> list[str]:
@@ -72,7 +78,7 @@ def fails(learned):
     """What fails of the numbers of a run, its model opened once."""
     classifier, dataset = cnnlab.load(learned / "run"), cnnlab.datasets.load(learned / "spots.npz")
     images = of_run._images(Run(learned / "run"), classifier, dataset)
-    read = {name: of_run._read(classifier, inputs) for name, inputs in images.items()}
+    read = evaluations(classifier, images)
 
     def told(path: Path) -> list[str]:
         run = Run(path)
@@ -156,35 +162,35 @@ def in_tile(*place: int, **more):
 )
 def test_a_drawing_that_does_not_follow_is_found(run, known, name, change):
     classifier, _, images = known
-    read = {which: of_run._read(classifier, inputs) for which, inputs in images.items()}
-    (finding,) = of_run._drawings(Run(run), images, read)
+    read = evaluations(classifier, images)
+    (finding,) = as_drawn(Run(run), images, read)
     assert finding.state == "holds"
     redraw(run, name, change)
-    (finding,) = of_run._drawings(Run(run), images, read)
+    (finding,) = as_drawn(Run(run), images, read)
     assert (finding.state, name in finding.says) == ("fails", True)
 
 
 def test_mistakes_that_are_as_certain_may_stand_in_any_order(run, known):
     classifier, _, images = known
-    read = {which: of_run._read(classifier, inputs) for which, inputs in images.items()}
+    read = evaluations(classifier, images)
     redraw(run, "predictions", lambda drawn: in_tile(1, tiles=drawn.tiles[1].tiles[::-1])(drawn))
-    assert [each.state for each in of_run._drawings(Run(run), images, read)] == ["holds"]
+    assert [each.state for each in as_drawn(Run(run), images, read)] == ["holds"]
 
 
 def test_predictions_of_another_device_are_named_where_they_differ(run, known):
     classifier, _, images = known
-    read = {which: of_run._read(classifier, inputs) for which, inputs in images.items()}
+    read = evaluations(classifier, images)
     redraw(run, "predictions", in_tile(0, 3, title="x  99%"))
     forge(run, lambda record: record.update(device="gpu:7"))
-    named = [each.says for each in of_run._drawings(Run(run), images, read) if each.state == "not checked"]
+    named = [each.says for each in as_drawn(Run(run), images, read) if each.state == "not checked"]
     assert named == ["Nothing here shows these: predictions."]
 
 
 def test_drawings_that_lack_one_or_that_another_version_made(run):
     forge(run, lambda record: record["versions"].update(cnnlab="0.0.1"))
-    assert [each.state for each in of_run._drawings(Run(run), {}, {})] == ["not checked"]
+    assert [each.state for each in as_drawn(Run(run), {}, {})] == ["not checked"]
     (run / "drawings.json").write_text(to_json({"curves": Run(run).drawings["curves"]}))
-    (finding,) = of_run._drawings(Run(run), {}, {})
+    (finding,) = as_drawn(Run(run), {}, {})
     assert (finding.state, finding.says[:27]) == ("fails", "drawings.json holds curves,")
 
 
@@ -237,7 +243,7 @@ def known(learned):
 
 
 def of_metrics(path: Path, classifier, images) -> dict[str, tuple[str, str]]:
-    read = {name: of_run._read(classifier, inputs) for name, inputs in images.items()}
+    read = evaluations(classifier, images)
     return {each.claim: (each.state, each.says) for each in of_run._metrics(Run(path), read)}
 
 

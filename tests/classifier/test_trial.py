@@ -1,0 +1,28 @@
+"""What the process of a trial may take: the kernel holds it to that."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("then", "status"),
+    [
+        ("bytearray(1 << 28)", 0),
+        ("try: bytearray(1 << 30)\nexcept MemoryError: raise SystemExit(7)", 7),
+        (
+            "try: [os.open('/dev/null', os.O_RDONLY) for _ in range(300)]\nexcept OSError: raise SystemExit(8)",
+            8,
+        ),
+        ("[os.open('/dev/null', os.O_RDONLY) for _ in range(200)]", 0),
+        ("while True: pass", -signal.SIGALRM),
+    ],
+    ids=["little memory", "much memory", "many files", "some files", "no end"],
+)
+def test_it_is_held_to_its_limits(then, status):
+    source = f"import os\nfrom cnnlab.classifier.trial import _limit\n_limit(1.0, 1 << 29)\n{then}"
+    assert subprocess.run([sys.executable, "-c", source], timeout=60).returncode == status
