@@ -2,8 +2,9 @@
 
 A random sample of the changes that cosmic-ray knows (other operators, numbers one off, conditions turned round, ...) is
 made, one at a time, in a copy of the project. What changes nothing that runs is left out: annotations, docstrings,
-what type checkers alone read. Each mutant is tested in a fork of a process that has TensorFlow loaded already, against
-the tests of its own room, and is killed when one of them fails, or takes ten times as long as all did before.
+what type checkers alone read, and that two sequences must be as long (zip's ``strict``). Each mutant is tested in a
+fork of a process that has TensorFlow loaded already, against the tests of its own room, and is killed when one of them
+fails, or takes a minute more than three times as long as all did before.
 
     make mutants
     python benchmarks/mutants.py --sample 20 --seed 1 --only attacks/minimal --out mine.json
@@ -91,12 +92,14 @@ def all_mutants(file: Path) -> Iterator[Mutant]:
 
 
 def _idle(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """The parts of a source that do nothing when it runs: annotations, and imports for type checkers."""
+    """The parts of a source that do nothing when it runs: annotations, imports for type checkers, and the like."""
     found: list[ast.AST] = []
     for node in ast.walk(ast.parse(source)):
         for field in ("annotation", "returns"):
             if isinstance(annotation := getattr(node, field, None), ast.AST):
                 found.append(annotation)
+        if isinstance(node, ast.keyword) and node.arg == "strict":
+            found.append(node.value)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             found.append(node)
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -106,16 +109,11 @@ def _idle(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
 
 def try_mutant(mutant: Mutant, tree: Path, tests: tuple[str, ...], most: float) -> None:
     """Make a change in the copy, run the tests, undo it."""
-    from cosmic_ray import plugins
-    from cosmic_ray.mutating import mutate_code
-
     file = tree / mutant.file
     source = file.read_text(encoding="utf-8")
-    changed = mutate_code(source, plugins.get_operator(mutant.operator)(), mutant.occurrence)
-    lines = difflib.unified_diff(source.splitlines(), (changed or source).splitlines(), lineterm="", n=0)
-    mutant.diff = "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
+    changed, mutant.diff = _changed(source, mutant)
     started = time.monotonic()
-    if changed is None or changed == source:
+    if changed == source:
         mutant.outcome = "none"
         return
     file.write_text(changed, encoding="utf-8")
@@ -126,6 +124,16 @@ def try_mutant(mutant: Mutant, tree: Path, tests: tuple[str, ...], most: float) 
     finally:
         file.write_text(source, encoding="utf-8")
     mutant.seconds = round(time.monotonic() - started, 1)
+
+
+def _changed(source: str, mutant: Mutant) -> tuple[str, str]:
+    """Make a change; return the source then, and the lines that differ."""
+    from cosmic_ray import plugins
+    from cosmic_ray.mutating import mutate_code
+
+    changed = mutate_code(source, plugins.get_operator(mutant.operator)(), mutant.occurrence) or source
+    lines = difflib.unified_diff(source.splitlines(), changed.splitlines(), lineterm="", n=0)
+    return changed, "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
 
 
 def run_tests(tree: Path, tests: Iterable[str], most: float) -> int | None:
@@ -177,11 +185,19 @@ def sample(files: Iterable[Path], count: int, seed: int) -> list[Mutant]:
 
 
 def survivors(results: Path) -> list[Mutant]:
-    """Read the mutants that survived, where they can still be made."""
+    """Find the mutants that survived in the sources as they are now; lines may have moved, or be gone."""
     found = [Mutant(**each) for each in json.loads(results.read_text()) if each["outcome"] == "survived"]
-    there = {file: {(each.operator, each.occurrence) for each in all_mutants(ROOT / file)} for file in
-             {mutant.file for mutant in found}}  # fmt: skip
-    return [mutant for mutant in found if (mutant.operator, mutant.occurrence) in there[mutant.file]]
+    there: list[Mutant] = []
+    for file in sorted({mutant.file for mutant in found}):
+        source = (ROOT / file).read_text(encoding="utf-8")
+        wanted = {(mutant.operator, mutant.diff) for mutant in found if mutant.file == file}
+        for mutant in all_mutants(ROOT / file):
+            if mutant.operator in {operator for operator, _ in wanted}:
+                key = (mutant.operator, _changed(source, mutant)[1])
+                if key in wanted:
+                    wanted.discard(key)
+                    there.append(mutant)
+    return there
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import cnnlab
+from cnnlab.classifier.classifier import broken_weights
 from cnnlab.classifier.finite import NotFiniteError
 from cnnlab.classifier.noise_probe import probe_images
 from cnnlab.errors import CnnlabError
@@ -62,6 +63,11 @@ def test_a_broken_kernel_or_bias_is_named_and_refused(layer, place, value, end):
 
 def test_broken_statistics_of_a_batch_normalisation_are_named():
     assert cnnlab.load(poisoned("norm", 2)).broken_layers == ("norm",)
+
+
+def test_broken_layers_are_counted():
+    ends = [broken_weights(["a", "b", "c"][:count]).rpartition(", in ")[2] for count in (1, 2, 3)]
+    assert ends == ["a", "a and 1 more layer", "a and 2 more layers"]
 
 
 def test_a_broken_model_is_still_shown():

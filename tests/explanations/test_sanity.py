@@ -218,4 +218,4 @@ def test_shuffled_maps_lie_in_a_row_for_each_image_or_in_rows_of_one(
         np.testing.assert_array_equal(own.values, arrays["heat"][index])
         for name, tile in zip(("scores", "second", "first"), shuffled, strict=True):
             np.testing.assert_array_equal(tile.values, found.arrays[f"sanity_map/{name}"][index])
-            assert tile.title == f"to {name}: 1.00"
+            assert (tile.title, tile.scale) == (f"to {name}: 1.00", "sequential")
