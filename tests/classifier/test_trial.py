@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from cnnlab.classifier.opening import _to_try
+
 
 @pytest.mark.parametrize(
     ("then", "status"),
@@ -26,3 +28,22 @@ import pytest
 def test_it_is_held_to_its_limits(then, status):
     source = f"import os\nfrom cnnlab.classifier.trial import _limit\n_limit(1.0, 1 << 29)\n{then}"
     assert subprocess.run([sys.executable, "-c", source], timeout=60).returncode == status
+
+
+@pytest.mark.parametrize(
+    ("files", "opened", "tried"),
+    [
+        (["saved_model.pb"], "", ""),
+        (["run.json", "model/saved_model.pb"], "", "model"),
+        (["run.json", "saved_model.pb"], "", None),
+        (["other.txt"], "", None),
+        (["model.keras"], "model.keras", "model.keras"),
+        (["model.h5"], "model.h5", "model.h5"),
+        (["model.txt"], "model.txt", None),
+    ],
+)
+def test_what_opening_would_open_is_what_is_tried(tmp_path, files, opened, tried):
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert _to_try(tmp_path / opened) == (None if tried is None else tmp_path / tried)

@@ -122,6 +122,14 @@ def test_pgd_is_never_above_fgsm_and_accuracy_never_rises(smooth, images, labels
     assert robust[-1] < robust[0]
 
 
+def test_the_curve_begins_at_the_accuracy_without_attack_and_shows_all_shares(smooth, images, labels):
+    curve = cnnlab.analyze("robustness", smooth, images, labels, epsilon=(0.1, 0.2), steps=3).drawing("")
+    assert curve.horizontal == {"without attack, 90.00%": 0.9}
+    assert curve.y_limits == (-0.02, 1.02)
+    for line in curve.lines:
+        assert (line.x[0], line.y[0]) == (0, 0.9)
+
+
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_epsilon_zero_is_the_accuracy_without_attack(smooth, images, labels, norm):
     metrics = cnnlab.analyze(

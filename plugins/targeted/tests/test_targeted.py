@@ -292,6 +292,27 @@ def test_every_figure_can_be_drawn(tiny_models):
         assert found.figure(name).axes
 
 
+def test_the_headline_says_what_they_were_to_be_read_as(tiny_models):
+    images, labels = tiny_models.images(SHAPE, 4)
+    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(4)])
+    classifier = cnnlab.load(model, class_names=["cat", "dog", "cow", "hen"])
+    others = int((labels != 3).sum())
+    told = ask(classifier, images, labels, target="hen", beta=1e6, steps=2).headline
+    assert told == f"0 of {others} images read as hen with a confidence of at least 99%"
+    told = ask(classifier, images, labels, target="all", beta=(1e6, 1e7), steps=2).headline
+    assert told == ("0 of 12 attacks reach their target with a confidence of at least 99% at beta 1e+06, 0 at 1e+07")
+
+
+@pytest.mark.parametrize(("beta", "first"), [(0.0, 1.0), (7.0, 7.0)])
+def test_the_search_begins_at_the_beta_that_is_given(tiny_models, beta, first):
+    images, _ = tiny_models.images(SHAPE, 3)
+    labels = np.zeros(3, int)
+    found = ask(
+        tiny_models.linear(SHAPE), images, labels, target=2, steps=20, confidence=0.1, beta=beta, closest=True, rounds=1
+    )
+    assert set(found.arrays["beta"].ravel().tolist()) == {first}
+
+
 def test_the_target_may_be_named(tiny_models):
     images, labels = tiny_models.images(SHAPE, 3)
     model = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(4)])
@@ -373,6 +394,7 @@ def test_what_is_drawn_is_what_was_found(tiny_models):
     assert isinstance(scrub, Scrub)
     assert (scrub.axis, scrub.stops) == ("beta", ("10", "0.1"))
     np.testing.assert_array_equal(scrub.frames[1][0].values, several.arrays["adversarial"][1, 0])
+    assert "trade-off" not in one.drawings
     curves = several.drawing("trade-off")
     assert isinstance(curves, Curves)
     assert curves.lines[0].points == ("10", "0.1")
