@@ -421,6 +421,8 @@ def test_a_model_without_a_gradient_is_said(tiny_models):
     result = ask(tiny_models, *drawn(tiny_models, 3), model=tiny_models.constant(SHAPE))
     assert any("never moved" in text for text in result.warnings)
     assert not result.arrays["success"].any()
+    for other in (ask(tiny_models, *drawn(tiny_models, 3)), ask(tiny_models, *drawn(tiny_models, 3), epsilon=0)):
+        assert not any("never moved" in text for text in other.warnings)
 
 
 # --- the numbers
