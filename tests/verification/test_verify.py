@@ -259,6 +259,19 @@ def test_a_result_moved_or_saved_again_still_verifies(saved, tmp_path):
     assert not verify(tmp_path / "again").failed
 
 
+def test_a_result_in_a_run_that_was_moved_finds_its_model(learned, tmp_path, command_line):
+    run = Path(shutil.copytree(learned / "run", tmp_path / "before"))
+    drawn = np.random.default_rng(0).random((2, 8, 8, 1)).astype(np.float32)
+    cnnlab.analyze("occlusion", run, drawn).save(run / "analyses" / "occlusion")
+    moved = run.rename(tmp_path / "after")
+    status, out, _ = command_line("verify", moved / "analyses" / "occlusion", "--json")
+    assert (status, [each for each in json.loads(out)["findings"] if each["state"] == "fails"]) == (0, [])
+    (moved / "run.json").unlink()
+    status, _, err = command_line("verify", moved / "analyses" / "occlusion")
+    assert status != 0
+    assert "before, the model of the result in " in err
+
+
 def test_a_result_that_is_not_adversarial_verifies_what_it_can(analysis, model, images, tmp_path, run):
     path = tmp_path / "image.png"
     Image.fromarray((images[0][0, ..., 0] * 255).astype(np.uint8)).save(path)
