@@ -337,7 +337,7 @@ def verified(classifier: Classifier, result: Result, inputs: Inputs) -> tuple[Re
     if found.failed:
         return result, found, {}
     origin = _origin(classifier, result.arrays["original"], inputs)
-    if origin == "inputs" and _mislabelled(result.arrays["label"], inputs.labels):
+    if origin != "other" and _mislabelled(result.arrays["label"], inputs.labels):
         wrong = Finding(claim="label", state="fails", says="The labels are not those of the images it was given.")
         return result, replace(found, findings=[*found.findings, wrong]), {}
     record = {

@@ -139,11 +139,13 @@ def test_what_does_not_fit_together_is_blamed(adversarial, attack, opened, image
         cnnlab.analyze("one", opened, *images)
 
 
-def test_labels_other_than_those_given_are_a_lie(adversarial, opened, images):
+@pytest.mark.parametrize("eight_bit", [False, True])
+def test_labels_other_than_those_given_are_a_lie(adversarial, opened, images, eight_bit):
     drawn, labels = images
 
     def relabel(classifier, inputs, params, context):
-        measured = measure(classifier, inputs.images, inputs.images, (labels + 1) % 4)
+        shown = round_8bit(inputs.images, classifier.bounds) if eight_bit else inputs.images
+        measured = measure(classifier, shown, shown, (labels + 1) % 4)
         return Result(arrays=measured.arrays)
 
     adversarial(relabel)
