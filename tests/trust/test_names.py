@@ -60,7 +60,7 @@ COMMANDS = {
     "predict --json": ["predict", "--model", "{}/model", "{}/image.npy", "--json"],
     "evaluate": ["evaluate", "--model", "{}/model", "--dataset", "{}/data.npz"],
     "analyze": ["analyze", "occlusion", "--model", "{}/model", "--image", "{}/image.npy", "--out", "{}/out"],
-    "compare": ["compare", "{}/result", "{}/forged"],
+    "compare": ["compare", "{}/result", "{}/forged", "--out", "{}/compare.png"],
     "report": ["report", "{}/model", "--dataset", "{}/data.npz", "--profile", "quick", "--out", "{}/page.html"],
     "verify": ["verify", "{}/forged"],
     "verify --json": ["verify", "{}/forged", "--json"],
