@@ -151,6 +151,7 @@ def run_story(folder: Path, monkeypatch: pytest.MonkeyPatch, shorten: bool) -> N
             active = active or line.startswith("source .venv/bin/activate")
             assert active or not line.startswith("cnnlab"), f"{page.name}: there is no cnnlab yet for {line}"
             steps = lines_of_make_demo() if line.startswith("make demo") else [line]
+            steps = [brief(step) for step in steps] if shorten else steps
             printed += said("\n".join(run_line(step, shorten) for step in steps)) + " "
             assert not line.startswith("make demo") or "source .venv/bin/activate" in printed
 
