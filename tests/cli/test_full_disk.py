@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -66,11 +67,11 @@ def test_light_commands_on_a_full_disk(command_line, small, kilobytes, command):
 @pytest.mark.full
 @pytest.mark.parametrize("kilobytes", [0, 8, 16], ids="{} kB".format)
 @pytest.mark.parametrize("command", ["analyze", "evaluate", "compare", "page", "markdown"])
-def test_heavy_commands_on_a_full_disk(command_line, small, trained_run, kilobytes, command):
+def test_heavy_commands_on_a_full_disk(command_line, small, trained_run, tmp_path, kilobytes, command):
     place = small(kilobytes or 4)
     if not kilobytes:
         fill(place)
-    model = trained_run.path
+    model = shutil.copytree(trained_run.path, tmp_path / "run")  # in which a report keeps its analyses
     words = {
         "analyze": ["analyze", "fgsm-untargeted", "--model", model, "--image", SEVEN, "--label", "7"],
         "evaluate": ["evaluate", "--model", model, "--limit", "500"],
@@ -84,8 +85,6 @@ def test_heavy_commands_on_a_full_disk(command_line, small, trained_run, kilobyt
 @pytest.mark.full
 @pytest.mark.parametrize("kilobytes", [0, 100, 3000, 9600, 13000, 16000], ids="{} kB".format)
 def test_training_on_a_full_disk_goes_on_elsewhere_with_what_is_done(command_line, small, tmp_path, kilobytes):
-    import shutil
-
     place = small(kilobytes or 4)
     if not kilobytes:
         fill(place)
