@@ -191,12 +191,12 @@ def survivors(results: Path) -> list[Mutant]:
     for file in sorted({mutant.file for mutant in found}):
         source = (ROOT / file).read_text(encoding="utf-8")
         wanted = {(mutant.operator, mutant.diff) for mutant in found if mutant.file == file}
-        for mutant in all_mutants(ROOT / file):
-            if mutant.operator in {operator for operator, _ in wanted}:
-                key = (mutant.operator, _changed(source, mutant)[1])
-                if key in wanted:
-                    wanted.discard(key)
-                    there.append(mutant)
+        operators = {operator for operator, _ in wanted}
+        for mutant in (each for each in all_mutants(ROOT / file) if each.operator in operators):
+            key = (mutant.operator, _changed(source, mutant)[1])
+            if key in wanted:
+                wanted.remove(key)
+                there.append(mutant)
     return there
 
 

@@ -99,6 +99,7 @@ def brief(line: str) -> str:
 
 def run_line(line: str, shorten: bool) -> str:
     """Run a line as a reader who types it, and return what it prints on a terminal of 80 columns."""
+    line = brief(line) if shorten else line
     words = shlex.split(line.removeprefix(".venv/bin/"), comments=True)
     if words[0] in ("echo", "ls"):
         shell = ["bash", "-o", "pipefail", "-c", line]
@@ -124,7 +125,7 @@ def run_page(page: Path, folder: Path, trained_run, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(folder)
     for line in commands_in(page):
         if not shorten or line not in DONE:
-            run_line(brief(line) if shorten else line, shorten)
+            run_line(line, shorten)
 
 
 def said(text: str) -> str:
@@ -151,7 +152,6 @@ def run_story(folder: Path, monkeypatch: pytest.MonkeyPatch, shorten: bool) -> N
             active = active or line.startswith("source .venv/bin/activate")
             assert active or not line.startswith("cnnlab"), f"{page.name}: there is no cnnlab yet for {line}"
             steps = lines_of_make_demo() if line.startswith("make demo") else [line]
-            steps = [brief(step) for step in steps] if shorten else steps
             printed += said("\n".join(run_line(step, shorten) for step in steps)) + " "
             assert not line.startswith("make demo") or "source .venv/bin/activate" in printed
 

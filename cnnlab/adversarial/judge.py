@@ -324,6 +324,11 @@ def _undone(claimed: Measured) -> Iterator[Finding]:
         yield Finding(claim="8-bit images", state="note", says=says)
 
 
+def slack_here() -> float:
+    """Return how far the logits of two passes may differ on the device that is used, relative to the largest."""
+    return SAME_DEVICE if current_device() == "cpu" else OTHER_DEVICE
+
+
 def verified(classifier: Classifier, result: Result, inputs: Inputs) -> tuple[Result, Verified, dict[str, Any]]:
     """Verify a plugin's adversarial result as the host does, and make what the record says of it.
 
@@ -332,8 +337,7 @@ def verified(classifier: Classifier, result: Result, inputs: Inputs) -> tuple[Re
     """
     claims = result.claims or Claims()
     result = replace(result, claims=claims)
-    slack = SAME_DEVICE if current_device() == "cpu" else OTHER_DEVICE
-    found = judge(classifier, result, slack=slack)
+    found = judge(classifier, result, slack=slack_here())
     if found.failed:
         return result, found, {}
     origin = _origin(classifier, result.arrays["original"], inputs)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnlab.adversarial.judge import OTHER_DEVICE, SAME_DEVICE
-from cnnlab.classifier.device import current_device
+from cnnlab.adversarial.judge import slack_here
 from cnnlab.drawings import At
 
 if TYPE_CHECKING:
@@ -82,8 +81,7 @@ def _read(text: str) -> tuple[float, float]:
 def unsure(counts: Evaluation) -> int:
     """Of how many images the two largest logits are too near to tell which is larger on another day."""
     assert counts.margin is not None
-    slack = SAME_DEVICE if current_device() == "cpu" else OTHER_DEVICE
-    return int((counts.margin <= 2 * slack).sum())
+    return int((counts.margin <= 2 * slack_here()).sum())
 
 
 def same_counts(said: np.ndarray, counts: Evaluation) -> bool:

@@ -292,10 +292,15 @@ def test_every_figure_can_be_drawn(tiny_models):
         assert found.figure(name).axes
 
 
+def of_animals():
+    """A model whose classes have names."""
+    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(4)])
+    return cnnlab.load(model, class_names=["cat", "dog", "cow", "hen"])
+
+
 def test_the_headline_says_what_they_were_to_be_read_as(tiny_models):
     images, labels = tiny_models.images(SHAPE, 4)
-    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(4)])
-    classifier = cnnlab.load(model, class_names=["cat", "dog", "cow", "hen"])
+    classifier = of_animals()
     others = int((labels != 3).sum())
     told = ask(classifier, images, labels, target="hen", beta=1e6, steps=2).headline
     assert told == f"0 of {others} images read as hen with a confidence of at least 99%"
@@ -315,8 +320,7 @@ def test_the_search_begins_at_the_beta_that_is_given(tiny_models, beta, first):
 
 def test_the_target_may_be_named(tiny_models):
     images, labels = tiny_models.images(SHAPE, 3)
-    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(4)])
-    classifier = cnnlab.load(model, class_names=["cat", "dog", "cow", "hen"])
+    classifier = of_animals()
     named, numbered = (ask(classifier, images, labels, target=target, steps=3) for target in ("hen", 3))
     np.testing.assert_array_equal(named.arrays["adversarial"], numbered.arrays["adversarial"])
     with pytest.raises(UsageError, match=r"or all; received henn\. Did you mean 'hen'\?"):
