@@ -31,6 +31,8 @@ def main() -> NoReturn:
     except SystemExit as stop:
         if isinstance(stop.code, int) and stop.code > 128:
             leave()
+        if stop.code is None or isinstance(stop.code, int):
+            leave.in_order(stop.code or 0)
         raise
 
 
@@ -52,6 +54,23 @@ class _Leaving:
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 stream.flush()
         self.at_once(words)
+
+    def in_order(self, status: int) -> None:
+        """End after all that Python ends with but its last: to take TensorFlow's modules apart takes a second.
+
+        Return where that is Python's to do: a thread still works, or what was said cannot be written.
+        """
+        import atexit
+        import contextlib
+        import threading
+
+        if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.current_thread()):
+            return
+        atexit._run_exitfuncs()
+        with contextlib.suppress(OSError, ValueError):
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                stream.flush()
+            os._exit(status)
 
     def at_once(self, words: str = "") -> NoReturn:
         """End, whatever other threads are doing; what they were about to print is lost."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from cnnlab import interrupts
 
 # The command, but that it does what a test says: in a call of C that no signal ends, or in Python.
 DOING = """
-import ctypes, os, signal, sys, time
+import atexit, ctypes, os, signal, sys, threading, time
 import cnnlab.cli
 from cnnlab import __main__, interrupts
 
@@ -62,6 +63,14 @@ def leave():
 def fail():
     print("now", flush=True)
     sys.exit(3)
+
+def tidy():
+    atexit.register(print, "tidied", end="")
+    fail()
+
+def linger():
+    threading.Thread(target=lambda: (time.sleep(0.5), print("done", end=""))).start()
+    fail()
 
 def swallow():
     try:
@@ -197,10 +206,20 @@ def test_where_python_would_only_print_the_interruption_it_ends(what, printed):
     assert err.endswith("\nInterrupted.\n")
 
 
-@pytest.mark.parametrize(("what", "status", "rest"), [("leave", 130, "this too"), ("fail", 3, "")])
+@pytest.mark.parametrize(
+    ("what", "status", "rest"),
+    [("leave", 130, "this too"), ("fail", 3, ""), ("tidy", 3, "tidied"), ("linger", 3, "done")],
+)
 def test_a_status_is_kept_and_what_was_printed_comes_out(what, status, rest):
     process = doing(what)
     assert (process.stdout.read(), process.stderr.read(), process.wait(timeout=60)) == (rest, "", status)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_what_cannot_be_printed_is_no_success():
+    code = "import cnnlab.__main__, cnnlab.cli; cnnlab.cli.main = lambda: exit(print(1)); cnnlab.__main__.main()"
+    with open("/dev/full", "w") as full:
+        assert subprocess.run([sys.executable, "-c", code], stdout=full, timeout=60).returncode != 0
 
 
 def test_a_signal_of_somebody_else_ends_nothing():

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from cnnlab.errors import UsageError
 
@@ -77,6 +76,8 @@ def fill_values(images: np.ndarray, fill: str | float, bounds: tuple[float, floa
 
 def blurred(images: np.ndarray, sigma: float) -> np.ndarray:
     """Return images [N, H, W, C] blurred by a Gaussian of that standard deviation in pixels; edges are continued."""
+    from scipy.ndimage import gaussian_filter
+
     return gaussian_filter(images, (0, sigma, sigma, 0), mode="nearest")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import rankdata
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
@@ -35,6 +34,8 @@ def similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         first: [N, H, W].
         second: [N, H, W].
     """
+    from scipy.stats import rankdata
+
     ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (first, second)]
     one, other = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
     product = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import rankdata
 
 from cnnlab.plugin import (
     At,
@@ -101,6 +100,8 @@ def rank_correlations(maps: Sequence[np.ndarray]) -> np.ndarray:
 
     Equal pixels share their mean rank; NaN where one map is flat.
     """
+    from scipy.stats import rankdata
+
     ranks = [rankdata(planes.reshape(len(planes), -1), axis=1) for planes in maps]
     return np.array([[correlation(one, other) for other in ranks] for one in ranks])
 
