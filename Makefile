@@ -7,9 +7,11 @@
 #   make check        format, lint, types, layers, docs
 #   make fuzz         ten thousand mutated files and command lines, in half an hour
 #   make mutants      change the code in 150 places, one at a time, and see whether the tests notice, in two hours
+#   make bench        time the peers beside cnnlab, and write docs/performance.md, in about an hour
+#   make bench-quick  the same for a part of it, in five minutes
 #   make lock         write requirements.lock anew from the newest versions
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-lowest coverage fuzz mutants check format lock docs docs-figures bench clean
+.PHONY: help demo test test-full test-lowest coverage fuzz mutants check format lock docs docs-figures bench bench-quick bench-environments clean
 
 # The newest Python that TensorFlow has wheels for and this machine has; `make PYTHON=... demo` overrides it.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -21,7 +23,7 @@ LOCK := requirements.lock
 INSTALL := $(BIN)/python -m pip install $(shell test -t 2 || echo --quiet) --constraint $(LOCK)
 
 help:
-	@sed -n '2,11s/^#   //p' Makefile
+	@sed -n '2,13s/^#   //p' Makefile
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "cnnlab needs Python 3.11 or newer, and there is none on the PATH."; exit 1; }
@@ -77,6 +79,22 @@ mutants: $(VENV)/.installed-dev
 	$(INSTALL) --group mutants
 	$(BIN)/python benchmarks/mutants.py
 
+ENVIRONMENTS := benchmarks/.environments
+# The lists are whole: what a peer asks for and none of the work needs, such as CUDA, is not in them.
+$(ENVIRONMENTS)/%/.installed: benchmarks/environments/%.txt | $(BIN)/python
+	$(BIN)/python -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(@D)/bin/python -m pip install --quiet --no-deps --requirement $<
+	@touch $@
+
+bench-environments: $(patsubst benchmarks/environments/%.txt,$(ENVIRONMENTS)/%/.installed,$(wildcard benchmarks/environments/*.txt))
+
+bench: $(VENV)/.installed-dev bench-environments
+	$(BIN)/python -m benchmarks
+
+bench-quick: $(VENV)/.installed-dev bench-environments
+	$(BIN)/python -m benchmarks --quick
+
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -103,4 +121,4 @@ lock: $(BIN)/python
 		$(VENV)/report.json > $(LOCK)
 
 clean:
-	rm -rf $(VENV) $(LOWEST) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) $(ENVIRONMENTS) dist build .pytest_cache .mypy_cache .ruff_cache

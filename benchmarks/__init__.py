@@ -1,0 +1,1 @@
+"""cnnlab beside its peers: the same weights, the same images, the same work, by turns."""
