@@ -84,58 +84,96 @@ def freeze(concrete: Any) -> Frozen:
 
     Custom gradients (``tf.custom_gradient``, as in swish) name Python functions that the frozen graph no longer has;
     their mark is taken off, so that the graph is differentiated operation by operation.
-    """
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    frozen = _without_variables(concrete)
-    names = _output_names(concrete.structured_outputs, len(frozen.outputs))
-    definition = _unmarked(frozen.graph.as_graph_def())
-    if any(node.op in _CALLS for node in definition.node):
-        tensors = [tensor.name for tensor in (frozen.inputs[0], *frozen.outputs)]
-        frozen = convert_variables_to_constants_v2(_wrapped(definition, *tensors), lower_control_flow=False)
-        definition = _unmarked(frozen.graph.as_graph_def())
-    outputs = {name: tensor.name for name, tensor in zip(names, frozen.outputs, strict=True)}
-    return _imported(definition, frozen.inputs[0].name, outputs)
-
-
-def _without_variables(concrete: Any) -> Any:
-    """Replace the variables of a concrete function by constants, and inline its functions.
 
     Raises:
         CnnlabError: It holds something that no constant can stand for.
     """
+    names = _output_names(concrete.structured_outputs, len(concrete.outputs))
+    flat = _flat(concrete)
+    if any(node.op in _CALLS for node in flat.definition.node):
+        flat = _flat(_wrapped(flat.definition, flat.image, *flat.outputs))
+    return _imported(flat.definition, flat.image, dict(zip(names, flat.outputs, strict=True)))
+
+
+@dataclass(frozen=True)
+class _Flat:
+    """A graph without variables and calls, and the names of its image tensor and of its outputs."""
+
+    definition: Any
+    image: str
+    outputs: tuple[str, ...]
+
+
+def _flat(concrete: Any) -> _Flat:
+    """Replace the variables of a concrete function by constants, and inline its functions.
+
+    As ``convert_variables_to_constants_v2`` does it, but for its end, which takes most of the time: there it makes a
+    function of the graph, and of that another, only to be asked for the graph again.
+    """
     from tensorflow.python.framework import convert_to_constants as converting
 
     try:
-        return converting.convert_variables_to_constants_v2(concrete, lower_control_flow=False)
-    except ValueError as error:
-        if not any(write in str(error) for write in _WRITES):
-            raise CnnlabError(f"this model's graph cannot be frozen: {str(error).splitlines()[0]}") from error
+        data = converting._FunctionConverterDataInEager(
+            func=concrete, lower_control_flow=False, aggressive_inlining=False
+        )
+        definition, converted = converting._replace_variables_by_constants(converter_data=data)
     except Exception as error:
         raise CnnlabError(f"this model's graph cannot be frozen: {str(error).splitlines()[0]}") from error
-    # A layer that draws random numbers while training (RandomFlip) counts on in a variable at every call, also where
-    # nothing depends on it. A constant cannot be written to, so the writing goes before the function is put together.
-    data = converting._FunctionConverterDataInEager(func=concrete, lower_control_flow=False, aggressive_inlining=False)
-    definition, converted = converting._replace_variables_by_constants(converter_data=data)
-    return converting._construct_concrete_function(concrete, _without_writes(definition), converted)
+    inputs = [tensor for index, tensor in enumerate(concrete.graph.internal_captures) if index in converted]
+    (image,) = [tensor.name for tensor in concrete.inputs if all(tensor is not other for other in inputs)]
+    outputs = tuple(tensor.name for tensor in concrete.outputs)
+    return _Flat(_unmarked(_lifted(_without_writes(definition), image, *outputs)), image, outputs)
+
+
+def _lifted(definition: Any, *tensors: str) -> Any:
+    """Leave what the tensors need, marked as TensorFlow marks what it lifts into another graph.
+
+    So a model keeps the digest that it had when its graph was lifted.
+    """
+    nodes = {node.name: node for node in definition.node}
+    needed: set[str] = set()
+    waiting = [name.partition(":")[0] for name in tensors]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += [value.lstrip("^").partition(":")[0] for value in nodes[name].input]
+    kept = [node for node in definition.node if node.name in needed]
+    waited_for = {value[1:] for node in kept for value in node.input if value.startswith("^")}
+    for node in kept:
+        node.ClearField("experimental_debug_info")
+        for mark in ("_class", "_user_specified_name"):
+            node.attr.pop(mark, None)
+        if node.name in waited_for:
+            node.attr["_has_manual_control_dependencies"].b = True
+    return _with_nodes(definition, kept)
 
 
 _WRITES = ("AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp")
 
 
 def _without_writes(definition: Any) -> Any:
-    """Take the operations that write to variables out of a graph, and whatever only waits for them to be done."""
+    """Take the operations that write to variables out of a graph, and whatever only waits for them to be done.
+
+    A layer that draws random numbers while training (RandomFlip) counts on in a variable at every call, also where
+    nothing depends on it. A constant cannot be written to.
+    """
     writes = {f"^{node.name}" for node in definition.node if node.op in _WRITES}
+    if not writes:
+        return definition
     kept = [node for node in definition.node if node.op not in _WRITES]
     for node in kept:
         inputs = [name for name in node.input if name not in writes]
         del node.input[:]
         node.input.extend(inputs)
-    without = type(definition)()
-    without.CopyFrom(definition)
-    del without.node[:]
-    without.node.extend(kept)
-    return without
+    return _with_nodes(definition, kept)
+
+
+def _with_nodes(definition: Any, nodes: Sequence[Any]) -> Any:
+    """The same graph definition, of these nodes alone."""
+    made = type(definition)(versions=definition.versions, library=definition.library)
+    made.node.extend(nodes)
+    return made
 
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
