@@ -130,7 +130,7 @@ class Loop:
             seen = self._candidate(x, limits, rows)
             logits, gradient = self._evaluate(seen, rows)
             moved = {**state, "x": x, "gradient": gradient, "logits": logits, "slots": slots}
-            state = self._judge(_unless_done(state, moved), seen, rows)
+            state = self._judge(self._unless_done(state, moved), seen, rows)
             return count + 1, state, trace.write(count, self._confidence(state, rows))
 
         trace = tf.TensorArray(tf.float32, size=stretch, element_shape=[None], clear_after_read=False)
@@ -145,7 +145,7 @@ class Loop:
         x, slots = self._move(state, limits, rows, taken)
         seen = self._candidate(x, limits, rows)
         moved = {**state, "x": x, "slots": slots, "logits": self._logits(seen)}
-        state = self._judge(_unless_done(state, moved), seen, rows)
+        state = self._judge(self._unless_done(state, moved), seen, rows)
         return state, self._confidence(state, rows)
 
     def _render(self, x: Any, rows: Tensors) -> Any:
@@ -167,6 +167,18 @@ class Loop:
     def _move(self, state: Tensors, limits: tuple[Any, Any], rows: Tensors, taken: Any) -> tuple[Any, Any]:
         direction, slots = self.plan.step(state["gradient"], state["slots"], tf.cast(taken, tf.float32))
         return self._project(state["x"] + _rowwise(rows["size"]) * direction, limits, rows), slots
+
+    def _unless_done(self, before: Tensors, after: Tensors) -> Tensors:
+        """Keep the rows that are done as they are, and count the step of the others.
+
+        Nobody looks at the gradient and the slots of a row that is done; and only rows that may stop are ever done.
+        """
+        done = before["done"]
+        kept: Tensors = {}
+        if self.plan.then == "stop":
+            # This operation copies whole rows, where tf.where looks at every pixel.
+            kept = {name: tf.raw_ops.Select(condition=done, x=before[name], y=after[name]) for name in ("x", "logits")}
+        return {**after, **kept, "steps": before["steps"] + tf.cast(~done, tf.int32)}
 
     def _judge(self, state: Tensors, seen: Any, rows: Tensors) -> Tensors:
         """Note which rows have reached the goal, and what follows from it."""
@@ -267,20 +279,6 @@ def finite_gradient(tape: Any, value: Any, of: Any) -> Any:
             "made on it. Occlusion needs no gradients."
         )
     return tf.ensure_shape(tf.where(tf.math.is_finite(gradient), gradient, 0.0), of.shape)
-
-
-def _unless_done(before: Tensors, after: Tensors) -> Tensors:
-    """Keep the rows that are done as they are, and count the step of the others."""
-    done = before["done"]
-
-    def pick(old: Any, new: Any) -> Any:
-        if old is new:
-            return old
-        return tf.where(tf.reshape(done, [-1] + [1] * (len(old.shape) - 1)), old, new)
-
-    merged = tf.nest.map_structure(pick, before, after)
-    merged["steps"] = before["steps"] + tf.cast(~done, tf.int32)
-    return merged
 
 
 def _rowwise(values: Any) -> Any:

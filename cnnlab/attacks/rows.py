@@ -1,7 +1,7 @@
 """The rows of an attack, and running the compiled loop over those that are not done yet.
 
 Rows that are done are taken out of the batch between stretches of steps; the rest closes ranks. Batches have few sizes
-(powers of two), because every new size costs the processor's libraries some planning.
+(four from one power of two to the next), because every new size costs the processor's libraries some planning.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ import tensorflow as tf
 from cnnlab.attacks.loop import Loop
 from cnnlab.memory import in_parts
 
-STRETCH = 5
-"""Steps between two looks at which rows are done: few enough to drop them soon, enough to be worth the copying."""
+STRETCH = 8
+"""Steps in one go, at most, where rows may be done early."""
 
 LONG_STRETCH = 50
 """Steps in one go where no row can be done early."""
 
-BATCH_PIXELS = 2**18
+IDLE = 0.04
+"""The share of the rows that may be done during a stretch: about what it costs to look, and to close ranks."""
+
+BATCH_PIXELS = 2**19
 """Values in a batch of images from which on larger batches are no faster."""
 
 SMALL = 64 * 64
@@ -30,6 +33,16 @@ SMALL = 64 * 64
 
 LEAST = 16
 POOL_BYTES = 2**28
+
+
+def filled_up(count: int, least: int) -> int:
+    """Return the size of a batch for so many rows: one of four between powers of two, and a multiple of ``least``.
+
+    >>> [filled_up(count, 16) for count in (1, 17, 70, 129, 512)]
+    [16, 32, 80, 160, 512]
+    """
+    part = max(least, 1 << max(0, (count - 1).bit_length() - 3))
+    return -(-count // part) * part
 
 
 def batch_size_for(shape: tuple[int, ...]) -> int:
@@ -159,8 +172,10 @@ class Pool:
             traced[:, 0] = first
         taken, active = 0, self._active()
         advance((len(self._rows) - len(active)) * steps)
+        lost = IDLE / 2  # the share of the rows that the last steps were the last of; at first a guess
         while taken < steps and len(active):
-            stretch = min(STRETCH if stop else LONG_STRETCH, max(1, steps - 1 - taken))
+            longest = min(STRETCH, 1 + int(IDLE / max(lost, IDLE / STRETCH))) if stop else LONG_STRETCH
+            stretch = min(longest, max(1, steps - 1 - taken))
             last = taken == steps - 1
 
             def go_on(
@@ -182,6 +197,7 @@ class Pool:
             taken += stretch
             still = self._active()
             advance(int((steps - self._state["steps"][np.setdiff1d(active, still)]).sum()))
+            lost = (1 - len(still) / len(active)) / stretch
             active = still
         return traced
 
@@ -242,14 +258,14 @@ class Pool:
     def _each(self, index: np.ndarray, work: Callable[[np.ndarray, int], None]) -> None:
         """Do work on row numbers, a batch at a time.
 
-        It is given each batch, filled up to a power of two with its own first row, and how many of its rows are real.
+        It is given each batch, filled up with its own first row (:func:`filled_up`), and how many of its rows are real.
         """
         least = LEAST if self._rows.originals[0].size <= SMALL else 1
 
         def filled(first: int, last: int) -> None:
             batch = index[first:last]
-            size = max(least, 1 << (len(batch) - 1).bit_length())
-            work(np.concatenate([batch, np.full(size - len(batch), batch[0])]), len(batch))
+            more = filled_up(len(batch), least) - len(batch)
+            work(np.concatenate([batch, np.full(more, batch[0])]), len(batch))
 
         in_parts(len(index), self.batch_size, filled, self._cut)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cnnlab.classifier.device import current_device
 from cnnlab.errors import CnnlabError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Frozen:
 
     def prune(self, tensors: Sequence[Any]) -> Any:
         """Return a callable from the image tensor to a list of ``tensors``; differentiable, usable in a tf.function."""
-        return self.function.prune(self.input, list(tensors))
+        return self._pruned(self.input, tensors)
 
     def prune_from(self, tensor: Any, tensors: Sequence[Any]) -> Any:
         """Return a callable from the image tensor and another one to ``tensors``, as if that one had been computed.
@@ -45,7 +46,15 @@ class Frozen:
         What does not pass through that tensor (a connection around its layer, the size of the batch) is computed from
         the images.
         """
-        return self.function.prune([self.input, tensor], list(tensors))
+        return self._pruned([self.input, tensor], tensors)
+
+    def _pruned(self, inputs: Any, tensors: Sequence[Any]) -> Any:
+        from cnnlab.classifier.gradients import differentiate_well
+
+        pruned = self.function.prune(inputs, list(tensors))
+        if current_device() == "cpu":
+            differentiate_well(pruned.graph, pruned.outputs)
+        return pruned
 
     def is_random(self, tensor: Any) -> bool:
         """Whether random numbers are drawn on the way to a tensor."""

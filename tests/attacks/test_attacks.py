@@ -46,6 +46,7 @@ from cnnlab.attacks import (
     tolerance,
 )
 from cnnlab.attacks.loop import Loop, Plan
+from cnnlab.attacks.rows import filled_up
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.testing import FakeClassifier
 from cnnlab.training import build
@@ -396,6 +397,29 @@ def test_results_are_the_same_bits_in_any_batch_and_order(network, read, norm, r
         np.testing.assert_array_equal(outcome.logits, reference.logits[order])
         np.testing.assert_array_equal(outcome.reached, reference.reached[order])
         np.testing.assert_array_equal(outcome.steps, reference.steps[order])
+
+
+@pytest.mark.parametrize("then", ["stop", "closest"])
+def test_how_often_one_looks_who_is_done_changes_no_bit(smooth, monkeypatch, then):
+    images, labels = smooth.labelled(60)
+    attack = pgd(steps=15, then=then, random_start=True)
+    outcomes = []
+    for stretch in (1, 15):
+        monkeypatch.setattr("cnnlab.attacks.rows.STRETCH", stretch)
+        monkeypatch.setattr("cnnlab.attacks.rows.LONG_STRETCH", stretch)
+        monkeypatch.setattr("cnnlab.attacks.rows.IDLE", float(stretch))
+        outcomes.append(attack.run(smooth.classifier, images, labels, epsilon=[[0.03], [0.1]], trace=True))
+    assert 0 < outcomes[0].reached.sum() < 120
+    for name in ("adversarial", "reached", "steps", "logits", "confidence"):
+        np.testing.assert_array_equal(getattr(outcomes[0], name), getattr(outcomes[1], name))
+
+
+def test_batches_have_few_sizes_and_little_to_fill_them_up():
+    for least in (1, 16):
+        sizes = {count: filled_up(count, least) for count in range(1, 513)}
+        assert all(count <= size <= max(least, 1.25 * count + least) for count, size in sizes.items())
+        assert all(size % least == 0 for size in sizes.values())
+        assert len(set(sizes.values())) <= 4 * 9
 
 
 def test_seeds_and_keys_choose_the_noise(smooth):
