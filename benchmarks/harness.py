@@ -21,7 +21,10 @@ RESULTS = ROOT / "benchmarks" / "results"
 LOGS = ROOT / "build" / "benchmarks" / "logs"
 
 Arrays = Mapping[str, Any]
-"""What a piece of work gives: NumPy arrays by name."""
+"""What a piece of work gives: NumPy arrays by name. Those of a single number are written down in every round."""
+
+Records = Mapping[str, Mapping[str, Any]]
+"""What was measured, by race."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,14 @@ class Suite:
         title: A heading.
         says: What the sides do, and how it is made sure that they agree: Markdown.
         races: The races.
+        more: What else is to be said of what was measured: lines of Markdown.
     """
 
     name: str
     title: str
     says: str
     races: tuple[Race, ...]
+    more: Callable[[Records], list[str]] = lambda records: []
 
     def race(self, name: str) -> Race:
         """Return the race of that name."""
@@ -158,23 +163,33 @@ def run(suite: Suite, race: Race, workers: Workers, rounds: int, tell: Callable[
     Returns:
         The race's record in the results.
     """
+    done: dict[str, list[dict[str, Any]]] = {side.name: [] for side in race.sides}
     with tempfile.TemporaryDirectory() as folder:
-        first, given = {}, {}
+        given = {}
         for number, side in enumerate(race.sides):
             tell(f"{race.name}: {side.name}")
-            asked = {"suite": suite.name, "race": race.name, "side": number}
-            workers[side.environment].ask("prepare", **asked)
+            workers[side.environment].ask("prepare", suite=suite.name, race=race.name, side=number)
             keep = str(Path(folder) / f"{number}.npz")
-            first[side.name] = workers[side.environment].ask("run", side=number, keep=keep)
+            done[side.name].append(workers[side.environment].ask("run", side=number, keep=keep))
             given[side.name] = read(keep)
         checks = race.agree(given)
-    seconds = {side.name: [] if race.warm else [first[side.name]] for side in race.sides}
     for turn in by_turns(range(len(race.sides)), rounds - (not race.warm)):
         side = race.sides[turn]
-        seconds[side.name].append(workers[side.environment].ask("run", side=turn))
+        done[side.name].append(workers[side.environment].ask("run", side=turn))
     for environment in {side.environment for side in race.sides}:
         workers[environment].ask("drop")
-    return {"title": race.title, "checks": checks, "first": first, "seconds": seconds}
+    first = {name: each[0]["seconds"] for name, each in done.items()}
+    counted = {name: each[race.warm :] for name, each in done.items()}
+    return {
+        "title": race.title,
+        "checks": checks,
+        "first": first,
+        "seconds": {name: [round["seconds"] for round in each] for name, each in counted.items()},
+        "numbers": {
+            name: {number: [round["numbers"][number] for round in each] for number in each[0]["numbers"]}
+            for name, each in counted.items()
+        },
+    }
 
 
 def by_turns(sides: Sequence[int], rounds: int) -> Iterator[int]:

@@ -112,7 +112,8 @@ def _logits(name: str, x: np.ndarray) -> np.ndarray:
             windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))  # [N, H, W, C, 3, 3]
             flat = windows.transpose(0, 1, 2, 4, 5, 3).reshape(*x.shape[:3], -1)
             x = np.maximum(flat @ kernel.reshape(-1, kernel.shape[3]) + bias, 0)
-        x = x.reshape(len(x), x.shape[1] // 2, 2, x.shape[2] // 2, 2, -1).max(axis=(2, 4))
+        height, width = x.shape[1] // 2, x.shape[2] // 2
+        x = x[:, : 2 * height, : 2 * width].reshape(len(x), height, 2, width, 2, -1).max(axis=(2, 4))
     x = x.reshape(len(x), -1)
     for number, _ in enumerate(dense):
         x = x @ next(given) + next(given)

@@ -33,14 +33,15 @@ def prepare(suite: str, race: str, side: int) -> None:
     READY[side] = chosen.make(**asked.given, **chosen.given)
 
 
-def run(side: int, keep: str = "") -> float:
+def run(side: int, keep: str = "") -> dict[str, Any]:
     gc.collect()
     started = time.perf_counter()
     found = READY[side]()
     seconds = time.perf_counter() - started
     if keep:
         np.savez(keep, **found)
-    return seconds
+    numbers = {name: float(value) for name, value in found.items() if np.ndim(value) == 0}
+    return {"seconds": seconds, "numbers": numbers}
 
 
 def drop() -> None:

@@ -2,7 +2,8 @@
 
 ``python docs/figures.py [NAME ...]`` draws those whose names begin so. The runs are trained first, in ``build/docs``,
 and kept there: under twenty minutes on two cores the first time, and ten from then on. What the tutorial says of the
-report is written anew too, and two pages are looked at in Chromium (Debian's package ``chromium``).
+report is written anew too, and two pages are looked at in Chromium (Debian's package ``chromium``). The plots of what
+``make bench`` measured are docs/performance.py's.
 """
 
 from __future__ import annotations
@@ -127,7 +128,8 @@ def main(wanted: list[str]) -> None:
 def names() -> set[str]:
     """Return the names of all pictures."""
     drawn = [name for commands in (COMMANDS, COLOURFUL) for pictures in commands.values() for name in pictures]
-    return {*OF_RUNS, *drawn, *OF_REPORT, *PAGES}
+    measured = {picture.stem for picture in PICTURES.glob("performance-*.png")}
+    return {*OF_RUNS, *drawn, *OF_REPORT, *PAGES, *measured}
 
 
 def is_wanted(name: str, wanted: list[str]) -> bool:

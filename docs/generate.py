@@ -1,7 +1,8 @@
 """Write the reference pages from the code: ``python docs/generate.py``; with ``--check``, only compare.
 
 docs/cli.md comes from the commands' own help, docs/plugins/gallery.md from what the built-in plugins declare,
-docs/reference/plugin.md from the docstrings of what plugin authors may import.
+docs/reference/plugin.md from the docstrings of what plugin authors may import, docs/performance.md from what
+``make bench`` measured.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ BUILT_IN = [folder.name for folder in (Path(__file__).parent.parent / "plugins")
 os.environ["CNNLAB_PLUGINS"] = ",".join(BUILT_IN)
 
 import click  # noqa: E402
+from performance import page as performance_page  # noqa: E402
 from surface import plugin_page  # noqa: E402
 from tables import arrays_table, metrics_table, params_table  # noqa: E402
 
@@ -83,7 +85,12 @@ def gallery_page() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"cli.md": cli_page, "plugins/gallery.md": gallery_page, "reference/plugin.md": plugin_page}
+PAGES = {
+    "cli.md": cli_page,
+    "performance.md": performance_page,
+    "plugins/gallery.md": gallery_page,
+    "reference/plugin.md": plugin_page,
+}
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ sys.path += [str(folder) for folder in (DOCS, DOCS.parent) if str(folder) not in
 from tables import table  # noqa: E402
 
 from benchmarks import suites  # noqa: E402
-from benchmarks.harness import RESULTS, Race, Suite  # noqa: E402
+from benchmarks.harness import RESULTS, Race, Records, Suite  # noqa: E402
 
 if TYPE_CHECKING:
     from cnnlab.drawings.charts import Curves
@@ -32,8 +32,6 @@ ratio of times: all sides do the same work by turns, in one sitting on one machi
 the ratio is taken in each round, and the median over the rounds is told. The first time, with what it compiles, is
 not counted unless that is said. No time is compared before the results were: each part says what must agree, and the
 files hold how well it did."""
-
-Records = Mapping[str, Mapping[str, Any]]
 
 
 def page() -> str:
@@ -103,13 +101,18 @@ def chapter(suite: Suite, races: Records) -> Iterator[str]:
         else:
             for race in members:
                 yield from single(race, races[race.name])
+    yield from suite.more(races)
 
 
 def single(race: Race, record: Mapping[str, Any]) -> list[str]:
     """A table of a race."""
     base = race.sides[0].name
     rows = [
-        (name, number(median(found)), f"{number(min(found))} to {number(max(found))}" if len(found) > 1 else "")
+        (
+            name,
+            number(median(found)),
+            f"{number(min(found))} to {number(max(found))}" if max(found) > min(found) else "",
+        )
         for name, found in ratios(record).items()
     ]
     rounds = len(next(iter(record["seconds"].values())))

@@ -12,8 +12,10 @@ from benchmarks import material
 from benchmarks.harness import Arrays, Race, Side, Suite, growing
 
 ABOVE, BELOW = 0.01, 0.003
-"""How far the share of images that a peer leaves to be read correctly may lie above cnnlab's, and below. Cross-entropy in
-float32 loses the direction of images that are read with certainty; the log-odds that cnnlab climbs keep it."""
+"""How far the share of images that a peer leaves to be read correctly may lie above cnnlab's, and below.
+
+Cross-entropy in float32 loses the direction of images that are read with certainty; cnnlab's log-odds keep it.
+"""
 
 
 def step_of(epsilon: float, steps: int) -> float:

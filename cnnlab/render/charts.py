@@ -64,7 +64,6 @@ def _place_of_legend(lines: int) -> dict[str, Any]:
 
 
 def _scale(axes: Axes, curves: Curves) -> None:
-    axes.set_xscale(curves.x_scale)
     if curves.ticks:
         turned: dict[str, Any] = {"rotation": 45, "ha": "right"} if len(curves.ticks) > 8 else {}
         axes.set_xticks(range(len(curves.ticks)), curves.ticks, **turned)
@@ -74,23 +73,26 @@ def _scale(axes: Axes, curves: Curves) -> None:
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     if curves.y_limits:
         axes.set_ylim(*curves.y_limits)
+    if curves.x_scale == "log":
+        axes.set_xscale("log")
+        _logarithmic(axes.xaxis)
     if curves.y_scale == "log" and axes.dataLim.y0 > 0:  # 0 has no place on a logarithmic axis
-        _logarithmic(axes)
+        axes.set_yscale("log")
+        _logarithmic(axes.yaxis)
 
 
-def _logarithmic(axes: Axes) -> None:
+def _logarithmic(axis: Any) -> None:
     """Powers of ten alone would leave an axis of less than two decades with one number or none."""
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
+    low, high = axis.get_view_interval()
     decades = np.log10(high / low)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
     if decades < 0.5:
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-        axes.yaxis.set_minor_locator(NullLocator())
+        axis.set_major_locator(MaxNLocator(nbins=5))
+        axis.set_minor_locator(NullLocator())
         return
     subs = (1.0, 2.0, 3.0, 5.0) if decades < 1.5 else (1.0, 3.0) if decades < 3.5 else (1.0,)
-    axes.yaxis.set_major_locator(LogLocator(subs=subs))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _dress(axes: Axes) -> None:
