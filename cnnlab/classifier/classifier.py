@@ -211,7 +211,7 @@ class Classifier:
         import tensorflow as tf
 
         tensor = self._frozen.graph.get_tensor_by_name(self.layer(layer).tensor)
-        pruned = self._frozen.prune_from(tensor, [self._output.logits])
+        pruned = self._frozen.prune_from([self._frozen.input, tensor], [self._output.logits])
         image = self._frozen.input.dtype
         return lambda images, output: self._finished(
             pruned(self.preparation.apply(images, image), tf.cast(output, tensor.dtype))[0]
@@ -321,6 +321,76 @@ class Classifier:
                 if wrong(values).any():
                     return name
         return ""
+
+    def covered_logits(
+        self,
+        images: np.ndarray,
+        fills: np.ndarray,
+        corners: np.ndarray,
+        size: int,
+        advance: Callable[[int], None] = lambda count: None,
+        warn: Callable[[str], None] = lambda text: None,
+    ) -> np.ndarray:
+        """Return the logits of images with a square of one colour at each of P places, float32 [N, P, K].
+
+        Of the network only what a square changes is computed anew, as far as that is less work: through convolutions,
+        poolings, padding, batch normalisation and whatever else looks at one place at a time. The logits are those of
+        the whole images to about 1e-6 of the largest. Images that a square does not change keep their own.
+
+        Args:
+            images: [N, H, W, C].
+            fills: The colour in each image, [N, 1, 1, C], or anything that broadcasts to it.
+            corners: The squares' upper left corners (row, column), int [P, 2], none negative; a square may reach out of
+                the image or lie outside of it.
+            size: The squares' side, at least 1.
+            advance: Called with the number of squares just done.
+            warn: Called with a sentence where every image has to be computed in full, for the model does something
+                that changes are not followed through.
+
+        Example:
+            >>> from cnnlab.testing import FakeClassifier
+            >>> image, corners = np.ones((1, 2, 2, 1)), np.array([[0, 0], [2, 2]])
+            >>> FakeClassifier.of_brightness().covered_logits(image, np.zeros((1, 1, 1, 1)), corners, 1).tolist()
+            [[[-0.25, 0.25], [-0.5, 0.5]]]
+        """
+        from cnnlab.classifier.covering import Covered, Covering
+
+        images = self._checked(images)
+        fills = np.broadcast_to(np.asarray(fills, np.float32), (len(images), 1, 1, images.shape[3]))
+        because = self._not_followed
+        covered = Covered(
+            None if because else self._incremental,
+            lambda batch: self.preparation.apply(batch, self._frozen.input.dtype),
+            self._finished,
+            self._unchecked_logits,
+            self.batch_size,
+            Covering(images, fills, np.asarray(corners), size),
+        )
+        logits = covered.logits(self.num_classes, advance)
+        if because and not covered.parted:
+            warn(f"every covered image was computed in full, for {because}.")
+        return logits
+
+    @cached_property
+    def _incremental(self) -> Any:
+        from cnnlab.classifier.incremental import Incremental
+
+        return Incremental(self._frozen, self._output.logits)
+
+    @property
+    def _not_followed(self) -> str:
+        """Why a change of an image is not followed through the graph; empty where it is."""
+        if self.fixed_batch:
+            return f"the model takes {self.fixed_batch} images at once and no other number"
+        if self.preparation.channels_first:
+            return "the model's maps have their channels first"
+        if not self._incremental.cuts:
+            first = self._incremental.stopped_by
+            return f"nothing is known of how far changes reach through the model's first operation, {first}"
+        return ""
+
+    def _unchecked_logits(self, images: np.ndarray) -> np.ndarray:
+        return np.concatenate(self._streamed(lambda batch, _: (self.logits_function(batch),), images)[0])
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Return how probable each class is, float32 [N, K]; see :meth:`probabilities_of`."""

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.classifier.naming import author_names, called, is_of_keras_2, layer_scope
+from cnnlab.classifier.windows import Window, window_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,6 +87,7 @@ class Layer:
             Products with padding count; biases and everything elementwise do not. 0 where there is no kernel; None
             where the size is open, or the layer is a loop or a function that could not be looked into.
         constants: The names in the graph of the constants that hold its parameters.
+        window: What a convolution or a pooling sees at once, and how it moves; None of other layers.
 
     Example:
         >>> import numpy as np
@@ -108,6 +110,7 @@ class Layer:
     statistics: int = 0
     multiply_adds: int | None = 0
     constants: tuple[str, ...] = ()
+    window: Window | None = None
 
     @property
     def convolutional(self) -> bool:
@@ -120,27 +123,31 @@ def read_layers(frozen: Frozen, end: Any) -> tuple[Layer, ...]:
     return _Reading(frozen, end).layers()
 
 
+def read_path(frozen: Frozen, end: Any) -> tuple[Any, ...]:
+    """Return the operations whose value depends on the image and on which ``end`` depends, in graph order."""
+    wanted: set[str] = set()
+    waiting = [end.op]
+    while waiting:
+        operation = waiting.pop()
+        if operation.name not in wanted:
+            wanted.add(operation.name)
+            waiting += [tensor.op for tensor in operation.inputs]
+    live = {frozen.input.op.name}
+    path = []
+    for operation in frozen.graph.get_operations():
+        if operation.name in wanted and any(tensor.op.name in live for tensor in operation.inputs):
+            live.add(operation.name)
+            path.append(operation)
+    return tuple(path)
+
+
 class _Reading:
     def __init__(self, frozen: Frozen, end: Any) -> None:
         self._frozen, self._end = frozen, end
 
     @cached_property
     def path(self) -> tuple[Any, ...]:
-        """The operations whose value depends on the image and on which the end depends, in graph order."""
-        wanted: set[str] = set()
-        waiting = [self._end.op]
-        while waiting:
-            operation = waiting.pop()
-            if operation.name not in wanted:
-                wanted.add(operation.name)
-                waiting += [tensor.op for tensor in operation.inputs]
-        live = {self._frozen.input.op.name}
-        path = []
-        for operation in self._frozen.graph.get_operations():
-            if operation.name in wanted and any(tensor.op.name in live for tensor in operation.inputs):
-                live.add(operation.name)
-                path.append(operation)
-        return tuple(path)
+        return read_path(self._frozen, self._end)
 
     @cached_property
     def _live(self) -> set[str]:
@@ -235,6 +242,7 @@ class _Reading:
                 if (kernel := kernels.get(op.name)) is not None or op.type.endswith(_HIDING)
             ),
             constants=tuple(stored),
+            window=next((window for op in data if (window := window_of(op)) is not None), None),
         )
 
     def _kernel(self, operation: Any) -> np.ndarray | None:

@@ -82,6 +82,11 @@ class FakeClassifier(Classifier):
 
         return cls(logits, input_shape, 2, **{"class_names": ("dark", "bright"), **more})
 
+    _incremental, _not_followed = None, ""
+
+    def _unchecked_logits(self, images: np.ndarray) -> np.ndarray:
+        return np.asarray(self.logits_function(images), np.float32)
+
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return what the function says, float32 [N, K]."""
         return self._finite(np.asarray(self.logits_function(self._checked(images)), np.float32), images)

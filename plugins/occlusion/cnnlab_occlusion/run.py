@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from cnnlab.plugin import (
     At,
@@ -27,7 +26,10 @@ from cnnlab.plugin import (
 from cnnlab_occlusion import OcclusionParams
 
 IMAGES = 32
-"""Images whose positions are streamed together."""
+"""Images that are covered together."""
+
+NUMBERS = 1 << 22
+"""Logits that lie in memory at a time."""
 
 
 def run(classifier: Classifier, inputs: Inputs, params: OcclusionParams, context: Context) -> Result:
@@ -37,7 +39,7 @@ def run(classifier: Classifier, inputs: Inputs, params: OcclusionParams, context
 
         def covered(images: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
             target = classifier.own_class(images, labels, params.target)
-            found = cover(params, classifier, images, target, advance)
+            found = cover(params, classifier, images, target, advance, context.warn)
             drops = found["baseline"][:, None, None] - found["score"]
             margin_drops = found["margin_baseline"][:, None, None] - found["margin"]
             mapped = functools.partial(heatmap, rows=rows, cols=cols, patch=params.patch, size=inputs.shape)
@@ -175,6 +177,7 @@ def cover(
     images: np.ndarray,
     targets: np.ndarray,
     advance: Callable[[int], None] = lambda count: None,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> dict[str, np.ndarray]:
     """Score a batch of images [n, H, W, C] for their classes, int64 [n], without a patch and with it everywhere.
 
@@ -183,17 +186,42 @@ def cover(
         class without a patch; ``score``, ``margin`` and ``predicted`` [n, rows, cols], the same with it everywhere.
     """
     rows, cols = positions(images.shape[1:], params)
-    # The first position lies outside the image: the baseline goes the same way through the graph as the scores, so
-    # that a model that does not care about the image gives drops of exactly 0.
-    edges = np.array([images.shape[1:3], *itertools.product(rows, cols)])
-    compiled = classifier.compiled("occlusion", lambda: make_score(classifier))
-    score = functools.partial(compiled, patch=tf.constant(params.patch, tf.int64), as_logit=params.score == "logit")
+    # The first position lies outside the image: what it gives is the baseline.
+    corners = np.array([images.shape[1:3], *itertools.product(rows, cols)])
     fills = fill_values(images, params.fill, classifier.bounds)
-    found = stream(score, (images, targets, fills), edges, classifier.batch_size, advance)
+    shape = (len(images), len(corners))
+    found = [np.empty(shape, kind) for kind in (np.float32, np.float32, np.int64)]
+    many = max(1, NUMBERS // classifier.num_classes)
+    few = max(1, many // len(corners))
+    for first, start in itertools.product(range(0, shape[0], few), range(0, shape[1], many)):
+        part = slice(first, first + few), slice(start, start + many)
+        logits = classifier.covered_logits(
+            images[part[0]], fills[part[0]], corners[part[1]], params.patch, advance, warn
+        )
+        for whole, values in zip(found, scored(params, classifier, logits, targets[part[0]]), strict=True):
+            whole[part] = values
     without = dict(zip(("baseline", "margin_baseline", "read"), (values[:, 0] for values in found), strict=True))
-    grid = (len(images), len(rows), len(cols))
-    covered = (values[:, 1:].reshape(grid) for values in found)
+    covered = (values[:, 1:].reshape(-1, len(rows), len(cols)) for values in found)
     return without | dict(zip(("score", "margin", "predicted"), covered, strict=True))
+
+
+def scored(
+    params: OcclusionParams, classifier: Classifier, logits: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the score and the margin of each image's class and the predicted class, each [n, P].
+
+    Args:
+        params: Which score it is.
+        classifier: What gave the logits.
+        logits: [n, P, K].
+        targets: The classes, int64 [n].
+    """
+    values = logits if params.score == "logit" else classifier.probabilities_of(logits)
+    own = targets[:, None, None]
+    others = logits.copy()
+    np.put_along_axis(others, own, -np.inf, axis=2)
+    margins = np.take_along_axis(logits, own, axis=2)[..., 0] - others.max(axis=2)
+    return np.take_along_axis(values, own, axis=2)[..., 0], margins, logits.argmax(axis=2)
 
 
 def positions(shape: Sequence[int], params: OcclusionParams) -> tuple[np.ndarray, np.ndarray]:
@@ -223,56 +251,3 @@ def heatmap(drops: np.ndarray, rows: np.ndarray, cols: np.ndarray, patch: int, s
     )
     covering = np.outer(down.sum(axis=0), across.sum(axis=0))
     return (np.einsum("rh,nrc,cw->nhw", down, drops.astype(np.float64), across) / covering).astype(np.float32)
-
-
-def make_score(classifier: Classifier) -> Any:
-    """Compile the score of a batch of occluded images, which are painted inside the graph.
-
-    Returns:
-        A function of images [n, H, W, C], target classes [n], fills [n, 1, 1, C], patch origins [n, 2], the patch's
-        side, and whether logits are wanted, giving scores [n], margins [n] and predicted classes [n].
-    """
-    probabilities = tf.nn.softmax if classifier.exclusive else tf.nn.sigmoid
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def score(images: Any, targets: Any, fills: Any, edges: Any, patch: Any, as_logit: Any) -> tuple[Any, Any, Any]:
-        shape = tf.shape(images, tf.int64)
-        down, across = tf.range(shape[1])[None, :, None, None], tf.range(shape[2])[None, None, :, None]
-        top, left = edges[:, 0, None, None, None], edges[:, 1, None, None, None]
-        covered = (down >= top) & (down < top + patch) & (across >= left) & (across < left + patch)
-        logits = tf.cast(classifier.logits_function(tf.where(covered, fills, images)), tf.float32)
-        values = logits if as_logit else probabilities(logits)
-        own = tf.one_hot(targets, tf.shape(logits)[1], on_value=True, off_value=False, dtype=tf.bool)
-        others = tf.reduce_max(tf.where(own, logits.dtype.min, logits), axis=1)
-        margins = tf.gather(logits, targets, batch_dims=1) - others
-        return tf.gather(values, targets, batch_dims=1), margins, tf.argmax(logits, axis=1)
-
-    return score
-
-
-def stream(
-    score: Any, of_image: tuple[np.ndarray, ...], edges: np.ndarray, size: int, advance: Callable[[int], None]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Score every image with the patch at every one of ``edges`` [P, 2], ``size`` at a time.
-
-    Args:
-        score: From images, targets, fills and patch origins to scores, margins and classes.
-        of_image: Images, targets and fills, each [N, ...].
-        edges: Where the patch lies.
-        size: Occluded images in a batch.
-        advance: Called with the number of positions just done.
-
-    Returns:
-        Scores and margins float32 and predicted classes int64, [N, P].
-    """
-    shape = (len(of_image[0]), len(edges))
-    scores, margins, predicted = (np.empty(shape, kind) for kind in (np.float32, np.float32, np.int64))
-    count = shape[0] * shape[1]
-    for start in range(0, count, size):
-        part = slice(start, min(start + size, count))
-        image, position = np.divmod(np.arange(part.start, part.stop), len(edges))
-        given = [tf.constant(values) for values in (*(each[image] for each in of_image), edges[position])]
-        for whole, values in zip((scores, margins, predicted), score(*given), strict=True):
-            whole.flat[part] = values.numpy()
-        advance(part.stop - part.start)
-    return scores, margins, predicted

@@ -188,29 +188,25 @@ def test_results_do_not_depend_on_how_many_images_go_together(tiny_models, monke
     np.testing.assert_array_equal(together.arrays["predicted"], apart.arrays["predicted"])
 
 
-def test_no_more_images_than_a_batch_are_made_at_a_time(tiny_models, monkeypatch):
-    """Positions are streamed: memory is bounded by the batch, whatever the size of the image."""
-    from cnnlab_occlusion import run as module
-
-    sizes = []
-    made = module.make_score
-
-    def watched(*arguments):
-        score = made(*arguments)
-
-        def watch(images, *rest, **options):
-            sizes.append(len(images))
-            return score(images, *rest, **options)
-
-        return watch
-
-    monkeypatch.setattr(module, "make_score", watched)
+def test_no_more_logits_than_fit_lie_in_memory(tiny_models, monkeypatch):
+    """Positions are streamed, whatever their number: the arrays are the same."""
     classifier = tiny_models.convolutional((8, 8, 1))
-    monkeypatch.setattr(classifier, "compiled", lambda key, make: make())
-    monkeypatch.setitem(classifier.__dict__, "batch_size", 10)
-    cnnlab.analyze("occlusion", classifier, tiny_models.images((8, 8, 1), 3)[0], patch=2)
-    assert max(sizes) == 10
-    assert sum(sizes) == 3 * (49 + 1)
+    images, labels = tiny_models.images((8, 8, 1), 3)
+    expected = cnnlab.analyze("occlusion", classifier, images, labels, patch=2).arrays
+    asked = []
+    whole = type(classifier).covered_logits
+
+    def watched(self, images, fills, corners, *rest):
+        asked.append(len(images) * len(corners) * self.num_classes)
+        return whole(self, images, fills, corners, *rest)
+
+    monkeypatch.setattr(type(classifier), "covered_logits", watched)
+    monkeypatch.setattr("cnnlab_occlusion.run.NUMBERS", 60)
+    found = cnnlab.analyze("occlusion", classifier, images, labels, patch=2).arrays
+    assert max(asked) <= 60
+    assert sum(asked) == 3 * (49 + 1) * classifier.num_classes
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, atol=1e-5)
 
 
 def test_large_images_go_in_smaller_batches(tiny_models):

@@ -1,0 +1,346 @@
+"""The logits of images with a square of one colour at each of many places: of what changes alone, where that is less.
+
+Everything here counts in multiply-adds what computing it takes, and takes the cheapest way. Which that is depends on
+shapes and places alone, so that the same question has the same answer, bit by bit, whatever else the machine does.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from cnnlab.classifier.incremental import COPIED, GATHERED, Cut, Incremental, Shapes
+from cnnlab.classifier.parts import Geometry, Own, Parts
+from cnnlab.classifier.windows import Reach, Reaches
+
+NUMBERS = 4 << 20
+"""Numbers of the largest map of what is computed at once, so that it stays near the processor."""
+
+WORTH = 0.8
+"""What another way may take of the work of the full pass, to be taken."""
+
+FEW = 512
+"""So few squares are computed together, whatever the sizes of what they change."""
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Covering:
+    """Images with a square of one colour at each of P places.
+
+    Attributes:
+        images: [N, H, W, C], float32.
+        fills: The colour in each image, [N, 1, 1, C].
+        corners: The upper left corners, int [P, 2]; a square may reach out of the image, or lie outside of it.
+        size: The square's side.
+    """
+
+    images: np.ndarray
+    fills: np.ndarray
+    corners: np.ndarray
+    size: int
+
+    @cached_property
+    def changes(self) -> np.ndarray:
+        """Whether each square changes any pixel: bool [N, P]."""
+        other = (self.images != self.fills).any(axis=-1)
+        sums = np.zeros((len(other), *(side + 1 for side in other.shape[1:])), np.int32)
+        sums[:, 1:, 1:] = other.cumsum(axis=1).cumsum(axis=2)
+        (top, bottom), (left, right) = (self._edges(axis, self.corners[:, axis]) for axis in (0, 1))
+        changed: np.ndarray = (
+            sums[:, bottom, right] - sums[:, top, right] - sums[:, bottom, left] + sums[:, top, left] > 0
+        )
+        return changed
+
+    def reach(self, axis: int, corners: np.ndarray) -> Reach:
+        """Which rows (axis 0) or columns (axis 1) of the image squares cover whose corners have these."""
+        return Reach.of(*self._edges(axis, corners), self.images.shape[1 + axis])
+
+    def _edges(self, axis: int, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        side = self.images.shape[1 + axis]
+        return np.clip(corners, 0, side), np.clip(corners + self.size, 0, side)
+
+    def parts(self, image: np.ndarray, row: np.ndarray, col: np.ndarray, geometry: Geometry, name: str) -> np.ndarray:
+        """Return the parts of images that squares are in, with them: [M, h, w, C].
+
+        Args:
+            image: Which image each is of, int [M].
+            row: At which of the geometry's places down, int [M].
+            col: At which across.
+            geometry: Where the parts lie.
+            name: What the image is called there.
+        """
+        (down, below), (across, beside) = (_places(each[name]) for each in (geometry.rows, geometry.cols))
+        own = self.images[image[:, None, None], down[row][:, :, None], across[col][:, None, :]]
+        return np.where((below[row][:, :, None] & beside[col][:, None, :])[..., None], self.fills[image], own)
+
+    def painted(self, image: np.ndarray, place: np.ndarray) -> np.ndarray:
+        """The whole images with their squares, [M, H, W, C]."""
+        painted = self.images[image]
+        tops, lefts = (np.stack(self._edges(axis, self.corners[place, axis]), 1) for axis in (0, 1))
+        for one, colour, (top, bottom), (left, right) in zip(painted, self.fills[image], tops, lefts, strict=True):
+            one[top:bottom, left:right] = colour
+        return painted
+
+
+def _places(reach: Reach) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of each part, and whether they change: [P, size]."""
+    rows = reach.start[:, None] + np.arange(reach.size)
+    return rows, (rows >= reach.low[:, None]) & (rows < reach.high[:, None])
+
+
+@dataclass(frozen=True)
+class Group:
+    """Squares that are computed alike.
+
+    Attributes:
+        places: Which they are, int [G].
+        row: At which of the geometry's places down each is, int [G].
+        col: At which across.
+        geometry: How far they reach.
+        cut: Up to where parts are computed; None where everything is computed in full.
+        dense: Whether the dense layer after the cut is computed of the change alone.
+        numbers: How many numbers lie in memory for each.
+    """
+
+    places: np.ndarray
+    row: np.ndarray
+    col: np.ndarray
+    geometry: Geometry
+    cut: Cut | None = None
+    dense: bool = False
+    numbers: int = 1
+
+    def starts(self, name: str) -> np.ndarray:
+        """Where the part of a map lies that each changes, as one number: int [G]."""
+        rows, cols = self.geometry.rows[name], self.geometry.cols[name]
+        found: np.ndarray = rows.start[self.row] * cols.side + cols.start[self.col]
+        return found
+
+
+class Work:
+    """The squares of a group that change some of the images.
+
+    Args:
+        incremental: The graph.
+        own: The maps of the images.
+        group: The group.
+        image: Which of the images each square changes, int [M].
+        which: Which square of the group it is.
+
+    Attributes:
+        image: The same, in the order in which they are computed.
+        which: The same.
+    """
+
+    def __init__(self, incremental: Incremental, own: Own, group: Group, image: np.ndarray, which: np.ndarray) -> None:
+        assert group.cut is not None
+        self.incremental, self.own, self.group, self.cut = incremental, own, group, group.cut
+        starts = group.starts(self.cut.name)[which]
+        order = np.lexsort((image, starts))
+        self.image, self.which, self._starts = image[order], which[order], starts[order]
+        self._dense = self.cut.dense if group.dense else None
+        if self._dense:
+            self._product = self._dense.product(self.cut.name, own.maps[self.cut.name])
+            self._weights = self._dense.weights
+            self._sliced: tuple[int, Any] = (-1, None)
+
+    def in_order(self) -> Iterator[slice]:
+        """Part them in what is computed at once."""
+        size = max(1, NUMBERS // self.group.numbers)
+        for start in range(0, len(self.image), size):
+            yield slice(start, start + size)
+
+    def values(self, part: slice, squares: Any) -> Any:
+        """Return what the graph gives for some of them.
+
+        Args:
+            part: Which.
+            squares: What is in the parts of the image that they change, [M, h, w, C].
+        """
+        group, cut = self.group, self.cut
+        row, col = group.row[self.which[part]], group.col[self.which[part]]
+        image = self.image[part].astype(np.int32)
+        parts = Parts(self.own, image, row, col, {self.incremental.image: squares})
+        self.incremental.compute(parts, group.geometry, cut)
+        if not self._dense:
+            return self.incremental.rest(cut, parts.cut_out(cut.name, group.geometry.whole(cut.name)))
+        change = parts.change(cut.name, group.geometry.at(cut.name, cut.name)).numpy()
+        product = self._products(change.reshape(len(image), -1), self._starts[part])
+        product += self._product[image]
+        return self._dense.logits(product)
+
+    def _products(self, change: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Multiply changes [M, h w C] with the weights of where they are: [M, units]."""
+        products = np.empty((len(change), self._weights.shape[1]), np.float32)
+        edges = np.flatnonzero(np.diff(starts, prepend=-1, append=-1))
+        for first, last in itertools.pairwise(edges):
+            # NumPy's product of matrices this small is twice as fast as TensorFlow's.
+            np.matmul(change[first:last], self._slice(int(starts[first])), out=products[first:last])
+        return products
+
+    def _slice(self, start: int) -> np.ndarray:
+        """The weights of the parts that begin there, [h w C, units]."""
+        if self._sliced[0] != start:
+            rows, cols = self.group.geometry.rows[self.cut.name], self.group.geometry.cols[self.cut.name]
+            top, left = divmod(start, cols.side)
+            weights = self._weights.reshape(rows.side, cols.side, -1, self._weights.shape[1])
+            piece = weights[top : top + rows.size, left : left + cols.size]
+            self._sliced = start, piece.reshape(-1, self._weights.shape[1])
+        sliced: np.ndarray = self._sliced[1]
+        return sliced
+
+
+class Covered:
+    """Computes the logits of images with squares.
+
+    Args:
+        incremental: The graph; None where parts cannot be computed at all.
+        prepare: From images as cnnlab has them to images as the graph takes them.
+        finish: From what the graph gives to logits.
+        in_full: From a batch of images to their logits, whichever way.
+        batch: How many images make a batch.
+        covering: The images and the squares.
+
+    Attributes:
+        parted: Whether any square was computed of what changes alone.
+    """
+
+    def __init__(
+        self,
+        incremental: Incremental | None,
+        prepare: Callable[[Any], Any],
+        finish: Callable[[Any], Any],
+        in_full: Callable[[np.ndarray], np.ndarray],
+        batch: int,
+        covering: Covering,
+    ) -> None:
+        self._prepare, self._finish, self._in_full = prepare, finish, in_full
+        self._batch, self._covering, self.parted = batch, covering, False
+        self._incremental = incremental
+
+    def logits(self, classes: int, advance: Advance) -> np.ndarray:
+        """Return the logits of every image with every square, float32 [N, P, K].
+
+        Args:
+            classes: K.
+            advance: Called with the number of squares just done.
+        """
+        found = np.empty((*self._covering.changes.shape, classes), np.float32)
+        if self._incremental is None or not self._incremental.cuts:
+            found[:] = self._in_full(self._covering.images)[:, None]
+            advance(int((~self._covering.changes).sum()))
+            image, place = np.nonzero(self._covering.changes)
+            self._fill_in_full(found, image, place, advance)
+            return found
+        return self._in_parts(found, self._incremental, advance)
+
+    def _in_parts(self, found: np.ndarray, incremental: Incremental, advance: Advance) -> np.ndarray:
+        covering, last = self._covering, incremental.cuts[-1]
+        shapes = incremental.shapes() or _shapes(self._own(incremental, slice(0, 1)))
+        groups = self._groups(incremental, shapes)
+        self.parted = any(group.cut for group in groups)
+        at_once = max(1, NUMBERS // max(map(math.prod, shapes.values())))
+        for first in range(0, len(found), at_once):
+            images = slice(first, min(first + at_once, len(found)))
+            own = self._own(incremental, images)
+            found[images] = self._finish(incremental.rest(last, own.maps[last.name])).numpy()[:, None]
+            advance(int((~covering.changes[images]).sum()))
+            for group in groups:
+                image, which = np.nonzero(covering.changes[images][:, group.places])
+                if group.cut is None:
+                    self._fill_in_full(found, image + first, group.places[which], advance)
+                elif len(image):
+                    self._fill(found, first, Work(incremental, own, group, image, which), advance)
+        return found
+
+    def _own(self, incremental: Incremental, images: slice) -> Own:
+        return incremental.own(self._prepare(self._covering.images[images]), incremental.cuts[-1].end)
+
+    # What is computed together, and how
+
+    def _groups(self, incremental: Incremental, shapes: Shapes) -> list[Group]:
+        """Part the squares by how large what they change is: at most two sizes on each axis."""
+        halves = []
+        for axis in (0, 1):
+            edges, which = np.unique(self._covering.corners[:, axis], return_inverse=True)
+            reaches = incremental.reaches(axis, self._covering.reach(axis, edges), shapes)
+            small = np.zeros(len(edges), bool)
+            if self._covering.changes.sum() > FEW:
+                small = _small(np.sum([reach.high - reach.low for reach in reaches.values()], axis=0))
+            halves.append([(which, chosen, reaches) for chosen in (small, ~small) if chosen.any()])
+        groups = []
+        for (row, in_rows, rows), (col, in_cols, cols) in itertools.product(*halves):
+            places = np.nonzero(in_rows[row] & in_cols[col])[0]
+            geometry = Geometry(_some(rows, in_rows), _some(cols, in_cols))
+            at = [(np.cumsum(chosen) - 1)[which[places]] for which, chosen in ((row, in_rows), (col, in_cols))]
+            groups.append(self._cheapest(incremental, Group(places, at[0], at[1], geometry), shapes))
+        return groups
+
+    def _cheapest(self, incremental: Incremental, group: Group, shapes: Shapes) -> Group:
+        """Choose up to where parts are computed, and whether a dense layer is computed of the change alone."""
+        cuts = {cut.name: cut for cut in incremental.cuts}
+        changed = max(1, int(self._covering.changes[:, group.places].sum()))
+        least, chosen = WORTH * incremental.work_in_full(shapes), group
+        so_far, numbers = 0.0, 1
+        for name, work, lying in incremental.work_of_parts(group.geometry, shapes):
+            so_far, numbers = so_far + work, max(numbers, lying)
+            if name not in cuts:
+                continue
+            cut, whole, part = cuts[name], math.prod(shapes[name]), group.geometry.size(name) * shapes[name][-1]
+            ways = {False: GATHERED * whole + incremental.work_in_full(shapes, cut.end)}
+            if cut.dense is not None:
+                products = part * cut.dense.weights.shape[1]
+                copied = COPIED * products * len(np.unique(group.starts(name))) / changed
+                after = incremental.work_in_full(shapes, cut.end + len(cut.dense.steps))
+                ways[True] = GATHERED * part + products + copied + after
+            for dense, rest in ways.items():
+                if so_far + rest < least:
+                    lying = max(numbers, part if dense else whole)
+                    least, chosen = so_far + rest, replace(group, cut=cut, dense=dense, numbers=lying)
+        return chosen
+
+    # Computing it
+
+    def _fill_in_full(self, found: np.ndarray, image: np.ndarray, place: np.ndarray, advance: Advance) -> None:
+        for start in range(0, len(image), self._batch):
+            at = image[start : start + self._batch], place[start : start + self._batch]
+            found[at] = self._in_full(self._covering.painted(*at))
+            advance(len(at[0]))
+
+    def _fill(self, found: np.ndarray, first: int, work: Work, advance: Advance) -> None:
+        """Compute the logits of the squares of a group that change some of the images, from the first of these on."""
+        group = work.group
+        for part in work.in_order():
+            image, row, col = work.image[part], group.row[work.which[part]], group.col[work.which[part]]
+            squares = self._covering.parts(image + first, row, col, group.geometry, work.incremental.image)
+            found[image + first, group.places[work.which[part]]] = self._finish(
+                work.values(part, self._prepare(squares))
+            ).numpy()
+            advance(len(image))
+
+
+def _shapes(own: Own) -> Shapes:
+    return {name: tuple(values.shape[1:]) for name, values in own.maps.items()}
+
+
+def _some(reaches: Reaches, chosen: np.ndarray) -> Reaches:
+    return {name: reach.some(chosen) for name, reach in reaches.items()}
+
+
+def _small(sizes: np.ndarray) -> np.ndarray:
+    """Which of sizes to keep apart from the larger ones: their sum is least, each taken for the largest of its group.
+
+    >>> _small(np.array([9, 5, 9, 5, 3])).tolist()
+    [False, True, False, True, True]
+    """
+    candidates = np.unique(sizes)
+    squares = [(sizes <= size).sum() * size + (sizes > size).sum() * sizes.max() for size in candidates]
+    return np.asarray(sizes <= candidates[int(np.argmin(squares))]) & (sizes < sizes.max())
