@@ -21,7 +21,10 @@ RESULTS = ROOT / "benchmarks" / "results"
 LOGS = ROOT / "build" / "benchmarks" / "logs"
 
 Arrays = Mapping[str, Any]
-"""What a piece of work gives: NumPy arrays by name. Those of a single number are written down in every round."""
+"""What a piece of work gives: NumPy arrays by name.
+
+Those of a single number are written down in every round; where one is called ``seconds``, only so much counts.
+"""
 
 Records = Mapping[str, Mapping[str, Any]]
 """What was measured, by race."""
