@@ -72,7 +72,7 @@ class Race:
     given: Mapping[str, Any] = field(default_factory=dict)
     rounds: int = 5
     quick: int = 0
-    wanted: Mapping[str, str] = field(default_factory=dict)
+    wanted: dict[str, str] = field(default_factory=dict)
     warm: bool = True
     grows: tuple[str, float] | None = None
 
@@ -235,20 +235,19 @@ def record(suite: Suite, race: Race, measured: Mapping[str, Any], versions: Mapp
     path.write_text(json.dumps(page, indent=1) + "\n", encoding="utf-8")
 
 
-def growing(race: Race, sizes: Mapping[float, Mapping[str, Any]], what: str, title: str) -> Iterator[Race]:
+def growing(race: Race, what: str, sizes: Mapping[float, Mapping[str, Any]]) -> Iterator[Race]:
     """The same race at several sizes.
 
     Args:
-        race: At whichever size.
-        sizes: What each size is given beside what the race is.
+        race: What stays the same, which its title says.
         what: What grows.
-        title: A title with a place for the size.
+        sizes: What each size is given beside that.
     """
     for size, given in sizes.items():
         yield replace(
             race,
             name=f"{race.name}:{size}",
-            title=title.format(size),
+            title=f"{race.title}; {what}: {size:,}",
             given={**race.given, **given},
             grows=(what, size),
         )

@@ -31,7 +31,7 @@ compares the two, and the [README of the benchmarks](../benchmarks/README.md) sa
 ratio of times: all sides do the same work by turns, in one sitting on one machine, each in an environment of its own;
 the ratio is taken in each round, and the median over the rounds is told. The first time, with what it compiles, is
 not counted unless that is said. No time is compared before the results were: each part says what must agree, and the
-files hold how well it did."""
+files hold how well it did. What commands take of memory is a [page of its own](measurements/memory.md)."""
 
 
 def page() -> str:
@@ -128,7 +128,7 @@ def growth(suite: Suite, family: str, races: list[Race], records: Records) -> It
         (number(size_of(race)), *(number(median(ratios(records[race.name])[side.name])) for side in race.sides[1:]))
         for race in races
     ]
-    yield f"{races[0].title.partition(':')[0]}, by {what}; time / time of {base}:"
+    yield f"{fixed_of(races[0])}; time / time of {base}:"
     yield ""
     yield from table((what, *(side.name for side in races[0].sides[1:])), rows)
     name = f"performance-{suite.name}-{family}"
@@ -178,7 +178,7 @@ def plots() -> dict[str, tuple[Curves, str]]:
                 lines=lines,
                 x_label=members[0].grows[0],
                 y_label="time, as many times cnnlab's at the left",
-                title=members[0].title.partition(":")[0],
+                title=fixed_of(members[0]),
                 x_scale="log",
                 y_scale="log",
             )
@@ -212,6 +212,11 @@ def mark_of(path: Path) -> str:
 
     with Image.open(path) as image:
         return str(image.info.get("Measured"))
+
+
+def fixed_of(race: Race) -> str:
+    """What stays the same where something grows."""
+    return race.title.rpartition("; ")[0]
 
 
 def size_of(race: Race) -> float:

@@ -169,7 +169,7 @@ def same_accuracies(epsilons: list[float]) -> Callable[[Mapping[str, Arrays]], d
 PEERS = {"CleverHans": cleverhans_pgd, "Foolbox": foolbox_pgd, "ART": art_pgd}
 PGD = Race(
     name="pgd",
-    title="",
+    title="PGD of 40 steps, epsilon 0.3",
     sides=(
         Side("cnnlab", "cnnlab", pgd_by_cnnlab),
         *(Side(name, "tensorflow", pgd_by(do)) for name, do in PEERS.items()),
@@ -185,26 +185,29 @@ WANTED = {
 BY_EPSILON = tuple(
     replace(race, wanted=WANTED.get(race.given["epsilons"][0], {}), agree=same_accuracies(race.given["epsilons"]))
     for race in growing(
-        replace(PGD, name="epsilon"),
-        {epsilon: {"epsilons": [epsilon]} for epsilon in WANTED},
+        replace(PGD, name="epsilon", title="PGD of 40 steps of 2,000 images"),
         "epsilon",
-        "PGD of 40 steps of 2,000 images, epsilon {}",
+        {epsilon: {"epsilons": [epsilon]} for epsilon in WANTED},
     )
 )
 BY_IMAGES = tuple(
     replace(race, quick=race.given["images"] == 500)
     for race in growing(
         replace(PGD, name="images", sides=PGD.sides[:3]),
-        {count: {"images": count} for count in (125, 500, 2000)},
         "images",
-        "PGD of 40 steps, epsilon 0.3: {} images",
+        {count: {"images": count} for count in (125, 500, 2000)},
     )
 )
 BY_STEPS = growing(
-    replace(PGD, name="steps", sides=PGD.sides[:3], given={**PGD.given, "images": 500}),
-    {steps: {"steps": steps} for steps in (10, 40, 160)},
+    replace(
+        PGD,
+        name="steps",
+        title="PGD of 500 images, epsilon 0.3",
+        sides=PGD.sides[:3],
+        given={**PGD.given, "images": 500},
+    ),
     "steps",
-    "PGD of 500 images, epsilon 0.3: {} steps",
+    {steps: {"steps": steps} for steps in (10, 40, 160)},
 )
 EIGHT = [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4]
 MIDDLE = EIGHT[len(EIGHT) // 2]

@@ -199,42 +199,46 @@ ALL = (CNNLAB, XPLIQUE, CAPTUM, FUNCTION, PREDICT)
 
 DIGITS = Race(
     name="images",
-    title="",
+    title="28x28, patch 4, stride 1, 625 positions",
     sides=ALL,
     given={"network": "classic", "patch": 4, "stride": 1},
     agree=same_maps,
     rounds=7,
+    wanted={FUNCTION.name: "≥ 1"},
 )
-WANTED = {1: {"Xplique": "≥ 6", FUNCTION.name: "≥ 1"}, 16: {"Xplique": "≥ 10", FUNCTION.name: "≥ 1"}}
+WANTED = {1: {"Xplique": "≥ 6"}, 16: {"Xplique": "≥ 10"}}
 BY_IMAGES = tuple(
-    replace(race, wanted=WANTED.get(race.given["images"], {}), quick=5 * (race.given["images"] in WANTED))
-    for race in growing(
-        DIGITS,
-        {count: {"images": count} for count in (1, 4, 16, 32)},
-        "images",
-        "Images of 28x28: {}; patch 4, stride 1, 625 positions",
+    replace(
+        race, wanted=DIGITS.wanted | WANTED.get(race.given["images"], {}), quick=3 * (race.given["images"] in WANTED)
     )
+    for race in growing(DIGITS, "images", {count: {"images": count} for count in (1, 4, 16, 32)})
 )
 BY_POSITIONS = tuple(
     growing(
-        replace(DIGITS, name="positions", given={**DIGITS.given, "images": 4}),
-        {len(edges(28, 4, stride)) ** 2: {"stride": stride} for stride in (4, 2, 1)},
+        replace(DIGITS, name="positions", title="4 images of 28x28, patch 4", given={**DIGITS.given, "images": 4}),
         "positions",
-        "Positions of each of 4 images of 28x28: {}; patch 4",
+        {len(edges(28, 4, stride)) ** 2: {"stride": stride} for stride in (4, 2, 1)},
     )
 )
 BY_SIZE = tuple(
     replace(
-        race, wanted={FUNCTION.name: "≥ 2"} if race.given["network"] == "vgg224" else {}, quick=race.name == "size:112"
+        race,
+        wanted={FUNCTION.name: "≥ 2" if race.given["network"] == "vgg224" else "≥ 1"},
+        quick=race.name == "size:112",
     )
     for race in growing(
-        replace(DIGITS, name="size", sides=(CNNLAB, XPLIQUE, CAPTUM, FUNCTION), rounds=3),
+        replace(
+            DIGITS,
+            name="size",
+            title="One image, a VGG-style network, the patch a seventh of the image, 169 positions",
+            sides=(CNNLAB, XPLIQUE, CAPTUM, FUNCTION),
+            rounds=3,
+        ),
+        "pixels across",
         {
             side: {"network": f"vgg{side}", "images": 1, "patch": side // 7, "stride": side // 14}
             for side in material.VGG_SIZES
         },
-        "side of the image, in pixels",
-        "One image of {0}x{0}, a VGG-style network, the patch a seventh of the image, 169 positions",
     )
 )
 WHOLE_PATCHES = Race(
@@ -249,7 +253,7 @@ WHOLE_PATCHES = Race(
 AFRESH = replace(
     BY_IMAGES[0],
     name="afresh",
-    title="The same of one image by a model that is opened anew, with all that is compiled for it",
+    title="One image of 28x28, 625 positions, by a model that is opened anew, with all that is compiled for it",
     sides=tuple(replace(side, make=afresh(side.make)) for side in (CNNLAB, XPLIQUE, FUNCTION)),
     rounds=5,
     grows=None,
