@@ -80,7 +80,7 @@ def goals(measured: Iterable[tuple[Suite, Records]]) -> list[str]:
             for name, aim in race.wanted.items() if race.name in races else ():
                 found = ratios(races[race.name])[name]
                 base = race.sides[0].name
-                rows.append((race.title, f"{name} / {base}", number(median(found)), aim, verdict(found, aim)))
+                rows.append((f"{suite.title}: {race.title}", f"{name} / {base}", number(median(found)), aim, verdict(found, aim)))
     return table(("work", "time of / time of", "measured", "aimed at", ""), rows)
 
 
