@@ -31,7 +31,7 @@ def train(
     learning_rate: float | None = None,
     validation: int = 0,
     limit: int | None = None,
-    precision: str = "float32",
+    precision: str | None = None,
     seed: int = 0,
     device: str = "auto",
     out: str | os.PathLike[str] | None = None,
@@ -51,15 +51,18 @@ def train(
         architecture: The network, by the name of its plugin.
         batch_norm: Put batch normalisation before each ReLU.
         recipe: ``classic`` (Adam, batch 64, 10 epochs, a learning rate that is constant and over the last 30% of the
-            steps falls linearly to 0) or ``constant`` (the same without the fall).
+            steps falls linearly to 0), ``constant`` (the same without the fall), ``fast`` (2 epochs of batch 256) or
+            ``best`` (10 epochs of batch 128); these two with a learning rate that rises and falls, smoothed labels,
+            images moved by a pixel or two, and initial weights of He et al. (2015).
         epochs: How often to go through the training images, instead of the recipe's.
         batch_size: Images per step, instead of the recipe's.
-        learning_rate: The learning rate that the recipe starts with, instead of its own.
+        learning_rate: The largest learning rate, instead of the recipe's.
         validation: Hold out so many training images, drawn by the seed. They are evaluated after every epoch, and the
             test images once at the end; with 0 the test images are evaluated after every epoch.
         limit: Take only the first so many training images (those held out are drawn from these).
-        precision: What to compute in while training, ``float32``, ``bfloat16`` or ``float16``. Weights are kept,
-            evaluated and saved in float32.
+        precision: What to compute in while training, ``float32``, ``bfloat16``, ``float16`` or ``auto``: bfloat16 where
+            the device in use is faster in it, else float32. By default float32, and ``auto`` for ``fast`` and ``best``.
+            Weights are kept, evaluated and saved in float32.
         seed: Seeds the initial weights, the order of the images, and which are held out.
         device: ``auto``, ``cpu`` or ``gpu:0``.
         out: The run folder; None for a new one below ``runs/``.

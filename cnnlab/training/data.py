@@ -20,7 +20,7 @@ IN_MEMORY_BYTES = 2 << 30
 _BLOCK = 4096
 """Images read at once while they are copied into memory."""
 
-_SHUFFLE, _HOLD_OUT = 0, 1
+_SHUFFLE, _HOLD_OUT, _MOVE = 0, 1, 2
 """What a stream of random numbers is for, beside the seed: one is never used for two things."""
 
 
@@ -42,9 +42,14 @@ class MemoryFeed:
     def __len__(self) -> int:
         return self._length
 
-    def batches(self, order: np.ndarray, batch_size: int, first: int = 0) -> MemoryBatches:
-        """Return the images at the positions in ``order``, batch by batch, from batch ``first`` on."""
-        return MemoryBatches(self, tf.constant(order, tf.int64), batch_size, first)
+    def batches(
+        self, order: np.ndarray, batch_size: int, first: int = 0, moves: np.ndarray | None = None
+    ) -> MemoryBatches:
+        """Return the images at the positions in ``order``, batch by batch, from batch ``first`` on.
+
+        ``moves`` says by how many pixels each of them is to be moved, as :func:`moved` gives them.
+        """
+        return MemoryBatches(self, order, batch_size, first, moves)
 
 
 class MemoryBatches:
@@ -54,10 +59,15 @@ class MemoryBatches:
         feed: Where the images are.
         order: The positions of all images in their order, int64.
         batch_size: Images in a batch.
+        moves: By how many pixels each image is to be moved, int32 [N, 2]; None for not at all.
     """
 
-    def __init__(self, feed: MemoryFeed, order: tf.Tensor, batch_size: int, first: int) -> None:
-        self.feed, self.order, self.batch_size = feed, order, batch_size
+    def __init__(
+        self, feed: MemoryFeed, order: np.ndarray, batch_size: int, first: int, moves: np.ndarray | None
+    ) -> None:
+        self.feed, self.batch_size = feed, batch_size
+        self.order = tf.constant(order, tf.int64)
+        self.moves = None if moves is None else tf.constant(moves, tf.int32)
         self._next = first
 
     def take(self, count: int) -> tuple[int, int]:
@@ -88,17 +98,23 @@ class StreamFeed:
     def __len__(self) -> int:
         return len(self._indices)
 
-    def batches(self, order: np.ndarray, batch_size: int, first: int = 0) -> StreamBatches:
-        """Return the images at the positions in ``order``, batch by batch, from batch ``first`` on."""
+    def batches(
+        self, order: np.ndarray, batch_size: int, first: int = 0, moves: np.ndarray | None = None
+    ) -> StreamBatches:
+        """Return the images at the positions in ``order``, batch by batch, as :meth:`MemoryFeed.batches` does."""
+        more = () if moves is None else (moves,)
 
-        def read() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        def read() -> Iterator[tuple[np.ndarray, ...]]:
             for start in range(first * batch_size, len(order), batch_size):
-                chosen = order[start : start + batch_size]
-                yield self._split.batch(self._indices[chosen]), self._labels[chosen]
+                part = slice(start, start + batch_size)
+                chosen = order[part]
+                images = self._split.batch(self._indices[chosen])
+                yield images, self._labels[chosen], *(each[part] for each in more)
 
         signature = (
             tf.TensorSpec((None, *self._split.shape), tf.float32),
             tf.TensorSpec((None,), tf.int64),
+            *(tf.TensorSpec((None, 2), tf.int32) for _ in more),
         )
         dataset = tf.data.Dataset.from_generator(read, output_signature=signature)
         return StreamBatches(iter(dataset.prefetch(4)))
@@ -108,14 +124,14 @@ class StreamBatches:
     """Consecutive batches of a :class:`StreamFeed`, the last one perhaps smaller.
 
     Attributes:
-        iterator: The tf.data iterator that they come from.
+        iterator: The tf.data iterator that they come from: images, labels and, where they are to be moved, by how much.
     """
 
     def __init__(self, iterator: Any) -> None:
         self.iterator = iterator
 
     def __next__(self) -> tuple[tf.Tensor, tf.Tensor]:
-        images, labels = next(self.iterator)
+        images, labels, *_ = next(self.iterator)
         return images, labels
 
 
@@ -150,6 +166,17 @@ def _as_bytes(split: Split, indices: np.ndarray) -> np.ndarray | None:
 def shuffled(count: int, seed: int, epoch: int) -> np.ndarray:
     """Return the order of ``count`` images in one epoch (counted from 1), int64."""
     return np.random.default_rng([_SHUFFLE, seed, epoch]).permutation(count)
+
+
+def moved(count: int, most: int, seed: int, epoch: int) -> np.ndarray | None:
+    """Draw by how many pixels, down and to the right, each of ``count`` images is moved in one epoch.
+
+    Returns:
+        int32 [count, 2] from -``most`` to ``most``, for the images in the order of the epoch; None where ``most`` is 0.
+    """
+    if not most:
+        return None
+    return np.random.default_rng([_MOVE, seed, epoch]).integers(-most, most + 1, (count, 2), dtype=np.int32)
 
 
 def held_out(count: int, validation: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from cnnlab.training.data import Batches, MemoryBatches
+from cnnlab.training.fusion import fuse
 
 
 class TrainingLoop:
@@ -24,48 +26,52 @@ class TrainingLoop:
         model: From images [N, H, W, C] to logits [N, classes]; its weights are trained in place.
         optimizer: A Keras optimizer.
         scale: What stored images are divided by.
+        label_smoothing: The probability that is taken from the label and spread evenly over all classes.
+        lowest: What comes in at the border of an image that is moved.
     """
 
-    def __init__(self, model: keras.Model, optimizer: Any, scale: float) -> None:
+    def __init__(
+        self, model: keras.Model, optimizer: Any, scale: float, *, label_smoothing: float = 0.0, lowest: float = 0.0
+    ) -> None:
         self.model = model
         self.optimizer = optimizer
+        self._fused = fuse(model)
         self.optimizer.build(model.trainable_variables)
         self._scale = tf.constant(scale)
-        self._losses = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="none")
-        self._loss = keras.metrics.Mean(name="loss")
-        self._accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+        self._smoothing = label_smoothing
+        self._lowest = lowest
+        self._sums = keras.Variable(np.zeros(3), dtype="float64", trainable=False, aggregation="sum", name="sums")
 
     @property
     def variables(self) -> list[Any]:
         """Everything that a step changes: a checkpoint of these goes on as if nothing had happened."""
-        return [
-            *self.model.variables,
-            *self.optimizer.variables,
-            *self._loss.variables,
-            *self._accuracy.variables,
-        ]
+        return [*self.model.variables, *self.optimizer.variables, self._sums]
 
     @property
     def loss(self) -> float:
         """The mean training loss of the epoch so far."""
-        return float(self._loss.result())
+        return self._mean(0)
 
     @property
     def accuracy(self) -> float:
         """The training accuracy of the epoch so far."""
-        return float(self._accuracy.result())
+        return self._mean(1)
+
+    def _mean(self, which: int) -> float:
+        sums = self._sums.numpy()
+        return float(sums[which] / max(sums[2], 1.0))
 
     def begin_epoch(self) -> None:
         """Forget the loss and the accuracy of the epoch before."""
-        self._loss.reset_state()
-        self._accuracy.reset_state()
+        self._sums.assign(np.zeros(3))
 
     def run(self, batches: Batches, count: int) -> None:
         """Train on the next ``count`` batches."""
         if isinstance(batches, MemoryBatches):
             # Tensors whose shapes are the same in every call: another one would compile the loop anew.
             bounds = tf.constant([*batches.take(count), batches.batch_size], tf.int64)
-            self._run_gathered(self._scale, batches.feed.images, batches.feed.labels, batches.order, bounds)
+            feed = batches.feed
+            self._run_gathered(self._scale, feed.images, feed.labels, batches.order, batches.moves, bounds)
         else:
             self._run_streamed(self._scale, batches.iterator, tf.constant(count, tf.int64))
 
@@ -79,35 +85,85 @@ class TrainingLoop:
         """
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape() as tape:
-            logits = tf.cast(self.model(images, training=True), tf.float32)
-            losses = self._losses(labels, logits)
+            logits = tf.cast(self._fused(images, training=True), tf.float32)
+            losses = cross_entropy(logits, labels, self._smoothing)
             loss = tf.reduce_sum(losses) / batch_size
-            if self.model.losses:
-                loss += tf.add_n(self.model.losses) / replicas
+            if self._fused.losses:
+                loss += tf.add_n(self._fused.losses) / replicas
             scaled = self.optimizer.scale_loss(loss)
         weights = self.model.trainable_variables
-        self.optimizer.apply(tape.gradient(scaled, weights), weights)
-        self._loss.update_state(losses)
-        self._accuracy.update_state(labels, logits)
+        gradients = tape.gradient(scaled, weights)
+        # A bias before a batch normalisation has no part in the loss.
+        whole = [tf.zeros(w.shape, w.dtype) if g is None else g for g, w in zip(gradients, weights, strict=True)]
+        self.optimizer.apply(whole, weights)
+        right = tf.equal(tf.argmax(logits, axis=1), labels)
+        sums = [tf.reduce_sum(losses), tf.math.count_nonzero(right), tf.size(labels)]
+        self._sums.assign_add(tf.stack([tf.cast(each, tf.float64) for each in sums]))
 
     @tf.function
     def _run_gathered(
-        self, scale: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, bounds: tf.Tensor
+        self,
+        scale: tf.Tensor,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        order: tf.Tensor,
+        moves: tf.Tensor | None,
+        bounds: tf.Tensor,
     ) -> None:
         first, last, batch_size = tf.unstack(bounds)
         for start in tf.range(first, last, batch_size):
-            chosen = order[start : tf.minimum(start + batch_size, last)]
-            self._distribute(to_float(tf.gather(images, chosen), scale), tf.gather(labels, chosen))
+            stop = tf.minimum(start + batch_size, last)
+            chosen = order[start:stop]
+            batch = to_float(tf.gather(images, chosen), scale)
+            if moves is not None:
+                batch = move(batch, moves[start:stop], self._lowest)
+            self._distribute(batch, tf.gather(labels, chosen))
 
     @tf.function
     def _run_streamed(self, scale: tf.Tensor, iterator: Any, count: tf.Tensor) -> None:
         for _ in tf.range(count):
-            images, labels = next(iterator)
-            self._distribute(to_float(images, scale), labels)
+            images, labels, *moves = next(iterator)
+            batch = to_float(images, scale)
+            if moves:
+                batch = move(batch, moves[0], self._lowest)
+            self._distribute(batch, labels)
 
     def _distribute(self, images: tf.Tensor, labels: tf.Tensor) -> None:
         batch_size = tf.cast(tf.shape(labels)[0], tf.float32)
         tf.distribute.get_strategy().run(self.step, args=(images, labels, batch_size))
+
+
+def cross_entropy(logits: tf.Tensor, labels: tf.Tensor, smoothing: float) -> tf.Tensor:
+    """Return the cross-entropy of logits [N, K] with labels int64 [N], in nats [N].
+
+    With ``smoothing`` s it is that with the probabilities of Szegedy et al. (2016): 1 - s for the label, and s / K more
+    for every class.
+    """
+    if not smoothing:
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    classes = logits.shape[-1]
+    wanted = tf.one_hot(labels, classes, on_value=1.0 - smoothing + smoothing / classes, off_value=smoothing / classes)
+    return tf.nn.softmax_cross_entropy_with_logits(wanted, logits)
+
+
+def move(images: tf.Tensor, moves: tf.Tensor, lowest: float) -> tf.Tensor:
+    """Move images by whole pixels.
+
+    Args:
+        images: [N, H, W, C], float32.
+        moves: By how many pixels down and to the right, int32 [N, 2].
+        lowest: What comes in at the border.
+    """
+    down, right = tf.unstack(-tf.cast(moves, tf.float32), axis=1)
+    one, none = tf.ones_like(down), tf.zeros_like(down)
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack([one, none, right, none, one, down, none, none], axis=1),
+        output_shape=tf.shape(images)[1:3],
+        fill_value=lowest,
+        interpolation="NEAREST",
+        fill_mode="CONSTANT",
+    )
 
 
 def to_float(images: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:

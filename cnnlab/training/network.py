@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
+from keras import layers
 
 from cnnlab.errors import CnnlabError
 from cnnlab.pluginhost import registry
@@ -25,6 +26,7 @@ def build_network(
     *,
     precision: str = "float32",
     seed: int | None = None,
+    he_normal: bool = False,
 ) -> keras.Model:
     """Build a network.
 
@@ -35,6 +37,8 @@ def build_network(
         batch_norm: Whether to put batch normalisation before each activation.
         precision: ``float32``, ``bfloat16`` or ``float16``: what it computes in. Its weights are float32.
         seed: Seeds the initial weights; None leaves them to Keras' present state.
+        he_normal: Whether to draw the kernels of all convolutions and dense layers but the last anew, from He et al.'s
+            normal distributions (2015).
 
     Returns:
         A model from images [N, H, W, C] to logits [N, classes].
@@ -52,6 +56,8 @@ def build_network(
             model = resolve(declaration.build)(shape, classes, **options)
             if not model.built:
                 model.build((None, *shape))
+            if he_normal:
+                _draw_he_normal(model)
     except CnnlabError:
         raise
     except Exception as error:
@@ -59,6 +65,23 @@ def build_network(
     if tuple(model.output_shape) != (None, classes):
         raise CnnlabError(f"{what} gives outputs of shape {list(model.output_shape)}; expected [None, {classes}].")
     return model
+
+
+def _draw_he_normal(model: keras.Model) -> None:
+    """Draw kernels, from Keras' global seed."""
+    convolutions = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
+    *drawn, _last = [layer for layer in _all_layers(model) if isinstance(layer, (*convolutions, layers.Dense))]
+    for layer in drawn:
+        layer.kernel.assign(keras.initializers.HeNormal()(layer.kernel.shape, "float32"))
+
+
+def _all_layers(model: keras.Model) -> Iterator[layers.Layer]:
+    """The layers of a network in their order, those of networks inside it too."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _all_layers(layer)
+        else:
+            yield layer
 
 
 @contextlib.contextmanager

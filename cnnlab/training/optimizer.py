@@ -37,13 +37,15 @@ class FusedAdam(keras.optimizers.Adam):
         )
 
 
-def make_optimizer(learning_rate: Any, precision: str) -> Any:
+def make_optimizer(learning_rate: Any, precision: str, *, beta_1: float = 0.9, beta_2: float = 0.999) -> Any:
     """Make the optimizer.
 
     Args:
         learning_rate: A number, or a Keras schedule.
         precision: What the gradients are computed in. For ``float16``, whose smallest normal number is 6e-5, the
             loss is scaled up and the gradients back, by a factor that adapts itself (Micikevicius et al., 2018).
+        beta_1: How much of the mean gradient is kept at each step.
+        beta_2: How much of the mean squared gradient is kept at each step.
     """
-    adam = FusedAdam(learning_rate)
+    adam = FusedAdam(learning_rate, beta_1=beta_1, beta_2=beta_2)
     return keras.optimizers.LossScaleOptimizer(adam) if precision == "float16" else adam

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.runs.record import SCHEMA
@@ -13,18 +14,22 @@ from cnnlab.versions import versions
 if TYPE_CHECKING:
     from cnnlab.datasets import Dataset
     from cnnlab.training.evaluation import Evaluation
+    from cnnlab.training.precision import Choice
 
 MOST_CLASSES = 100
 """With more classes than this, run.json holds no confusion matrix."""
 
 
-def at_start(settings: Settings, dataset: Dataset, device: str, sizes: Mapping[str, int]) -> dict[str, Any]:
+def at_start(
+    settings: Settings, dataset: Dataset, device: str, precision: Choice, sizes: Mapping[str, int]
+) -> dict[str, Any]:
     """What is known before the first step.
 
     Args:
         settings: What training is told.
         dataset: What it learns.
         device: What it computes on, ``cpu`` or ``gpu:0``.
+        precision: What it computes in, and why.
         sizes: How many images there are to train on, to validate on and to test on.
     """
     return {
@@ -46,6 +51,7 @@ def at_start(settings: Settings, dataset: Dataset, device: str, sizes: Mapping[s
         "seed": settings.seed,
         "validated_on": "held-out training images" if settings.validation else "test images",
         "device": device,
+        "precision": asdict(precision),
         "versions": versions(),
     }
 

@@ -18,14 +18,15 @@ from cnnlab.files.writing import write_json
 from cnnlab.interrupts import keeping, saying
 from cnnlab.runs import Run, RunLock, write_history
 from cnnlab.runs.folder import SETTINGS, STATE, is_run
-from cnnlab.training import artifacts, checkpoint, record
+from cnnlab.training import artifacts, checkpoint, precision, record
 from cnnlab.training.checkpoint import Position
-from cnnlab.training.data import Batches, Feed, held_out, make_feed, shuffled
+from cnnlab.training.data import Batches, Feed, held_out, make_feed, moved, shuffled
 from cnnlab.training.evaluation import Evaluator
 from cnnlab.training.interrupt import Interrupted, StopRequest, stop_on_interrupt
 from cnnlab.training.loop import TrainingLoop
 from cnnlab.training.network import build_network
 from cnnlab.training.optimizer import make_optimizer
+from cnnlab.training.precision import Choice
 from cnnlab.training.recipes import RECIPES
 from cnnlab.training.reporter import Progress, Reporter
 from cnnlab.training.run_choice import command_to_resume, taken
@@ -57,8 +58,9 @@ def train_in(
     if missing:
         reporter.note(f"no training image is of {few(missing)}: the network cannot learn what it never sees.")
     with use_device(device) as used:
-        session = Session(run, settings, dataset, reporter)
-        start = record.at_start(settings, dataset, used, session.sizes)
+        choice = _precision(run, settings, reporter)
+        session = Session(run, settings, dataset, choice.used, reporter)
+        start = record.at_start(settings, dataset, used, choice, session.sizes)
         with _opened(run), stop_on_interrupt() as request:
             _begin(run, start, reporter, resume)
             with saying(lambda: _how_to_go_on(run)):
@@ -68,6 +70,16 @@ def train_in(
                     run, session.evaluated_model, dataset, session.position.history, session.stop_if_asked
                 )
     return Run(run.path)
+
+
+def _precision(run: Run, settings: Settings, reporter: Reporter) -> Choice:
+    """What to compute in; a run that is gone on with stays with what it began in, wherever that was."""
+    if (run.path / SETTINGS).exists():
+        return Choice(**run.config["precision"])
+    choice = precision.choose(_filled(settings.precision))
+    if settings.precision == "auto":
+        reporter.note(f"computing in {choice.used}, for {choice.why}; `precision=` has it otherwise.")
+    return choice
 
 
 def _how_to_go_on(run: Run) -> str:
@@ -162,7 +174,7 @@ class Session:
         evaluated_model: The network as it is evaluated and saved, in float32.
     """
 
-    def __init__(self, run: Run, settings: Settings, dataset: Dataset, reporter: Reporter) -> None:
+    def __init__(self, run: Run, settings: Settings, dataset: Dataset, precision: str, reporter: Reporter) -> None:
         self._run, self._settings, self._reporter = run, settings, reporter
         self._request = StopRequest()
         self.position = Position()
@@ -178,10 +190,18 @@ class Session:
         self._epochs = _filled(settings.epochs)
         self._batch_size = _filled(settings.batch_size)
         self._steps = math.ceil(len(self._training) / self._batch_size)
-        model = self._build(settings, dataset, settings.precision)
-        rate = schedule(_filled(settings.learning_rate), self._epochs * self._steps, RECIPES[settings.recipe].decay)
-        self._loop = TrainingLoop(model, make_optimizer(rate, settings.precision), self._training.scale)
-        exact = settings.precision == "float32"
+        model = self._build(settings, dataset, precision)
+        recipe = self._recipe = RECIPES[settings.recipe]
+        steps = self._epochs * self._steps
+        rate = schedule(_filled(settings.learning_rate), steps, recipe.warm_up, recipe.decay)
+        self._loop = TrainingLoop(
+            model,
+            make_optimizer(rate, precision, beta_1=recipe.beta_1, beta_2=recipe.beta_2),
+            self._training.scale,
+            label_smoothing=recipe.label_smoothing,
+            lowest=dataset.value_range[0],
+        )
+        exact = precision == "float32"
         self.evaluated_model = model if exact else self._build(settings, dataset, "float32")
         self._evaluator = Evaluator(self.evaluated_model)
 
@@ -194,6 +214,7 @@ class Session:
             settings.batch_norm,
             precision=precision,
             seed=settings.seed,
+            he_normal=RECIPES[settings.recipe].he_normal,
         )
 
     def train(self, request: StopRequest) -> None:
@@ -232,8 +253,10 @@ class Session:
         if position.step == 0:
             self._loop.begin_epoch()
         self._reporter.epoch_started(epoch, self._epochs, self._steps)
-        order = shuffled(len(self._training), settings.seed, epoch)
-        self._take_steps(epoch, self._training.batches(order, self._batch_size, first=position.step))
+        count = len(self._training)
+        order = shuffled(count, settings.seed, epoch)
+        moves = moved(count, self._recipe.shift, settings.seed, epoch)
+        self._take_steps(epoch, self._training.batches(order, self._batch_size, first=position.step, moves=moves))
         self._copy_weights()
         evaluation = self._evaluator.evaluate(self._evaluated, between=self.stop_if_asked)
         if not math.isfinite(evaluation.loss):

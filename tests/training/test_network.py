@@ -20,6 +20,7 @@ from cnnlab.pluginhost.declarations import Architecture
 from cnnlab.runs import Run
 from cnnlab.training import Reporter, record, session
 from cnnlab.training.interrupt import stop_on_interrupt
+from cnnlab.training.network import build_network
 from cnnlab.training.optimizer import make_optimizer
 
 # Networks
@@ -72,6 +73,18 @@ def test_a_network_that_does_not_fit_is_one_sentence(own, build, said):
     with pytest.raises(CnnlabError) as failure:
         own(build)
     assert str(failure.value).startswith(said)
+
+
+def test_kernels_are_drawn_anew_but_for_the_last():
+    drawn, again, own = (
+        build_network("mnist-cnn", (8, 8, 1), 3, seed=4, he_normal=he_normal) for he_normal in (True, True, False)
+    )
+    for name, fan_in in (("conv1", 9), ("conv2", 288), ("fc1", 128)):
+        kernel = drawn.get_layer(name).kernel.numpy()
+        np.testing.assert_array_equal(kernel, again.get_layer(name).kernel.numpy())
+        assert kernel.std() == pytest.approx(np.sqrt(2 / fan_in), rel=0.15)
+        assert (kernel != own.get_layer(name).kernel.numpy()).all()
+    np.testing.assert_array_equal(drawn.get_layer("fc2").kernel.numpy(), own.get_layer("fc2").kernel.numpy())
 
 
 def test_gradients_of_a_few_rows_are_adams_too():

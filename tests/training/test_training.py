@@ -16,14 +16,14 @@ from cnnlab import render, training
 from cnnlab.datasets import Dataset, Split
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.runs.comparison import curves
-from cnnlab.training import Interrupted, Reporter, Settings, artifacts, data, export, session
-from cnnlab.training.data import held_out, make_feed, shuffled
+from cnnlab.training import Interrupted, Reporter, Settings, artifacts, data, export, precision, session
+from cnnlab.training.data import held_out, make_feed, moved, shuffled
 from cnnlab.training.evaluation import Evaluator
-from cnnlab.training.loop import TrainingLoop
+from cnnlab.training.loop import TrainingLoop, cross_entropy, move
 from cnnlab.training.network import build_network
 from cnnlab.training.optimizer import make_optimizer
 from cnnlab.training.recipes import RECIPES
-from cnnlab.training.schedules import HoldThenFall, schedule
+from cnnlab.training.schedules import RiseHoldFall, schedule
 
 SHAPE = (8, 8, 1)
 
@@ -195,7 +195,7 @@ def test_streamed_images_train_as_those_in_memory(dtype, tmp_path, unwritten, mo
     for limit in (data.IN_MEMORY_BYTES, 0):
         monkeypatch.setattr(data, "IN_MEMORY_BYTES", limit)
         feeds.append(type(make_feed(dataset.train, np.arange(3))))
-        runs.append(cnnlab.train(dataset, **QUICK, out=tmp_path / str(limit)))
+        runs.append(cnnlab.train(dataset, **QUICK, recipe="best", precision="float32", out=tmp_path / str(limit)))
     assert feeds == [data.MemoryFeed, data.StreamFeed]
     assert_same(*runs)
 
@@ -232,6 +232,51 @@ def test_batch_statistics_and_loss_scale_are_resumed_too(corners, tmp_path, unwr
     assert_same(cnnlab.train(corners, **options, out=tmp_path / "run", resume=True), whole)
 
 
+@pytest.mark.parametrize(("recipe", "batch_norm", "when"), [("fast", True, (1, 3)), ("best", False, (2, 2))])
+def test_every_recipe_is_resumed_to_the_bit(recipe, batch_norm, when, corners, tmp_path, unwritten, step_by_step):
+    options = {**QUICK, "recipe": recipe, "batch_norm": batch_norm}
+    whole = cnnlab.train(corners, **options, out=tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        cnnlab.train(corners, **options, out=tmp_path / "run", reporter=Stop(*when))
+    assert_same(cnnlab.train(corners, **options, out=tmp_path / "run", resume=True), whole)
+    model = keras.models.load_model(whole.keras_path)
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
+    model.fit(corners.train.images, corners.train.labels, verbose=0)
+    assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
+
+
+def test_a_run_goes_on_in_what_it_began_in(corners, tmp_path, unwritten, step_by_step, monkeypatch):
+    class Noting(Stop):
+        notes: ClassVar[list[str]] = []
+
+        def note(self, text):
+            self.notes.append(text)
+
+    options = {**QUICK, "precision": "auto"}
+    monkeypatch.setattr(precision, "gain", lambda: 1.9)
+    with pytest.raises(Interrupted):
+        cnnlab.train(corners, **options, out=tmp_path / "run", reporter=Noting(2, 1))
+    assert Noting.notes == [
+        "computing in bfloat16, for here bfloat16 multiplies matrices 1.9 times as fast as float32; `precision=` has "
+        "it otherwise."
+    ]
+    monkeypatch.setattr(precision, "gain", lambda: 0.3)
+    run = cnnlab.train(corners, **options, out=tmp_path / "run", resume=True)
+    assert run.config["precision"]["used"] == "bfloat16"
+    assert run.config["settings"]["precision"] == "auto"
+    other = cnnlab.train(corners, **options, out=tmp_path / "other")
+    assert other.config["precision"] == {
+        "used": "float32",
+        "why": "here bfloat16 multiplies matrices 0.3 times as fast as float32",
+    }
+    assert numbers(other) != numbers(run)
+
+
+def test_the_gain_is_measured():
+    assert 0.01 < precision.gain() < 100
+    assert precision.choose("float16") == precision.Choice("float16", "asked for")
+
+
 def test_the_signal_handler_is_as_before(corners, tmp_path, unwritten, step_by_step):
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(Interrupted):
@@ -250,7 +295,7 @@ def make_adam(rate):
 @pytest.mark.parametrize(("batch_size", "decay"), [(6, 0.0), (8, 0.5)], ids=["divides", "does not divide"])
 def test_the_loop_is_what_keras_would_do(corners, batch_norm, batch_size, decay):
     steps = -(-54 // batch_size)
-    rate = schedule(1e-3, 2 * steps, decay)
+    rate = schedule(1e-3, 2 * steps, decay=decay)
     ours = build_network("mnist-cnn", SHAPE, 3, batch_norm, seed=5)
     theirs = build_network("mnist-cnn", SHAPE, 3, batch_norm, seed=5)
     feed = make_feed(corners.train, np.arange(54))
@@ -289,7 +334,7 @@ def test_the_fused_update_is_adams(decay):
     rng = np.random.default_rng(0)
     start = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 4), (5,))]
     ours, theirs = ([keras.Variable(value) for value in start] for _ in range(2))
-    rate = schedule(0.01, 20, decay)
+    rate = schedule(0.01, 20, decay=decay)
     optimizers = make_adam(rate), keras.optimizers.Adam(rate)
     for _ in range(20):
         gradients = [tf.constant(rng.normal(size=value.shape), tf.float32) for value in start]
@@ -319,17 +364,54 @@ def test_a_penalty_of_the_network_is_part_of_the_loss():
     np.testing.assert_allclose(ours.get_weights()[0], theirs.get_weights()[0], rtol=1e-5)
 
 
-@pytest.mark.parametrize(("rate", "steps", "decay"), [(1e-3, 10, 0.3), (0.5, 7, 1.0), (2.0, 1, 0.5)])
-def test_the_rate_is_held_and_falls_to_zero(rate, steps, decay):
-    found = [float(HoldThenFall(rate, steps, decay)(step)) for step in range(steps)]
-    expected = [rate if 1 - t / steps >= decay else rate * (1 - t / steps) / decay for t in range(steps)]
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-    assert found[0] == pytest.approx(rate)
+@pytest.mark.parametrize(
+    ("rate", "steps", "warm_up", "decay"),
+    [(1e-3, 10, 0.0, 0.3), (0.5, 7, 0.0, 1.0), (2.0, 1, 0.0, 0.5), (0.1, 20, 0.2, 0.8), (0.1, 10, 0.3, 0.0)],
+)
+def test_the_rate_rises_is_held_and_falls_to_zero(rate, steps, warm_up, decay):
+    found = [float(RiseHoldFall(rate, steps, warm_up, decay)(step)) for step in range(steps)]
+    rise = [(t + 1) / (warm_up * steps) if warm_up else 1.0 for t in range(steps)]
+    fall = [(1 - t / steps) / decay if decay else 1.0 for t in range(steps)]
+    np.testing.assert_allclose(found, [rate * min(1, up, down) for up, down in zip(rise, fall, strict=True)], rtol=1e-5)
+    assert max(found) == pytest.approx(rate)
     assert all(value > 0 for value in found)
 
 
 def test_a_constant_rate_stays_a_number():
-    assert schedule(0.1, 10, RECIPES["constant"].decay) == 0.1
+    assert schedule(0.1, 10, RECIPES["constant"].warm_up, RECIPES["constant"].decay) == 0.1
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+def test_the_loss_is_that_of_keras(smoothing):
+    rng = np.random.default_rng(0)
+    logits, labels = tf.constant(rng.normal(size=(9, 4)), tf.float32), tf.constant(rng.integers(0, 4, 9))
+    theirs = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing, reduction="none")
+    np.testing.assert_allclose(
+        cross_entropy(logits, labels, smoothing), theirs(tf.one_hot(labels, 4), logits), rtol=1e-5
+    )
+
+
+def test_images_are_moved_by_whole_pixels():
+    rng = np.random.default_rng(0)
+    images = rng.uniform(size=(6, 5, 7, 2)).astype(np.float32)
+    moves = np.array([[0, 0], [1, 0], [0, 1], [-2, 1], [2, -2], [-1, -1]], np.int32)
+    expected = np.full_like(images, -3.0)
+    for image, there, (down, right) in zip(images, expected, moves, strict=True):
+        for row, column in np.ndindex(5, 7):
+            if 0 <= row - down < 5 and 0 <= column - right < 7:
+                there[row, column] = image[row - down, column - right]
+    np.testing.assert_array_equal(move(tf.constant(images), tf.constant(moves), -3.0), expected)
+
+
+def test_how_images_are_moved_follows_from_seed_and_epoch():
+    assert moved(9, 0, seed=1, epoch=1) is None
+    drawn = moved(4000, 2, seed=1, epoch=1)
+    np.testing.assert_array_equal(drawn, moved(4000, 2, seed=1, epoch=1))
+    assert not np.array_equal(drawn, moved(4000, 2, seed=1, epoch=2))
+    assert not np.array_equal(drawn, moved(4000, 2, seed=2, epoch=1))
+    for direction in drawn.T:
+        assert set(direction) == {-2, -1, 0, 1, 2}
+        assert np.bincount(direction + 2).min() > 4000 / 5 * 0.85
 
 
 # Evaluation
@@ -392,9 +474,9 @@ def test_held_out_images_follow_from_the_seed():
     assert len({tuple(order) for order in orders}) == 4
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_lower_precisions_train_and_keep_float32_weights(precision, corners, tmp_path, unwritten):
-    run = cnnlab.train(corners, **QUICK, precision=precision, out=tmp_path / "run")
+@pytest.mark.parametrize("lower", ["bfloat16", "float16"])
+def test_lower_precisions_train_and_keep_float32_weights(lower, corners, tmp_path, unwritten):
+    run = cnnlab.train(corners, **QUICK, precision=lower, out=tmp_path / "run")
     assert run.history[-1]["loss"] < 0.8 * run.history[0]["loss"]
     model = keras.models.load_model(run.keras_path)
     assert {variable.dtype for variable in model.variables} == {"float32"}
@@ -413,9 +495,9 @@ def test_lower_precisions_train_and_keep_float32_weights(precision, corners, tmp
         ({"learning_rate": 0}, "learning_rate must be a number above 0 and at most 1000000; received 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be a number above 0 and at most 1000000; received nan"),
         ({"learning_rate": 1e300}, "learning_rate must be a number above 0 and at most 1000000; received 1e\\+300"),
-        ({"precision": "float64"}, "precision must be 'float32', 'bfloat16' or 'float16'; received float64"),
+        ({"precision": "float64"}, "precision must be 'auto', 'float32', 'bfloat16' or 'float16'; received float64"),
         ({"architecture": "mnist-cn"}, "Did you mean 'mnist-cnn'"),
-        ({"recipe": "clasic"}, "recipe must be 'classic' or 'constant'; received clasic"),
+        ({"recipe": "clasic"}, "recipe must be 'classic', 'constant', 'fast' or 'best'; received clasic"),
         ({"validation": 54}, "validation must leave images"),
         ({"limit": 5, "validation": 5}, "validation must leave images"),
         ({"device": "tpu"}, "device must be"),
@@ -625,7 +707,9 @@ def test_a_full_disk_leaves_nothing_half_written_and_can_be_resumed(failing, cor
 
 def test_settings_are_filled_by_the_recipe_and_only_where_nothing_was_given():
     filled = Settings(epochs=3).filled()
-    assert (filled.epochs, filled.batch_size, filled.learning_rate) == (3, 64, 1e-3)
+    assert (filled.epochs, filled.batch_size, filled.learning_rate, filled.precision) == (3, 64, 1e-3, "float32")
+    fast = Settings(recipe="fast", precision="float16").filled()
+    assert (fast.epochs, fast.batch_size, fast.precision) == (2, 256, "float16")
     assert (Settings().filled().epochs, Settings(recipe="constant").filled().epochs) == (10, 10)
 
 

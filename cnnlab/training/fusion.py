@@ -1,0 +1,168 @@
+"""The same network in fewer operations: what follows a convolution is done behind the max-pooling, on a smaller map.
+
+Adding a bias and taking ReLU keep the order of values, so max-pooling may come before them: the values and the
+gradients are the same, and of a 2x2 pooling a quarter of the work is left. Batch normalisation becomes one kernel each
+way instead of ten operations, and a bias that it takes out again is added to the running mean alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+_FLOATS = ("float32", "bfloat16", "float16")
+"""What TensorFlow's kernel of batch normalisation computes in; its statistics are float32."""
+
+
+@dataclass(frozen=True)
+class _Map:
+    """How a map came about: ``finish(before)``, where ``finish`` keeps the order of the values of a channel."""
+
+    map: Any
+    before: Any
+    finish: Callable[[Any], Any]
+    convolution: layers.Layer | None = None
+
+
+def fuse(model: keras.Model) -> keras.Model:
+    """Return a network that is trained in the place of ``model``, with its weights: the model itself stays as it is.
+
+    Called with ``training=True`` it gives what the model gives, but for rounding, and updates the same running
+    statistics. Layers that are not known here are called as the model calls them, and a model that is no graph of
+    layers, or under a ``tf.distribute`` strategy, is returned as it is.
+
+    A max-pooling passes the gradient to the first of several equal values; behind a batch normalisation whose scale is
+    exactly zero all are equal, and Keras' choice is another.
+    """
+    if tf.distribute.has_strategy() or not model.built:
+        return model
+    if type(model) is keras.Sequential:
+        call = _Calls()
+        x = images = keras.Input(batch_shape=model.input_shape, dtype=model.inputs[0].dtype)
+        for layer in model.layers:
+            x = call(layer, x)
+        return keras.Model(images, x)
+    if type(model).__name__ == "Functional":
+        return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=_Calls())
+    return model
+
+
+class _Calls:
+    """Calls the layers of a network one after the other, each in the cheapest way that it knows of."""
+
+    def __init__(self) -> None:
+        self._maps: dict[int, _Map] = {}
+
+    def __call__(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if len(args) != 1 or any(value is not None for value in kwargs.values()) or not _is_plain(layer):
+            return layer(*args, **kwargs)
+        (x,) = args
+        known = self._maps.get(id(x))
+        if type(layer) is layers.Conv2D and _activation(layer) in ("linear", "relu"):
+            return self._finished(_Convolution(layer)(x), _Finish(layer), layer)
+        if type(layer) in (layers.ReLU, layers.Activation) and _activation(layer) == "relu":
+            return self._finished(x, layer)
+        if type(layer) is layers.MaxPooling2D and known is not None:
+            return known.finish(layer(known.before))
+        if type(layer) is layers.BatchNormalization and _is_usual(layer, len(x.shape)):
+            if known is not None and known.convolution is not None and _activation(known.convolution) == "linear":
+                return _Normalization(layer, known.convolution)(known.before)
+            return _Normalization(layer)(x)
+        return layer(x)
+
+    def _finished(self, before: Any, finish: Callable[[Any], Any], convolution: layers.Layer | None = None) -> Any:
+        made = _Map(finish(before), before, finish, convolution)
+        self._maps[id(made.map)] = made
+        return made.map
+
+
+def _is_plain(layer: Any) -> bool:
+    """Whether a layer works on the channels last, and adds nothing to the loss by what it gives."""
+    return (
+        isinstance(layer, layers.Layer)
+        and getattr(layer, "data_format", "channels_last") == "channels_last"
+        and layer.activity_regularizer is None
+    )
+
+
+def _activation(layer: Any) -> str:
+    """The name of a layer's activation; of a ReLU only where it is the plain one, or one that is cut off above."""
+    if type(layer) is layers.ReLU:
+        return "relu" if not layer.negative_slope and not layer.threshold else ""
+    known = {keras.activations.linear: "linear", keras.activations.relu: "relu"}
+    return known.get(layer.activation, "")
+
+
+def _is_usual(layer: Any, rank: int) -> bool:
+    """Whether a batch normalisation is one that TensorFlow's kernel knows, and is to learn."""
+    return (
+        layer.trainable
+        and rank in (2, 4)
+        and layer.axis in (-1, rank - 1)
+        and layer.compute_dtype in _FLOATS
+        and not layer.synchronized
+        and not getattr(layer, "renorm", False)
+    )
+
+
+class _Convolution(layers.Layer):
+    """A convolution without what follows it."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__(dtype=layer.dtype_policy)
+        self.layer = layer
+
+    def call(self, inputs: Any) -> Any:
+        """Convolve [N, H, W, C]."""
+        return self.layer.convolution_op(inputs, self.layer.kernel)
+
+
+class _Finish(layers.Layer):
+    """Bias and activation of a convolution."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__(dtype=layer.dtype_policy)
+        self.layer = layer
+
+    def call(self, inputs: Any) -> Any:
+        """Add the bias to [N, H, W, C] and take the activation."""
+        if self.layer.use_bias:
+            inputs = tf.nn.bias_add(inputs, self.layer.bias)
+        return self.layer.activation(inputs)
+
+
+class _Normalization(layers.Layer):
+    """A batch normalisation while it learns, of a map to which ``convolution`` has still to add its bias."""
+
+    def __init__(self, layer: Any, convolution: Any = None) -> None:
+        super().__init__(dtype=layer.dtype_policy)
+        self.layer = layer
+        self.bias_of = convolution if convolution is not None and convolution.use_bias else None
+
+    def call(self, inputs: Any) -> Any:
+        """Normalise [N, H, W, C] or [N, C], and move the running statistics."""
+        layer = self.layer
+        shape = tf.shape(inputs)
+        channels = inputs.shape[-1]
+        maps = inputs if len(inputs.shape) == 4 else tf.reshape(inputs, [-1, 1, 1, channels])
+        none = tf.zeros([0])
+        normalized, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=maps,
+            scale=tf.cast(layer.gamma, tf.float32) if layer.scale else tf.ones([channels]),
+            offset=tf.cast(layer.beta, tf.float32) if layer.center else tf.zeros([channels]),
+            mean=none,
+            variance=none,
+            epsilon=layer.epsilon,
+        )
+        count = tf.cast(tf.size(maps) // channels, tf.float32)
+        variance *= tf.maximum(count - 1.0, 1.0) / count  # the kernel tells it with Bessel's correction, Keras without
+        if self.bias_of is not None:
+            mean += tf.cast(self.bias_of.bias, tf.float32)
+        for moving, now in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+            moving.assign(tf.cast(moving, tf.float32) * layer.momentum + now * (1.0 - layer.momentum))
+        return tf.reshape(normalized, shape)
