@@ -50,7 +50,7 @@ RECIPES = {
     "fast": Recipe(
         epochs=2,
         batch_size=256,
-        learning_rate=6e-3,
+        learning_rate=9e-3,
         warm_up=0.2,
         decay=0.8,
         beta_2=0.99,
