@@ -72,15 +72,26 @@ def conditions(measured: list[Mapping[str, Any]]) -> Iterator[str]:
     yield from table(("environment", "versions"), rows)
 
 
-def goals(measured: Iterable[tuple[Suite, Records]]) -> list[str]:
+def goals(suites_and_races: Iterable[tuple[Suite, Records]]) -> list[str]:
     """Every ratio that was aimed at, and whether it is reached."""
     rows = []
-    for suite, races in measured:
+    for suite, races in suites_and_races:
         for race in suite.races:
-            for name, aim in race.wanted.items() if race.name in races else ():
-                found = ratios(races[race.name])[name]
+            measured = ratios(races[race.name]) if race.name in races else {}
+            for name, aim in race.wanted.items():
+                if name not in measured:
+                    continue
+                found = measured[name]
                 base = race.sides[0].name
-                rows.append((f"{suite.title}: {race.title}", f"{name} / {base}", number(median(found)), aim, verdict(found, aim)))
+                rows.append(
+                    (
+                        f"{suite.title}: {race.title}",
+                        f"{name} / {base}",
+                        number(median(found)),
+                        aim,
+                        verdict(found, aim),
+                    )
+                )
     return table(("work", "time of / time of", "measured", "aimed at", ""), rows)
 
 
@@ -124,13 +135,14 @@ def growth(suite: Suite, family: str, races: list[Race], records: Records) -> It
     """A table over what grows, and the plot of it."""
     assert races[0].grows is not None
     what, base = races[0].grows[0], races[0].sides[0].name
+    others = sides_of(races, records)[1:]
     rows = [
-        (number(size_of(race)), *(number(median(ratios(records[race.name])[side.name])) for side in race.sides[1:]))
+        (number(size_of(race)), *(number(median(ratios(records[race.name])[name])) for name in others))
         for race in races
     ]
     yield f"{fixed_of(races[0])}; time / time of {base}:"
     yield ""
-    yield from table((what, *(side.name for side in races[0].sides[1:])), rows)
+    yield from table((what, *others), rows)
     name = f"performance-{suite.name}-{family}"
     yield f"![{suite.title}: how time grows with the {what}](pictures/{name}.png)"
     yield ""
@@ -167,11 +179,11 @@ def plots() -> dict[str, tuple[Curves, str]]:
             one = median(next(iter(seconds[0].values())))
             lines = tuple(
                 Line(
-                    name=side.name.replace("`", ""),
+                    name=name.replace("`", ""),
                     x=tuple(map(size_of, members)),
-                    y=tuple(median(each[side.name]) / one for each in seconds),
+                    y=tuple(median(each[name]) / one for each in seconds),
                 )
-                for side in members[0].sides
+                for name in sides_of(members, records)
             )
             assert members[0].grows is not None
             curves = Curves(
@@ -212,6 +224,12 @@ def mark_of(path: Path) -> str:
 
     with Image.open(path) as image:
         return str(image.info.get("Measured"))
+
+
+def sides_of(races: list[Race], records: Records) -> list[str]:
+    """Those who took part in all of some races."""
+    names = (side.name for side in races[0].sides)
+    return [name for name in names if all(name in records[race.name]["seconds"] for race in races)]
 
 
 def fixed_of(race: Race) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -55,6 +56,25 @@ def by_cnnlab(network: str, images: int, patch: int, stride: int, fill: float = 
     def work() -> Arrays:
         found = cnnlab.analyze("occlusion", classifier, shown, classes, progress=False, **params).arrays
         return {"map": found["heatmap"], "score": found["score"]}
+
+    return work
+
+
+def by_covered_logits(network: str, images: int, patch: int, stride: int) -> Any:
+    """What plugins ask of an opened model, from images to maps, without what the host does around an analysis."""
+    import cnnlab
+
+    classifier = cnnlab.load(material.in_keras(network))
+    shown, classes = given(network, images)
+    side = shown.shape[1]
+    at, covered = edges(side, patch, stride), masks(side, patch, stride)
+    corners = np.array([(side, side), *itertools.product(at, at)])  # the first lies outside of the image
+
+    def work() -> Arrays:
+        logits = classifier.covered_logits(shown, np.zeros(1), corners, patch)
+        scores = logits if network != "classic" else classifier.probabilities_of(logits)
+        own = np.take_along_axis(scores, classes[:, None, None], axis=2)[..., 0]
+        return {"map": averaged(own[:, :1] - own[:, 1:], covered)}
 
     return work
 
@@ -191,11 +211,12 @@ def afresh(make: Any) -> Any:
 
 
 CNNLAB = Side("cnnlab", "cnnlab", by_cnnlab)
+COVERED = Side("cnnlab, `Classifier.covered_logits` alone", "cnnlab", by_covered_logits)
 FUNCTION = Side("one `tf.function`, full pass", "tensorflow", in_one_function)
 PREDICT = Side("`model.predict`, full pass", "tensorflow", by_predict)
 XPLIQUE = Side("Xplique", "xplique", by_xplique)
 CAPTUM = Side("Captum", "torch", by_captum)
-ALL = (CNNLAB, XPLIQUE, CAPTUM, FUNCTION, PREDICT)
+ALL = (CNNLAB, COVERED, XPLIQUE, CAPTUM, FUNCTION, PREDICT)
 
 DIGITS = Race(
     name="images",
@@ -231,7 +252,7 @@ BY_SIZE = tuple(
             DIGITS,
             name="size",
             title="One image, a VGG-style network, the patch a seventh of the image, 169 positions",
-            sides=(CNNLAB, XPLIQUE, CAPTUM, FUNCTION),
+            sides=(CNNLAB, COVERED, XPLIQUE, CAPTUM, FUNCTION),
             rounds=3,
         ),
         "pixels across",
@@ -263,11 +284,12 @@ AFRESH = replace(
 SUITE = Suite(
     name="occlusion",
     title="Occlusion",
-    says=f"""The map of every image by `cnnlab.analyze`, with all that it does around the analysis, beside Xplique
-(batch 1,024; 32 of the VGG-style network), Captum (all positions of an image in a pass; 32), tf-explain, and the full
-pass over all positions: in one compiled function that paints the patches itself, and through `model.predict`. All are
-warm. What is watched is the probability of the image's class, of the VGG-style network (eight convolutions of 16 to
-128 channels, random weights) its logit. The maps agree to {PROBABILITY:g} in probability, of logits to {LOGIT:g} of
-the largest value; Xplique's is divided by how many patches cover a pixel, which it sums over.""",
+    says=f"""The map of every image by `cnnlab.analyze`, with all that it does around the analysis, and by what a
+plugin asks of the opened model alone; beside Xplique (batch 1,024; 32 of the VGG-style network), Captum (all
+positions of an image in a pass; 32), tf-explain, and the full pass over all positions: in one compiled function that
+paints the patches itself, and through `model.predict`. All are warm. What is watched is the probability of the
+image's class, of the VGG-style network (eight convolutions of 16 to 128 channels, random weights) its logit. The maps
+agree to {PROBABILITY:g} in probability, of logits to {LOGIT:g} of the largest value; Xplique's is divided by how many
+patches cover a pixel, which it sums over.""",
     races=(*BY_IMAGES, *BY_POSITIONS, *BY_SIZE, WHOLE_PATCHES, AFRESH),
 )

@@ -172,7 +172,13 @@ EPOCH = Race(
     wanted={FIT: "≥ 1.8"},
 )
 STEPS = replace(
-    EPOCH, name="steps", title="100 steps of the same", given={"images": 6400}, rounds=7, quick=5, wanted={}
+    EPOCH,
+    name="steps",
+    title="100 steps of the classic recipe: batch 64, Adam, float32",
+    given={"images": 6400},
+    rounds=7,
+    quick=5,
+    wanted={},
 )
 SHORT = Race(
     name="bfloat16",
