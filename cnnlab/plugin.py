@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         pgd as pgd,
         smallest_epsilon as smallest_epsilon,
         stream as stream,
+        sweep as sweep,
     )
     from cnnlab.classifier import Classifier as Classifier, Layer as Layer
     from cnnlab.datasets import Dataset as Dataset, Split as Split
@@ -157,7 +158,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "Attacking": {
         "cnnlab.attacks": (
             *("Attack", "Outcome", "fgsm", "pgd", "learn_noise", "Learned"),
-            *("smallest_epsilon", "Smallest", "largest_beta", "Nearest"),
+            *("sweep", "smallest_epsilon", "Smallest", "largest_beta", "Nearest"),
             *("LogOdds", "CrossEntropy", "ClassLogit", "Margin", "SquaredDistance", "TotalVariation", "Energy"),
             *("Fooled", "Confident", "Sign", "NormalisedGradient", "Adam", "AtImage", "UniformNoise", "GaussianNoise"),
             "stream",

@@ -3,8 +3,8 @@
 An :class:`Attack` says what is climbed (an objective on the logits, less penalties), within what (an L-infinity or L2
 ball, the box of the model's value range), how (a step rule), from where (a start) and until when (a goal). Its
 :meth:`Attack.run` does that for many images and many strengths in one compiled loop. :func:`learn_noise` learns one
-noise for a whole set of images with the same pieces; :func:`smallest_epsilon` and :func:`largest_beta` search the
-strength per image.
+noise for a whole set of images with the same pieces; :func:`sweep`, :func:`smallest_epsilon` and :func:`largest_beta`
+search the strength per image.
 
 Importing this package imports TensorFlow; plugins import it in the module that runs.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from cnnlab.attacks.attack import Attack, Outcome, fgsm, pgd
 from cnnlab.attacks.goals import Confident, Fooled, Goal
-from cnnlab.attacks.minimal import Nearest, Smallest, largest_beta, smallest_epsilon
+from cnnlab.attacks.minimal import Nearest, Smallest, largest_beta, smallest_epsilon, sweep
 from cnnlab.attacks.objectives import (
     ClassLogit,
     CrossEntropy,
@@ -69,6 +69,7 @@ __all__ = [
     "round_8bit",
     "smallest_epsilon",
     "stream",
+    "sweep",
     "to_8bit",
     "tolerance",
 ]

@@ -37,6 +37,9 @@ class Model(Protocol):
     def num_classes(self) -> int: ...  # noqa: D102
     @property
     def whole_numbers(self) -> bool: ...  # noqa: D102
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Return the logits float32 [N, K] of images [N, H, W, C]."""
+
     def compiled(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Return what ``make`` makes, once for this model and key."""
 

@@ -1,16 +1,17 @@
-"""The smallest change that reaches a goal, image by image: by bisection of epsilon, or by a search for beta."""
+"""The smallest change that reaches a goal, image by image: of a few radii, by bisection of epsilon, or for beta."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from cnnlab.attacks.attack import Attack, Model
+from cnnlab.attacks.attack import Attack, Model, Outcome
 from cnnlab.errors import UsageError
-from cnnlab.perturbations import distances
+from cnnlab.perturbations import Norm, distances
 
 MOST_ROUNDS = 24
 """The bracket is then narrower than float32 can tell."""
@@ -125,6 +126,161 @@ def smallest_epsilon(
         low = np.minimum(low, high)
     report(len(images) - settled)
     return Smallest(epsilon=high, adversarial=best, reached=reached)
+
+
+def sweep(
+    attack: Attack,
+    model: Model,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    epsilons: Sequence[float],
+    found: Outcome | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> Outcome:
+    """Attack images at several radii, the largest first, and none where the answer is known.
+
+    An image found lies in every ball that is no smaller than its distance: in these nothing more is tried. In smaller
+    ones the attack begins at the image found last, drawn in toward the original. Once that does not reach its goal, the
+    original is taken to withstand the attack in still smaller balls, too. An original that was reached at no radius yet
+    is attacked at every one: an attack may fail in a large ball only because its steps are long.
+
+    Args:
+        attack: An attack in a ball; its step size should follow epsilon (``step_size=None``).
+        model: An opened classifier.
+        images: [N, H, W, C] in the model's bounds.
+        labels: [N], the class that the attack's goal is about.
+        epsilons: E radii, ascending.
+        found: What another attack found at these radii, rows [E, N]; the search goes on from there.
+        seed: Seeds the random streams.
+        batch_size: Rows computed at once.
+        advance: Called with the number of steps just done or saved; they add up to E * N * steps * (1 + restarts).
+
+    Returns:
+        Rows [E, N]. What is reached at one radius is so at every larger one. Where nothing was tried and nothing found,
+        the original stands, with its logits and no steps.
+
+    Raises:
+        UsageError: The attack has no ball, or the radii do not ascend.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnlab.plugin import pgd
+        >>> from cnnlab.testing import FakeClassifier
+        >>> model, images = FakeClassifier.of_brightness(), np.full((1, 2, 2, 1), 0.4, np.float32)
+        >>> found = sweep(pgd(), model, images, np.array([0]), epsilons=(0.05, 0.2, 0.3))
+        >>> found.reached.ravel().tolist()
+        [False, True, True]
+    """
+    radii = np.asarray(epsilons, np.float64)
+    if attack.norm is None or (np.diff(radii) <= 0).any():
+        raise UsageError("a sweep needs an attack in a ball, and radii that ascend.")
+    images = np.ascontiguousarray(images, np.float32)
+    labels = np.broadcast_to(np.asarray(labels, np.int64), len(images))
+    report = advance or (lambda steps: None)
+    each = attack.steps * (1 + attack.restarts)
+    swept = _Swept.of(images, labels, radii, attack, model, found)
+    for strength in reversed(range(len(radii))):
+        tried = swept.open_at(strength)
+        report((len(images) - len(tried)) * each)
+        before = np.isfinite(swept.distance[tried])
+        for some, starts in (
+            (tried[~before], None),
+            (tried[before], swept.drawn_in(tried[before], radii[strength])),
+        ):
+            outcome = attack.run(
+                model,
+                images[some],
+                labels[some],
+                epsilon=radii[strength],
+                starts=starts,
+                seed=seed,
+                batch_size=batch_size,
+                advance=advance,
+            )
+            swept.put(strength, some, {name: getattr(outcome, name) for name in _ROWS})
+    return swept.outcome.carried()
+
+
+@dataclass
+class _Swept:
+    """What a sweep knows.
+
+    Attributes:
+        images: The originals [N, H, W, C].
+        radii: [E].
+        norm: The balls' norm.
+        outcome: Rows [E, N].
+        best: The nearest image found of each original [N, H, W, C].
+        distance: How far it is, [N]; infinite where there is none.
+        withstood: Which originals were reached before, and then not in a smaller ball, [N].
+    """
+
+    images: np.ndarray
+    radii: np.ndarray
+    norm: Norm
+    outcome: Outcome
+    best: np.ndarray
+    distance: np.ndarray
+    withstood: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        images: np.ndarray,
+        labels: np.ndarray,
+        radii: np.ndarray,
+        attack: Attack,
+        model: Model,
+        found: Outcome | None,
+    ) -> _Swept:
+        """Begin a sweep: with what another attack found, and with the originals, which lie in every ball."""
+        assert attack.norm is not None
+        outcome = Outcome.empty((len(radii), len(images)), images.shape[1:], model.num_classes, None)
+        outcome.adversarial[:], outcome.logits[:] = images, model.logits(images)
+        swept = cls(
+            images=images,
+            radii=radii,
+            norm=attack.norm,
+            outcome=outcome,
+            best=images.copy(),
+            distance=np.full(len(images), np.inf),
+            withstood=np.zeros(len(images), bool),
+        )
+        everything = np.arange(len(images))
+        own = {name: getattr(outcome, name)[-1].copy() for name in _ROWS}
+        own["reached"] = np.asarray(attack.goal(tf.constant(own["logits"]), tf.constant(labels)))
+        for strength in reversed(range(len(radii))) if found is not None else ():
+            swept.put(strength, everything, {name: getattr(found, name)[strength] for name in _ROWS})
+        swept.put(len(radii) - 1, everything, own)
+        swept.withstood[:] = False
+        return swept
+
+    def open_at(self, strength: int) -> np.ndarray:
+        """Return which originals the answer is not known of at a strength."""
+        return np.flatnonzero(~self.outcome.reached[strength] & ~self.withstood)
+
+    def drawn_in(self, some: np.ndarray, radius: float) -> np.ndarray:
+        """Return the nearest images found of some originals, drawn in toward them to a radius."""
+        share = (radius / self.distance[some])[:, None, None, None]
+        return np.asarray(self.images[some] + share * (self.best[some] - self.images[some]), np.float32)
+
+    def put(self, strength: int, some: np.ndarray, found: dict[str, np.ndarray]) -> None:
+        """Take over what was found of some originals at a strength, there and in every smaller ball that it lies in."""
+        reached = found["reached"]
+        far = np.where(reached, distances(self.images[some], found["adversarial"], self.norm), np.inf)
+        self.withstood[some] = ~reached & np.isfinite(self.distance[some])
+        nearer = far < self.distance[some]
+        self.best[some[nearer]], self.distance[some[nearer]] = found["adversarial"][nearer], far[nearer]
+        for place in range(strength + 1):
+            taken = far <= self.radii[place] if place < strength else reached | ~self.outcome.reached[place, some]
+            for name, values in found.items():
+                getattr(self.outcome, name)[place, some[taken]] = values[taken]
+
+
+_ROWS = ("adversarial", "reached", "steps", "logits", "flat")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,6 +42,7 @@ from cnnlab.attacks import (
     round_8bit,
     smallest_epsilon,
     stream,
+    sweep,
     to_8bit,
     tolerance,
 )
@@ -809,6 +810,38 @@ def test_smallest_epsilon_ends_where_float32_does(smooth):
     )
     whole = grid.epsilon[grid.reached] * 255
     np.testing.assert_allclose(whole, np.rint(whole), atol=1e-4)
+
+
+# Several radii
+
+
+def test_a_sweep_finds_at_least_what_attacks_at_every_radius_find(smooth):
+    images, labels = smooth.labelled(80)
+    labels[:3] = (labels[:3] + 1) % 3
+    for attack, strengths in (
+        (pgd(steps=12), (0.0, 0.01, 0.02, 0.05, 0.1, 0.3)),
+        (pgd(steps=12, norm="l2", random_start=True, restarts=1), (0.05, 0.1, 0.3, 1.0)),
+        (pgd(steps=12, eight_bit=True), (2 / 255, 4 / 255, 12 / 255)),
+    ):
+        here = round_8bit(images, (0, 1)) if attack.eight_bit else images
+        steps: list[int] = []
+        radii = np.array(strengths)[:, None]
+        fresh = attack.run(smooth.classifier, here, labels, epsilon=radii).carried()
+        for found in (None, fgsm(norm=attack.norm).run(smooth.classifier, here, labels, epsilon=radii)):
+            swept = sweep(
+                attack, smooth.classifier, here, labels, epsilons=strengths, found=found, advance=steps.append
+            )
+            assert (swept.reached.sum(axis=1) >= fresh.reached.sum(axis=1)).all()
+            assert 0 < swept.reached.mean() < 1
+            assert (np.diff(swept.reached.astype(int), axis=0) >= 0).all()
+            assert swept.reached[:, :3].all()
+            slack = tolerance(attack.norm, smooth.shape, (0, 1)) if attack.eight_bit else 0.0
+            assert (distances(here, swept.adversarial, attack.norm) <= np.array(strengths)[:, None] + slack).all()
+            read = smooth.classifier.predict(swept.adversarial.reshape(-1, *smooth.shape))
+            np.testing.assert_array_equal(read.reshape(swept.reached.shape), swept.predicted)
+            np.testing.assert_array_equal(swept.predicted != labels, swept.reached)
+        assert sum(steps) == 2 * swept.reached.size * 12 * (1 + attack.restarts)
+        assert min(steps) >= 0
 
 
 # One noise for many images

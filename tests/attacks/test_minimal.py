@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cnnlab.attacks import minimal
-from cnnlab.attacks.minimal import largest_beta, next_beta, smallest_epsilon
+from cnnlab.attacks.minimal import largest_beta, next_beta, smallest_epsilon, sweep
 from cnnlab.errors import UsageError
 
 SHAPE = (1, 1, 1)
@@ -240,3 +240,66 @@ def test_the_next_beta_is_four_times_off_or_midway():
     lower, upper = np.array([0.0, 2.0, 2.0]), np.array([8.0, np.inf, 8.0])
     np.testing.assert_allclose(next_beta(lower, upper), [2.0, 8.0, 4.0])
     assert minimal.FACTOR == 4
+
+
+# A sweep
+
+
+def test_a_sweep_tries_only_what_it_does_not_know():
+    """From the largest radius down: what was found decides where it lies, a stand ends the search, none never does."""
+    model = SimpleNamespace(logits=lambda images: np.zeros((len(images), 2), np.float32), num_classes=2)
+    tried: list[tuple[float, list[int], bool]] = []
+    # Distances found at each radius, by image; the last is reached in the smallest ball alone.
+    table = {
+        4.0: [1.5, 3.5, 0.0, None],
+        3.0: [None, 2.5, None, None],
+        2.0: [None, None, None, None],
+        1.0: [None] * 3 + [0.5],
+    }
+
+    class Table(Threshold):
+        steps, restarts = 10, 0
+
+        def goal(self, logits: Any, labels: Any) -> np.ndarray:
+            return labels.numpy() == 4
+
+        def run(self, model, images, labels, *, epsilon, starts=None, **common: Any) -> SimpleNamespace:
+            if len(images):
+                tried.append((float(epsilon), labels.tolist(), starts is not None))
+            if starts is not None:
+                np.testing.assert_allclose(np.abs(starts - images).max(axis=(1, 2, 3), initial=0), epsilon)
+            common["advance"](len(images) * 10)
+            far = [table[float(epsilon)][label] for label in labels]
+            reached = np.array([one is not None for one in far], bool)
+            moved = np.array([one or 0.0 for one in far], np.float32).reshape(-1, *SHAPE)
+            count = len(images)
+            return SimpleNamespace(
+                reached=reached, adversarial=images + moved, steps=np.full(count, 7), flat=np.zeros(count, bool),
+                logits=np.ones((count, 2), np.float32),
+            )  # fmt: skip
+
+    steps: list[int] = []
+    images = of([0, 10, 20, 30, 40])
+    found = sweep(Table([]), model, images, np.arange(5), epsilons=(1.0, 2.0, 3.0, 4.0), advance=steps.append)
+    assert tried == [
+        (4.0, [0, 1, 2, 3], False),
+        (3.0, [3], False),
+        (3.0, [1], True),
+        (2.0, [3], False),
+        (2.0, [1], True),
+        (1.0, [3], False),
+        (1.0, [0], True),
+    ]
+    assert found.reached.astype(int).tolist() == [[0, 0, 1, 1, 1], [1, 0, 1, 1, 1], [1] * 5, [1] * 5]
+    assert found.adversarial[..., 0, 0, 0].tolist() == [
+        [0, 10, 20, 30.5, 40],
+        [1.5, 10, 20, 30.5, 40],
+        [1.5, 12.5, 20, 30.5, 40],
+        [1.5, 13.5, 20, 30.5, 40],
+    ]
+    assert sum(steps) == 4 * 5 * 10
+    for wrong in ((2.0, 1.0), (1.0, 1.0)):
+        with pytest.raises(UsageError, match="radii that ascend"):
+            sweep(Table([]), model, images, np.arange(5), epsilons=wrong)
+    with pytest.raises(UsageError, match="attack in a ball"):
+        sweep(Table([], norm=None), model, images, np.arange(5), epsilons=(1.0,))

@@ -27,6 +27,7 @@ from cnnlab.plugin import (
     percent,
     pgd,
     softmax,
+    sweep,
     tolerance,
     wilson_interval,
 )
@@ -128,24 +129,26 @@ def attack(
     before, sure = read(classifier, images)
     truth = known_label(labels, before)
     arrays = {"label": labels, "label_before": before, "confidence_before": sure}
-    radii = np.array(epsilons)[:, None]
     fooled = np.broadcast_to(before != truth, (len(epsilons), len(images))).copy()
-    fast: Outcome | None = None
+    outcome: Outcome | None = None
     for name, method in attacks(params).items():
-        outcome = method.run(classifier, images, truth, epsilon=radii, seed=seed, advance=advance)
         if name == "fgsm":
-            fast = outcome
+            radii = np.array(epsilons)[:, None]
+            outcome = method.run(classifier, images, truth, epsilon=radii, seed=seed, advance=advance)
         else:
             # What fooled at a smaller strength, or by the formula, lies in this ball as well.
-            outcome = (outcome if fast is None else outcome.or_else(fast)).carried()
+            outcome = sweep(
+                method, classifier, images, truth, epsilons=epsilons, found=outcome, seed=seed, advance=advance
+            )
         check_ball(images, outcome.adversarial, epsilons, params.norm, classifier.bounds)
-        after, sure = read(classifier, outcome.adversarial)
+        after, sure = read_once(classifier, outcome.adversarial)
         arrays |= {f"{name}_label_after": after, f"{name}_confidence_after": sure}
         fooled |= after != truth
     if params.minimal:
+        assert outcome is not None
         nearest = smallest.search(classifier, images, truth, params.norm, epsilons[-1], outcome, seed, advance)
         arrays["smallest"] = nearest
-        fooled |= nearest <= radii
+        fooled |= nearest <= np.array(epsilons)[:, None]
     arrays["standing"] = ~np.logical_or.accumulate(fooled, axis=0)
     return arrays
 
@@ -161,6 +164,15 @@ def read(classifier: Classifier, images: np.ndarray) -> tuple[np.ndarray, np.nda
     """Read images [..., H, W, C] afresh: classes int64 [...] and their probabilities float32 [...]."""
     logits = classifier.logits(images.reshape(-1, *images.shape[-3:])).reshape(*images.shape[:-3], -1)
     return logits.argmax(axis=-1), softmax(logits).max(axis=-1)
+
+
+def read_once(classifier: Classifier, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Do as :func:`read` with images [E, N, H, W, C], and read what stands at the next smaller strength, too, once."""
+    fresh = np.ones(images.shape[:2], bool)
+    fresh[1:] = (images[1:] != images[:-1]).any(axis=(2, 3, 4))
+    place = (np.cumsum(fresh.T).reshape(fresh.T.shape) - 1).T
+    labels, sure = read(classifier, images.swapaxes(0, 1)[fresh.T])
+    return labels[place], sure[place]
 
 
 def check_ball(
