@@ -23,14 +23,14 @@ def step_of(epsilon: float, steps: int) -> float:
 
 
 def pgd_by_cnnlab(images: int, steps: int, epsilons: list[float]) -> Any:
-    """The engine that every attacking plugin uses."""
+    """The engine that every attacking plugin uses; of several epsilons the sweep of ``cnnlab analyze robustness``."""
     import cnnlab
-    from cnnlab.attacks import pgd
+    from cnnlab.plugin import pgd, sweep
 
     classifier = cnnlab.load(material.in_keras("classic"))
     shown, labels = material.digits(count=images)
-    attack, radii = pgd(steps=steps, random_start=False), np.array(epsilons)[:, None]
-    return lambda: {"adversarial": attack.run(classifier, shown, labels, epsilon=radii).adversarial}
+    attack = pgd(steps=steps, random_start=False)
+    return lambda: {"adversarial": sweep(attack, classifier, shown, labels, epsilons=epsilons).adversarial}
 
 
 def pgd_by(attack: Callable[..., Any]) -> Callable[..., Any]:
@@ -253,6 +253,6 @@ are given a `model.predict` before and after. What every side made is held again
 read once more by NumPy: the shares that are read correctly lie from {100 * BELOW:g} points below cnnlab's to
 {100 * ABOVE:g} above: cross-entropy in float32 loses the direction of images that are read with certainty, and the
 log-odds that cnnlab climbs keep it. The peers take every step with every image; cnnlab leaves an image alone when it
-is fooled.""",
+is fooled, and goes through several epsilons from the largest down, as `cnnlab analyze robustness` does.""",
     races=(FGSM, *BY_EPSILON, *BY_IMAGES, *BY_STEPS, SEVERAL),
 )

@@ -37,7 +37,8 @@ def masks(side: int, patch: int, stride: int) -> np.ndarray:
 
 def averaged(drops: np.ndarray, covered: np.ndarray) -> np.ndarray:
     """The mean at each pixel of the drops [N, P] of the patches that cover it."""
-    return np.einsum("np,phw->nhw", drops, covered.astype(np.float32)) / covered.sum(axis=0)
+    by_pixel = drops @ covered.reshape(len(covered), -1).astype(np.float32)
+    return by_pixel.reshape(-1, *covered.shape[1:]) / covered.sum(axis=0)
 
 
 def by_cnnlab(network: str, images: int, patch: int, stride: int, fill: float = 0.0) -> Any:
