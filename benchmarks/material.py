@@ -150,7 +150,7 @@ def main(run: Path) -> None:
     for side in VGG_SIZES:
         vgg(side).save(FOLDER / f"vgg{side}.keras")
     for name in SHAPES:
-        np.savez(FOLDER / f"{name}.npz", *(np.asarray(weight) for weight in in_keras(name).weights))
+        np.savez(FOLDER / f"{name}.npz", *(weight.numpy() for weight in in_keras(name).weights))
 
 
 def vgg(side: int) -> Any:

@@ -157,7 +157,7 @@ def test_the_judge_in_numpy_reads_as_the_network_does(name, tmp_path, monkeypatc
     monkeypatch.setattr(material, "FOLDER", tmp_path)
     keras.utils.set_random_seed(0)
     model = material.vgg(28) if name == "vgg28" else keras.models.load_model(trained_run.path / "model.keras")
-    np.savez(tmp_path / f"{name}.npz", *(np.asarray(weight) for weight in model.weights))
+    np.savez(tmp_path / f"{name}.npz", *(weight.numpy() for weight in model.weights))
     images = np.random.default_rng(0).random((3, *model.input_shape[1:]), dtype=np.float32)
     expected = model(images).numpy()
     np.testing.assert_allclose(material.logits(name, images), expected, atol=1e-5 * np.abs(expected).max())
