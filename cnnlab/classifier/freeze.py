@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.classifier.device import current_device
@@ -12,6 +13,11 @@ from cnnlab.errors import CnnlabError
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+SHARED = 1 << 22
+"""Bytes from which on a weight is shared by all functions; smaller ones are constants of each, for TensorFlow folds
+constants of neighbouring operations together."""
 
 
 @dataclass(frozen=True)
@@ -36,25 +42,54 @@ class Frozen:
         """The TensorFlow graph."""
         return self.function.graph
 
+    @cached_property
+    def _weights(self) -> dict[str, Any]:
+        """The large constants by the names of their tensors, each once in memory, whatever is compiled."""
+        import tensorflow as tf
+
+        return {
+            f"{node.name}:0": tf.constant(self.constant(node.name))
+            for node in self.definition.node
+            if node.op == "Const" and node.attr["value"].tensor.ByteSize() >= SHARED
+        }
+
     def prune(self, tensors: Sequence[Any]) -> Any:
         """Return a callable from the image tensor to a list of ``tensors``; differentiable, usable in a tf.function."""
-        return self._pruned(self.input, tensors)
+        return self.prune_from([self.input], tensors)
 
-    def prune_from(self, tensor: Any, tensors: Sequence[Any]) -> Any:
-        """Return a callable from the image tensor and another one to ``tensors``, as if that one had been computed.
+    def prune_from(self, inputs: Sequence[Any], tensors: Sequence[Any]) -> Any:
+        """Return a callable from some tensors of the graph to others, as if those had been computed; differentiable.
 
-        What does not pass through that tensor (a connection around its layer, the size of the batch) is computed from
-        the images.
+        What does not pass through them (a connection around a layer, the size of the batch) is computed from the image
+        tensor, which must be one of them then. Large weights are no part of it: all such callables share them.
+
+        Args:
+            inputs: What it takes.
+            tensors: What it gives, as a list.
         """
-        return self._pruned([self.input, tensor], tensors)
+        import tensorflow as tf
 
-    def _pruned(self, inputs: Any, tensors: Sequence[Any]) -> Any:
         from cnnlab.classifier.gradients import differentiate_well
 
-        pruned = self.function.prune(inputs, list(tensors))
+        given, wanted = [tensor.name for tensor in inputs], [tensor.name for tensor in tensors]
+        part, reached = _part(self.definition, wanted, {*given, *self._weights})
+
+        def computed(*values: Any) -> list[Any]:
+            graph = tf.compat.v1.get_default_graph()
+            known = dict(zip(given, values, strict=True))
+            shared = {name: graph.capture(self._weights[name]) for name in reached if name not in known}
+            # Else TensorFlow would work out the gradient in each of them, too.
+            known |= {name: tf.stop_gradient(weight) for name, weight in shared.items()}
+            rest = [name for name in wanted if name not in known]
+            source = {name: value for name, value in known.items() if name in reached}
+            found = tf.graph_util.import_graph_def(part, input_map=source, return_elements=rest, name="")
+            known |= dict(zip(rest, found, strict=True))
+            return [known[name] for name in wanted]
+
+        made = tf.compat.v1.wrap_function(computed, [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs])
         if current_device() == "cpu":
-            differentiate_well(pruned.graph, pruned.outputs)
-        return pruned
+            differentiate_well(made.graph, made.outputs)
+        return made
 
     def is_random(self, tensor: Any) -> bool:
         """Whether random numbers are drawn on the way to a tensor."""
@@ -139,23 +174,43 @@ def _lifted(definition: Any, *tensors: str) -> Any:
 
     So a model keeps the digest that it had when its graph was lifted.
     """
-    nodes = {node.name: node for node in definition.node}
-    needed: set[str] = set()
-    waiting = [name.partition(":")[0] for name in tensors]
-    while waiting:
-        name = waiting.pop()
-        if name not in needed:
-            needed.add(name)
-            waiting += [value.lstrip("^").partition(":")[0] for value in nodes[name].input]
-    kept = [node for node in definition.node if node.name in needed]
-    waited_for = {value[1:] for node in kept for value in node.input if value.startswith("^")}
-    for node in kept:
+    part, _ = _part(definition, tensors)
+    waited_for = {name[1:] for node in part.node for name in node.input if name.startswith("^")}
+    for node in part.node:
         node.ClearField("experimental_debug_info")
         for mark in ("_class", "_user_specified_name"):
             node.attr.pop(mark, None)
         if node.name in waited_for:
             node.attr["_has_manual_control_dependencies"].b = True
-    return _with_nodes(definition, kept)
+    return part
+
+
+def _part(definition: Any, tensors: Sequence[str], known: Collection[str] = ()) -> tuple[Any, set[str]]:
+    """Leave what tensors are computed of, where the values of others are known.
+
+    Returns:
+        The part of the definition, and the names of the known tensors that its nodes take.
+    """
+    nodes = {node.name: node for node in definition.node}
+    found: set[str] = set()
+    waiting = list(tensors)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += [] if name in known else map(_tensor, nodes[name.partition(":")[0]].input)
+    kept = {name.partition(":")[0] for name in found if name not in known}
+    part = _with_nodes(definition, [node for node in definition.node if node.name in kept])
+    for node in part.node:
+        inputs = [name for name in node.input if not name.startswith("^") or name[1:] in kept]
+        del node.input[:]
+        node.input.extend(inputs)
+    return part, {name for node in part.node for name in map(_tensor, node.input) if name in known}
+
+
+def _tensor(name: str) -> str:
+    """The name of the tensor that a node takes, or of the first that a node gives which it waits for."""
+    return name if ":" in name else f"{name.lstrip('^')}:0"
 
 
 _WRITES = ("AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp")

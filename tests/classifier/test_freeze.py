@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import layers
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from cnnlab.classifier import freeze as freezing
 from cnnlab.classifier.freeze import digest, freeze
 
 
@@ -46,3 +47,25 @@ def test_it_computes_what_the_model_computes(concrete, model):
     frozen = freeze(concrete)
     for mine, own in zip(frozen.prune(list(frozen.outputs.values()))(images), model(images), strict=True):
         tf.debugging.assert_near(mine, own, 1e-5, 1e-5)
+
+
+def test_functions_share_the_large_weights_and_compute_the_same(concrete, monkeypatch):
+    images = tf.random.stateless_uniform((3, 8, 8, 2), (0, 0))
+    frozen = freeze(concrete)
+    expected = [gradient_and_values(frozen.prune([output]), images) for output in frozen.outputs.values()]
+    monkeypatch.setattr(freezing, "SHARED", 256)
+    frozen = freeze(concrete)
+    functions = [frozen.prune([output]) for output in frozen.outputs.values()]
+    one, other = ([id(weight) for weight in function.captured_inputs] for function in functions)
+    assert one == other
+    assert len(one) == 2
+    for function, wanted in zip(functions, expected, strict=True):
+        for mine, own in zip(gradient_and_values(function, images), wanted, strict=True):
+            tf.debugging.assert_near(mine, own, 1e-5, 1e-5)
+
+
+def gradient_and_values(function, images):
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        (values,) = function(images)
+    return tape.gradient(values, images), values
