@@ -469,7 +469,7 @@ class Classifier:
         """
         if wanted is not None:
             return np.full(len(labels), wanted, np.int64)
-        return known_label(labels, self.predict(images))
+        return labels if (labels >= 0).all() else known_label(labels, self.predict(images))
 
     def record(self) -> dict[str, Any]:
         """Return what a record says of the model: ``path``, ``kind`` and ``digest``."""

@@ -14,8 +14,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from cnnlab.classifier.incremental import COPIED, GATHERED, Cut, Incremental, Shapes
+from cnnlab.classifier.incremental import COPIED, GATHERED, MULTIPLIED, Cut, Dense, Incremental, Shapes
 from cnnlab.classifier.parts import Geometry, Own, Parts
 from cnnlab.classifier.windows import Reach, Reaches
 
@@ -131,6 +132,7 @@ class Work:
     Args:
         incremental: The graph.
         own: The maps of the images.
+        product: What the dense layer after them, where there is one, multiplies out of each image.
         group: The group.
         image: Which of the images each square changes, int [M].
         which: Which square of the group it is.
@@ -140,17 +142,15 @@ class Work:
         which: The same.
     """
 
-    def __init__(self, incremental: Incremental, own: Own, group: Group, image: np.ndarray, which: np.ndarray) -> None:
+    def __init__(
+        self, incremental: Incremental, own: Own, product: Any, group: Group, image: np.ndarray, which: np.ndarray
+    ) -> None:
         assert group.cut is not None
         self.incremental, self.own, self.group, self.cut = incremental, own, group, group.cut
         starts = group.starts(self.cut.name)[which]
         order = np.lexsort((image, starts))
         self.image, self.which, self._starts = image[order], which[order], starts[order]
-        self._dense = self.cut.dense if group.dense else None
-        if self._dense:
-            self._product = self._dense.product(self.cut.name, own.maps[self.cut.name])
-            self._weights = self._dense.weights
-            self._sliced: tuple[int, Any] = (-1, None)
+        self._dense, self._product = self.cut.dense if group.dense else None, product
 
     def in_order(self) -> Iterator[slice]:
         """Part them in what is computed at once."""
@@ -172,30 +172,34 @@ class Work:
         self.incremental.compute(parts, group.geometry, cut)
         if not self._dense:
             return self.incremental.rest(cut, parts.cut_out(cut.name, group.geometry.whole(cut.name)))
-        change = parts.change(cut.name, group.geometry.at(cut.name, cut.name)).numpy()
-        product = self._products(change.reshape(len(image), -1), self._starts[part])
-        product += self._product[image]
-        return self._dense.logits(product)
+        change = parts.change(cut.name, group.geometry.at(cut.name, cut.name))
+        product = self._products(self._dense, tf.reshape(change, (len(image), -1)), self._starts[part])
+        return self._dense.logits(tf.gather(self._product, image) + product)
 
-    def _products(self, change: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """Multiply changes [M, h w C] with the weights of where they are: [M, units]."""
-        products = np.empty((len(change), self._weights.shape[1]), np.float32)
-        edges = np.flatnonzero(np.diff(starts, prepend=-1, append=-1))
-        for first, last in itertools.pairwise(edges):
-            # NumPy's product of matrices this small is twice as fast as TensorFlow's.
-            np.matmul(change[first:last], self._slice(int(starts[first])), out=products[first:last])
-        return products
+    def _products(self, dense: Dense, change: Any, starts: np.ndarray) -> Any:
+        """Multiply changes [M, h w C], in the order of their starts, with the weights of where they are: [M, units]."""
+        weights = dense.weights.shape[1] * change.shape[1]
+        different, first, count = np.unique(starts, return_index=True, return_counts=True)
+        products = []
+        for some in range(0, len(different), at_once := max(1, NUMBERS // weights)):
+            part = slice(some, some + at_once)
+            # As many of each start as of the most frequent one, so that one product does for all.
+            row = np.arange(count[part].max())
+            places = first[part, None] + np.minimum(row, count[part, None] - 1)
+            pieces = tf.gather(dense.weights, self._weights_at(different[part], dense.weights.shape[0]))
+            product = tf.matmul(tf.gather(change, places.astype(np.int32)), pieces)
+            products.append(tf.boolean_mask(product, row < count[part, None]))
+        return tf.concat(products, 0)
 
-    def _slice(self, start: int) -> np.ndarray:
-        """The weights of the parts that begin there, [h w C, units]."""
-        if self._sliced[0] != start:
-            rows, cols = self.group.geometry.rows[self.cut.name], self.group.geometry.cols[self.cut.name]
-            top, left = divmod(start, cols.side)
-            weights = self._weights.reshape(rows.side, cols.side, -1, self._weights.shape[1])
-            piece = weights[top : top + rows.size, left : left + cols.size]
-            self._sliced = start, piece.reshape(-1, self._weights.shape[1])
-        sliced: np.ndarray = self._sliced[1]
-        return sliced
+    def _weights_at(self, starts: np.ndarray, flattened: int) -> np.ndarray:
+        """Which rows of a dense layer's weights are of the parts that begin there: int32 [S, h w C]."""
+        rows, cols = self.group.geometry.rows[self.cut.name], self.group.geometry.cols[self.cut.name]
+        channels = flattened // (rows.side * cols.side)
+        top, left = np.divmod(starts, cols.side)
+        down, across = top[:, None] + np.arange(rows.size), left[:, None] + np.arange(cols.size)
+        places = (down * cols.side)[:, :, None] + across[:, None, :]
+        found = places[..., None] * channels + np.arange(channels)
+        return found.reshape(len(starts), -1).astype(np.int32)
 
 
 class Covered:
@@ -251,14 +255,16 @@ class Covered:
         for first in range(0, len(found), at_once):
             images = slice(first, min(first + at_once, len(found)))
             own = self._own(incremental, images)
-            found[images] = self._finish(incremental.rest(last, own.maps[last.name])).numpy()[:, None]
+            product = last.dense.product(last.name, own.maps[last.name]) if last.dense else None
+            values = last.dense.logits(product) if last.dense else incremental.rest(last, own.maps[last.name])
+            found[images] = self._finish(values).numpy()[:, None]
             advance(int((~covering.changes[images]).sum()))
             for group in groups:
                 image, which = np.nonzero(covering.changes[images][:, group.places])
                 if group.cut is None:
                     self._fill_in_full(found, image + first, group.places[which], advance)
                 elif len(image):
-                    self._fill(found, first, Work(incremental, own, group, image, which), advance)
+                    self._fill(found, first, Work(incremental, own, product, group, image, which), advance)
         return found
 
     def _own(self, incremental: Incremental, images: slice) -> Own:
@@ -297,10 +303,10 @@ class Covered:
             cut, whole, part = cuts[name], math.prod(shapes[name]), group.geometry.size(name) * shapes[name][-1]
             ways = {False: GATHERED * whole + incremental.work_in_full(shapes, cut.end)}
             if cut.dense is not None:
-                products = part * cut.dense.weights.shape[1]
+                products = part * int(cut.dense.weights.shape[1])
                 copied = COPIED * products * len(np.unique(group.starts(name))) / changed
                 after = incremental.work_in_full(shapes, cut.end + len(cut.dense.steps))
-                ways[True] = GATHERED * part + products + copied + after
+                ways[True] = GATHERED * part + MULTIPLIED * products + copied + after
             for dense, rest in ways.items():
                 if so_far + rest < least:
                     lying = max(numbers, part if dense else whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import lzma
 from functools import cached_property
@@ -33,8 +34,8 @@ def load() -> Dataset:
     """
     return Dataset(
         name="mnist",
-        train=Split(_Images("train-images-idx3-ubyte", 60_000), read("train-labels-idx1-ubyte")),
-        test=Split(_Images("t10k-images-idx3-ubyte", 10_000), read("t10k-labels-idx1-ubyte")),
+        train=Split(_Images("train-images-idx3-ubyte", 60_000), _labels("train-labels-idx1-ubyte")),
+        test=Split(_Images("t10k-images-idx3-ubyte", 10_000), _labels("t10k-labels-idx1-ubyte")),
         class_names=tuple("0123456789"),
         provenance="LeCun, Cortes and Burges, 1998",
         licence="CC BY-SA 3.0",
@@ -56,6 +57,10 @@ def read(name: str) -> np.ndarray:
     if digest != MD5[name]:
         raise CnnlabError(f"{path} is damaged: MD5 {digest}, expected {MD5[name]}. Install cnnlab again.")
     return parse_idx(content, path)
+
+
+_labels = functools.cache(read)
+"""Of every analysis of a model that was trained on them, so that they are unpacked once."""
 
 
 class _Images:
