@@ -201,7 +201,7 @@ def _digest(*arrays: np.ndarray) -> bytes:
     hashed = hashlib.blake2b(digest_size=32)
     for array in arrays:
         hashed.update(repr(array.shape).encode())
-        hashed.update(np.ascontiguousarray(array).view(np.uint8))
+        hashed.update(np.ascontiguousarray(array).data)
     return hashed.digest()
 
 
