@@ -1,7 +1,8 @@
 """Training: from an architecture and a dataset to a run folder, in one compiled loop.
 
-``settings`` says what can be asked for, ``recipes`` and ``schedules`` what it means; ``data`` feeds the ``loop``;
-``session`` puts them together, saving a ``checkpoint`` after every epoch; ``artifacts`` writes the run folder.
+``settings`` says what can be asked for, ``recipes`` and ``schedules`` what it means; ``data`` feeds the ``loop``, which
+trains what ``fusion`` puts in the place of the network, in the ``precision`` that was chosen; ``session`` puts them
+together, saving a ``checkpoint`` after every epoch; ``artifacts`` writes the run folder.
 """
 
 from cnnlab.pluginhost.declarations import Architecture

@@ -78,7 +78,7 @@ def _precision(run: Run, settings: Settings, reporter: Reporter) -> Choice:
         return Choice(**run.config["precision"])
     choice = precision.choose(_filled(settings.precision))
     if settings.precision == "auto":
-        reporter.note(f"computing in {choice.used}, for {choice.why}; `precision=` has it otherwise.")
+        reporter.note(f"computing in {choice.used}: {choice.why}.")
     return choice
 
 

@@ -256,10 +256,7 @@ def test_a_run_goes_on_in_what_it_began_in(corners, tmp_path, unwritten, step_by
     monkeypatch.setattr(precision, "gain", lambda: 1.9)
     with pytest.raises(Interrupted):
         cnnlab.train(corners, **options, out=tmp_path / "run", reporter=Noting(2, 1))
-    assert Noting.notes == [
-        "computing in bfloat16, for here bfloat16 multiplies matrices 1.9 times as fast as float32; `precision=` has "
-        "it otherwise."
-    ]
+    assert Noting.notes == ["computing in bfloat16: here bfloat16 multiplies matrices 1.9 times as fast as float32."]
     monkeypatch.setattr(precision, "gain", lambda: 0.3)
     run = cnnlab.train(corners, **options, out=tmp_path / "run", resume=True)
     assert run.config["precision"]["used"] == "bfloat16"
