@@ -56,12 +56,13 @@ def run(classifier: Classifier, inputs: Inputs, params: FoolingParams, context: 
     outcome = climb(classifier, noise, classes, params, context)
     made, claims = outcome.adversarial, Claims(eight_bit=params.eight_bit)
     measured = measure(classifier, noise, made, np.full(len(classes), UNKNOWN), target=classes, claims=claims)
+    probabilities = measured.probabilities
     arrays = measured.arrays | {
         "seed": seeds,
         "steps": outcome.steps,
-        "class_confidence_before": of_class(classifier.probabilities(noise), classes),
-        "class_confidence": of_class(classifier.probabilities(made), classes),
-        "class_confidence_8bit": of_class(classifier.probabilities(round_8bit(made, classifier.bounds)), classes),
+        "class_confidence_before": of_class(probabilities["before"], classes),
+        "class_confidence": of_class(probabilities["after"][0], classes),
+        "class_confidence_8bit": of_class(probabilities["after_8bit"][0], classes),
         "confidence_by_step": np.asarray(outcome.confidence),
     }
     _warn(arrays, outcome.flat, classifier, params, context)
