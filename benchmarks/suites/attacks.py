@@ -240,7 +240,7 @@ FGSM = Race(
     given={"images": 2000, "epsilon": 0.1},
     agree=same_accuracies([0.1]),
     rounds=7,
-    quick=5,
+    quick=3,
     wanted={"CleverHans": "≥ 1"},
 )
 

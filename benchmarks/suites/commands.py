@@ -107,7 +107,7 @@ OCCLUSION = Race(
     ),
     agree=no_more,
     rounds=7,
-    quick=3,
+    quick=2,
 )
 
 SUITE = Suite(

@@ -83,7 +83,7 @@ logit.""",
             given={"images": 10_000, "batch": 500},
             agree=same_logits,
             rounds=9,
-            quick=5,
+            quick=3,
         ),
     ),
 )

@@ -177,7 +177,7 @@ STEPS = replace(
     title="100 steps of the classic recipe: batch 64, Adam, float32",
     given={"images": 6400},
     rounds=7,
-    quick=5,
+    quick=3,
     wanted={},
 )
 SHORT = Race(
