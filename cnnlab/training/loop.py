@@ -98,7 +98,8 @@ class TrainingLoop:
         self.optimizer.apply(whole, weights)
         right = tf.equal(tf.argmax(logits, axis=1), labels)
         sums = [tf.reduce_sum(losses), tf.math.count_nonzero(right), tf.size(labels)]
-        self._sums.assign_add(tf.stack([tf.cast(each, tf.float64) for each in sums]))
+        # TensorFlow's own: under a strategy Keras' would add what is there already once for each replica.
+        self._sums.value.assign_add(tf.stack([tf.cast(each, tf.float64) for each in sums]))
 
     @tf.function
     def _run_gathered(
