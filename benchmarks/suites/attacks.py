@@ -14,7 +14,7 @@ from benchmarks.harness import Arrays, Race, Side, Suite, growing
 ABOVE, BELOW, SWEPT = 0.02, 0.003, 0.08
 """How far the share of images that a peer leaves to be read correctly may lie above cnnlab's, and below.
 
-Cross-entropy in float32 loses the direction of images that are read with certainty, where cnnlab's log-odds keep it, and
+Cross-entropy in float32 loses the direction of images that are read with certainty; cnnlab's log-odds keep it. And
 an image that was fooled on the way may be read correctly again at a peer's last step. The last is how far above where
 cnnlab goes through several epsilons and begins at what it found before, which finds more.
 """
