@@ -348,9 +348,10 @@ class Classifier:
                 that changes are not followed through.
 
         Example:
+            >>> import numpy as np
             >>> from cnnlab.testing import FakeClassifier
             >>> image, corners = np.ones((1, 2, 2, 1)), np.array([[0, 0], [2, 2]])
-            >>> FakeClassifier.of_brightness().covered_logits(image, np.zeros((1, 1, 1, 1)), corners, 1).tolist()
+            >>> FakeClassifier.of_brightness().covered_logits(image, 0.0, corners, 1).tolist()
             [[[-0.25, 0.25], [-0.5, 0.5]]]
         """
         from cnnlab.classifier.covering import Covered, Covering

@@ -26,7 +26,7 @@ NUMBERS = 4 << 20
 WORTH = 0.8
 """What another way may take of the work of the full pass, to be taken."""
 
-FEW = 512
+FEW = 2048
 """So few squares are computed together, whatever the sizes of what they change."""
 
 Advance = Callable[[int], None]
@@ -179,17 +179,19 @@ class Work:
     def _products(self, dense: Dense, change: Any, starts: np.ndarray) -> Any:
         """Multiply changes [M, h w C], in the order of their starts, with the weights of where they are: [M, units]."""
         weights = dense.weights.shape[1] * change.shape[1]
-        different, first, count = np.unique(starts, return_index=True, return_counts=True)
+        different, first, which, count = np.unique(starts, return_inverse=True, return_index=True, return_counts=True)
+        # As many of each start as of the most frequent one, so that one product does for all.
+        most = int(count.max())
+        places = (first[:, None] + np.minimum(np.arange(most), count[:, None] - 1)).astype(np.int32)
         products = []
         for some in range(0, len(different), at_once := max(1, NUMBERS // weights)):
             part = slice(some, some + at_once)
-            # As many of each start as of the most frequent one, so that one product does for all.
-            row = np.arange(count[part].max())
-            places = first[part, None] + np.minimum(row, count[part, None] - 1)
             pieces = tf.gather(dense.weights, self._weights_at(different[part], dense.weights.shape[0]))
-            product = tf.matmul(tf.gather(change, places.astype(np.int32)), pieces)
-            products.append(tf.boolean_mask(product, row < count[part, None]))
-        return tf.concat(products, 0)
+            products.append(
+                tf.reshape(tf.matmul(tf.gather(change, places[part]), pieces), (-1, dense.weights.shape[1]))
+            )
+        at = (which * most + np.arange(len(starts)) - first[which]).astype(np.int32)
+        return tf.gather(tf.concat(products, 0), at)
 
     def _weights_at(self, starts: np.ndarray, flattened: int) -> np.ndarray:
         """Which rows of a dense layer's weights are of the parts that begin there: int32 [S, h w C]."""
