@@ -179,19 +179,19 @@ class Work:
     def _products(self, dense: Dense, change: Any, starts: np.ndarray) -> Any:
         """Multiply changes [M, h w C], in the order of their starts, with the weights of where they are: [M, units]."""
         weights = dense.weights.shape[1] * change.shape[1]
-        different, first, which, count = np.unique(starts, return_inverse=True, return_index=True, return_counts=True)
-        # As many of each start as of the most frequent one, so that one product does for all.
-        most = int(count.max())
-        places = (first[:, None] + np.minimum(np.arange(most), count[:, None] - 1)).astype(np.int32)
-        products = []
-        for some in range(0, len(different), at_once := max(1, NUMBERS // weights)):
-            part = slice(some, some + at_once)
-            pieces = tf.gather(dense.weights, self._weights_at(different[part], dense.weights.shape[0]))
-            products.append(
-                tf.reshape(tf.matmul(tf.gather(change, places[part]), pieces), (-1, dense.weights.shape[1]))
-            )
-        at = (which * most + np.arange(len(starts)) - first[which]).astype(np.int32)
-        return tf.gather(tf.concat(products, 0), at)
+        different, first, count = np.unique(starts, return_index=True, return_counts=True)
+        products, row = [], np.empty(len(starts), np.int32)
+        done = 0
+        for some in _alike(count, max(1, NUMBERS // weights)):
+            # As many of each start as of the most frequent one, so that one product does for all.
+            most = int(count[some].max())
+            places = first[some, None] + np.minimum(np.arange(most), count[some, None] - 1)
+            pieces = tf.gather(dense.weights, self._weights_at(different[some], dense.weights.shape[0]))
+            product = tf.matmul(tf.gather(change, places.astype(np.int32)), pieces)
+            products.append(tf.reshape(product, (-1, dense.weights.shape[1])))
+            row[places] = done + np.arange(len(some) * most).reshape(len(some), most)
+            done += len(some) * most
+        return tf.gather(tf.concat(products, 0), row)
 
     def _weights_at(self, starts: np.ndarray, flattened: int) -> np.ndarray:
         """Which rows of a dense layer's weights are of the parts that begin there: int32 [S, h w C]."""
@@ -341,6 +341,20 @@ def _shapes(own: Own) -> Shapes:
 
 def _some(reaches: Reaches, chosen: np.ndarray) -> Reaches:
     return {name: reach.some(chosen) for name, reach in reaches.items()}
+
+
+def _alike(counts: np.ndarray, most: int) -> Iterator[np.ndarray]:
+    """Part numbers, the largest first, into groups of at most so many that are at least two thirds of their largest.
+
+    >>> [some.tolist() for some in _alike(np.array([9, 3, 8, 2]), 4)]
+    [[0, 2], [1, 3]]
+    """
+    order = np.argsort(-counts, kind="stable")
+    while len(order):
+        alike = order[:most]
+        alike = alike[3 * counts[alike] >= 2 * counts[alike[0]]]
+        yield alike
+        order = order[len(alike) :]
 
 
 def _small(sizes: np.ndarray) -> np.ndarray:

@@ -22,9 +22,9 @@ from cnnlab.classifier.parts import Geometry, Own, Parts, slid
 from cnnlab.classifier.steps import Reading, Step
 from cnnlab.classifier.windows import Reach, Reaches
 
-GATHERED, COPIED, MULTIPLIED = 50, 15, 0.6
+GATHERED, COPIED, MULTIPLIED = 50, 40, 0.6
 """What it takes to gather a number from a map, to copy a weight and to multiply with one in a dense layer, in
-multiply-adds of a convolution: measured on a CPU, where these take 20 ps, the others 1 ns, 0.3 ns and 12 ps."""
+multiply-adds of a convolution: measured on a CPU, where these take 20 ps, the others 1 ns, 0.8 ns and 12 ps."""
 
 Shapes = Mapping[str, Sequence[int]]
 """Height, width and channels of maps, by their names."""
