@@ -164,7 +164,11 @@ def _flat(concrete: Any) -> _Flat:
     except Exception as error:
         raise CnnlabError(f"this model's graph cannot be frozen: {str(error).splitlines()[0]}") from error
     inputs = [tensor for index, tensor in enumerate(concrete.graph.internal_captures) if index in converted]
-    (image,) = [tensor.name for tensor in concrete.inputs if all(tensor is not other for other in inputs)]
+    image, *kept = [tensor.name for tensor in concrete.inputs if all(tensor is not other for other in inputs)]
+    if kept:
+        raise CnnlabError(
+            f"this model's graph cannot be frozen: no constant can stand for what it keeps, as a table ({kept[0]})."
+        )
     outputs = tuple(tensor.name for tensor in concrete.outputs)
     return _Flat(_unmarked(_lifted(_without_writes(definition), image, *outputs)), image, outputs)
 
