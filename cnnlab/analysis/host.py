@@ -17,7 +17,7 @@ from cnnlab.adversarial import judge
 from cnnlab.analysis.completion import check_unsummed, complete, sums_of, with_sums
 from cnnlab.analysis.context import Context
 from cnnlab.classifier.device import current_device
-from cnnlab.classifier.finite import among
+from cnnlab.classifier.finite import NotFiniteError, among
 from cnnlab.errors import CnnlabError, FailedError, UsageError
 from cnnlab.inspection.gradients import preflight
 from cnnlab.memory import NOT_EVEN_ONE, out_of_memory
@@ -72,12 +72,12 @@ def _run(
     if analysis.inputs == "required" and not len(inputs):
         raise UsageError(f"{analysis.name} needs images, and there is none among those that were given.")
     check_requirements(analysis, classifier)
-    _check_answers(classifier, inputs)
+    classifier.check_weights()
     params = params.settled(classifier)
     context = Context(seed, progress, classifier.batch_size)
     for note in (*classifier.notes, *inputs.notes):
         context.warn(note)
-    looked = _preflight(analysis, classifier, inputs, context)
+    looked = _looked_at(analysis, classifier, inputs, context)
     started = time.perf_counter()
     result = _guarded(analysis, lambda: resolve(analysis.run)(classifier, inputs, params, context))
     seconds = time.perf_counter() - started
@@ -101,26 +101,26 @@ def _run(
     return replace(result, metrics=record["metrics"], rows=record["rows"], record=record)
 
 
-def _check_answers(classifier: Classifier, inputs: Inputs) -> None:
-    """Look at a model before it is asked anything: at its weights, and at its logits for each image.
+def _looked_at(analysis: Analysis, classifier: Classifier, inputs: Inputs, context: Context) -> dict[str, Any] | None:
+    """Look at the logits of each image before a model is asked anything, and at the gradients where they will be used.
+
+    Returns:
+        What was found of the gradients; None where nobody uses them, or there are no images.
 
     Raises:
-        CnnlabError: Some are not finite.
+        CnnlabError: Some logits are not finite, or there are no gradients.
     """
-    classifier.check_weights()
-    first = 0
-    for images, _ in inputs.batches(classifier.batch_size):
-        with among(first, inputs.sources):
-            classifier.logits(images)
-        first += len(images)
-
-
-def _preflight(analysis: Analysis, classifier: Classifier, inputs: Inputs, context: Context) -> dict[str, Any] | None:
-    """Look at the gradients before an analysis uses them; None where it does not, or there are no images."""
     if "gradients" not in analysis.requires or not len(inputs):
+        first = 0
+        for images, _ in inputs.batches(classifier.batch_size):
+            with among(first, inputs.sources):
+                classifier.logits(images)
+            first += len(images)
         return None
     try:
-        found = preflight(classifier, inputs.batches(classifier.batch_size))
+        found = preflight(classifier, inputs.batches(classifier.batch_size), inputs.sources)
+    except NotFiniteError:
+        raise
     except CnnlabError as error:
         raise CnnlabError(f"{analysis.name} follows gradients, and cannot here: {error}") from error
     if found.warning:

@@ -530,22 +530,36 @@ class Classifier:
         images = self._checked(images)
         labels = self._checked_labels(labels, len(images))
 
+        function = self.compiled(("input gradient", of), lambda: self._gradient_of(of))
+
         def gradient(batch: Any, first: int) -> tuple[Any]:
-            own = labels[first : first + len(batch)]
-            with tf.GradientTape() as tape:
-                tape.watch(batch)
-                logits = self.logits_function(batch)
-                if of == "logit":
-                    value = tf.gather(logits, own, batch_dims=1)
-                else:
-                    value = tf.nn.sparse_softmax_cross_entropy_with_logits(own, logits)
-            found = tape.gradient(value, batch)
-            if found is None:
-                raise CnnlabError("this model has no differentiable path from its image to its logits.")
-            return (found,)
+            return (function(batch, tf.constant(labels[first : first + len(batch)])),)
 
         parts = self._streamed(gradient, images)
         return np.concatenate(parts[0]) if parts else np.zeros_like(images)
+
+    def _gradient_of(self, of: str) -> Callable[[Any, Any], Any]:
+        """From images and labels to the gradients in the images; see :meth:`input_gradient`."""
+        import tensorflow as tf
+
+        image, label = tf.TensorSpec([None, *self.input_shape]), tf.TensorSpec([None], tf.int64)
+
+        @tf.function(autograph=False, input_signature=[image, label])
+        def gradient(images: Any, labels: Any) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                logits = self.logits_function(images)
+                if of == "logit":
+                    value = tf.gather(logits, labels, batch_dims=1)
+                else:
+                    value = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            found = tape.gradient(value, images)
+            if found is None:
+                raise CnnlabError("this model has no differentiable path from its image to its logits.")
+            return found
+
+        function: Callable[[Any, Any], Any] = gradient
+        return function
 
     def _callable(self, tensors: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
         """A differentiable callable of any number of images that takes and gives float32, whatever the graph does."""

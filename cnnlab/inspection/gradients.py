@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnnlab.classifier.finite import among
 from cnnlab.numerics import known_label
 
 if TYPE_CHECKING:
@@ -61,20 +62,25 @@ class Preflight:
         )
 
 
-def preflight(classifier: Classifier, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Preflight:
+def preflight(
+    classifier: Classifier, batches: Iterable[tuple[np.ndarray, np.ndarray]], sources: Sequence[str] = ()
+) -> Preflight:
     """Look for images whose input gradient is exactly zero.
 
     Args:
         classifier: The model.
         batches: Images [N, H, W, C] and their labels [N], a batch at a time; -1 stands for the predicted label.
+        sources: Where each of all images came from.
 
     Raises:
+        NotFiniteError: Some logits are NaN or infinite.
         CnnlabError: Nothing differentiable leads from the image to the logits.
     """
     images = zero = saturated = not_finite = 0
     reasons: dict[str, int] = {}
     for batch, labels in batches:
-        logits = classifier.logits(batch)
+        with among(images, sources):
+            logits = classifier.logits(batch)
         own = known_label(labels, logits.argmax(axis=1))
         gradients = classifier.input_gradient(batch, own, of="logit")
         not_finite += int((~np.isfinite(gradients).all(axis=(1, 2, 3))).sum())
