@@ -24,6 +24,27 @@ WORDS = {
 }
 """The commands; of occlusion 16 positions of each image."""
 
+OTHERS = {
+    "predict": "predict --model {model} --dataset mnist --limit 100",
+    "summary": "summary {model}",
+    "inspect": "inspect {model}",
+    "verify": "verify {model}",
+    "filters": "analyze filters --model {model} --out {out}",
+    **{
+        f"{name} {more}".rstrip(): f"analyze {name} --model {{model}} --dataset mnist --limit 100 {more} --out {{out}}"
+        for name, more in (
+            ("activations", ""),
+            ("saliency", ""),
+            ("saliency", "--sanity"),
+            ("fooling", "--seeds 10"),
+            ("fgsm-untargeted", ""),
+            ("targeted", "--target 3 --closest"),
+            ("noise-addition", "--target 3"),
+        )
+    },
+}
+"""All others that run a model, on 100 images where they look at some."""
+
 PAGE = """# Peak memory
 
 What each command takes at most (resident set, `ru_maxrss`) on 1,000 and on 10,000 images of MNIST, in a process of its
@@ -34,6 +55,12 @@ command differ by some percent, of a report by more.
 | command | 1,000 images | 10,000 images | more |
 |---|---:|---:|---:|
 {rows}
+
+Whatever else runs a model, on 100 images where it looks at any:
+
+| command | peak |
+|---|---:|
+{others}
 
 What grows is what a result holds of each image: of occlusion two maps and the scores at each position, of the others a
 few numbers and its record. Images are read in batches, and where memory runs out batches become smaller, with a note,
@@ -52,6 +79,15 @@ def peak(words: str) -> float:
     if process.returncode:
         raise SystemExit(f"cnnlab {words} ended with {process.returncode}:\n{said}")
     return used.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def of_others(model: Path) -> Iterator[str]:
+    """Measure each of the other commands once: rows of the page."""
+    for name, words in OTHERS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            found = peak(words.format(model=model, out=Path(folder) / "out"))
+        print(f"{name}: {found:,.0f} MiB", flush=True)
+        yield f"| {name} | {found:,.0f} MiB |"
 
 
 def measured(model: Path, names: list[str]) -> Iterator[tuple[str, list[float]]]:
@@ -80,7 +116,9 @@ def main() -> None:
     empty = peak(f"evaluate --model {asked.model} --limit 1")
     machine = f"{platform.system()} on {platform.machine()}, {os.cpu_count()} CPUs"
     page = Path(__file__).parent.parent / "docs" / "measurements" / "memory.md"
-    page.write_text(PAGE.format(rows="\n".join(rows), empty=empty, machine=machine), encoding="utf-8")
+    others = "\n".join(of_others(asked.model))
+    text = PAGE.format(rows="\n".join(rows), empty=empty, machine=machine, others=others)
+    page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -163,14 +163,18 @@ def _flat(concrete: Any) -> _Flat:
         definition, converted = converting._replace_variables_by_constants(converter_data=data)
     except Exception as error:
         raise CnnlabError(f"this model's graph cannot be frozen: {str(error).splitlines()[0]}") from error
-    inputs = [tensor for index, tensor in enumerate(concrete.graph.internal_captures) if index in converted]
-    image, *kept = [tensor.name for tensor in concrete.inputs if all(tensor is not other for other in inputs)]
-    if kept:
-        raise CnnlabError(
-            f"this model's graph cannot be frozen: no constant can stand for what it keeps, as a table ({kept[0]})."
-        )
+    captured = concrete.graph.internal_captures
+    (image,) = [tensor.name for tensor in concrete.inputs if all(tensor is not other for other in captured)]
     outputs = tuple(tensor.name for tensor in concrete.outputs)
-    return _Flat(_unmarked(_lifted(_without_writes(definition), image, *outputs)), image, outputs)
+    flat = _unmarked(_lifted(_without_writes(definition), image, *outputs))
+    needed = {node.name for node in flat.node}
+    for index, tensor in enumerate(captured):
+        if index not in converted and tensor.op.name in needed:
+            raise CnnlabError(
+                f"this model's graph cannot be frozen: no constant can stand for what it keeps, such as a table: "
+                f"{tensor.op.name} ({tensor.dtype.name})."
+            )
+    return _Flat(flat, image, outputs)
 
 
 def _lifted(definition: Any, *tensors: str) -> Any:
@@ -258,8 +262,12 @@ def _unmarked(definition: Any) -> Any:
     """
     renamed = {}
     for function in definition.library.function:
+        name = function.signature.name
         if sum(_unmark(marked) for marked in (function, *function.node_def)):
-            renamed[function.signature.name] = f"{function.signature.name}_unmarked"
+            renamed[name] = f"{name}_unmarked"
+        elif _is_another(function):  # what it calls was put into it
+            held = hashlib.sha256(function.SerializeToString(deterministic=True))
+            renamed[name] = f"{name}_{held.hexdigest()[:12]}"
     for node in definition.node:
         _unmark(node)
     for function in definition.library.function:
@@ -268,6 +276,15 @@ def _unmarked(definition: Any) -> Any:
         for named in [value.func] if value.HasField("func") else value.list.func:
             named.name = renamed.get(named.name, named.name)
     return definition
+
+
+def _is_another(function: Any) -> bool:
+    """Whether TensorFlow has met another function of that name."""
+    from tensorflow.python.eager import context
+
+    name = function.signature.name
+    known = context.context()
+    return bool(known.has_function(name) and known.get_function_def(name) != function)
 
 
 def _unmark(marked: Any) -> bool:

@@ -94,7 +94,7 @@ def test_without_another_run_the_section_says_which_command_makes_it(subject, tr
         batch_normalisation.write(subject)
     command = str(missing.value).split("`")[1]
     assert command.startswith("cnnlab train --batch-norm --epochs 2 ")
-    assert command.endswith(f" --limit 6000 --out {trained_run.path}-bn")
+    assert command.endswith(f" --limit 6000 --precision float32 --out {trained_run.path}-bn")
 
 
 @pytest.fixture

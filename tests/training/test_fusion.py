@@ -184,7 +184,7 @@ def test_short_floats_are_those_of_keras_but_for_rounding(precision, batch_norm)
     model.set_weights(start)
     ours = taken(model, fuse(model), images, labels)
     for a, b in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(a, b, atol=0.02 * max(1.0, np.abs(b).max()))
+        np.testing.assert_allclose(a, b, atol=0.05 * max(1.0, np.abs(b).max()))
 
 
 def test_under_a_strategy_the_network_is_kerass():
