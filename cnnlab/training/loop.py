@@ -115,21 +115,21 @@ class TrainingLoop:
         for start in tf.range(first, last, batch_size):
             stop = tf.minimum(start + batch_size, last)
             chosen = order[start:stop]
-            batch = to_float(tf.gather(images, chosen), scale)
-            if moves is not None:
-                batch = move(batch, moves[start:stop], self._lowest)
-            self._distribute(batch, tf.gather(labels, chosen))
+            part = None if moves is None else moves[start:stop]
+            self._distribute(scale, tf.gather(images, chosen), tf.gather(labels, chosen), part)
 
     @tf.function
     def _run_streamed(self, scale: tf.Tensor, iterator: Any, count: tf.Tensor) -> None:
         for _ in tf.range(count):
-            images, labels, *moves = next(iterator)
-            batch = to_float(images, scale)
-            if moves:
-                batch = move(batch, moves[0], self._lowest)
-            self._distribute(batch, labels)
+            self._distribute(scale, *next(iterator))
 
-    def _distribute(self, images: tf.Tensor, labels: tf.Tensor) -> None:
+    def _distribute(
+        self, scale: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, moves: tf.Tensor | None = None
+    ) -> None:
+        """Take a step on stored images, moved where ``moves`` says by how much."""
+        images = to_float(images, scale)
+        if moves is not None:
+            images = move(images, moves, self._lowest)
         batch_size = tf.cast(tf.shape(labels)[0], tf.float32)
         tf.distribute.get_strategy().run(self.step, args=(images, labels, batch_size))
 
