@@ -367,10 +367,9 @@ class Classifier:
             self.batch_size,
             Covering(images, fills, np.asarray(corners), size),
         )
-        logits = covered.logits(self.num_classes, advance)
-        if because and not covered.parted:
+        if because:
             warn(f"every covered image was computed in full, for {because}.")
-        return logits
+        return covered.logits(self.num_classes, advance)
 
     @cached_property
     def _incremental(self) -> Any:

@@ -158,6 +158,11 @@ class Work:
         for start in range(0, len(self.image), size):
             yield slice(start, start + size)
 
+    def at(self, part: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Which of the images some of them change, and at which of the geometry's places down and across."""
+        which = self.which[part]
+        return self.image[part], self.group.row[which], self.group.col[which]
+
     def values(self, part: slice, squares: Any) -> Any:
         """Return what the graph gives for some of them.
 
@@ -165,14 +170,13 @@ class Work:
             part: Which.
             squares: What is in the parts of the image that they change, [M, h, w, C].
         """
-        group, cut = self.group, self.cut
-        row, col = group.row[self.which[part]], group.col[self.which[part]]
-        image = self.image[part].astype(np.int32)
-        parts = Parts(self.own, image, row, col, {self.incremental.image: squares})
-        self.incremental.compute(parts, group.geometry, cut)
+        geometry, cut = self.group.geometry, self.cut
+        image, row, col = self.at(part)
+        parts = Parts(self.own, image.astype(np.int32), row, col, {self.incremental.image: squares})
+        self.incremental.compute(parts, geometry, cut)
         if not self._dense:
-            return self.incremental.rest(cut, parts.cut_out(cut.name, group.geometry.whole(cut.name)))
-        change = parts.change(cut.name, group.geometry.at(cut.name, cut.name))
+            return self.incremental.rest(cut, parts.cut_out(cut.name, geometry.whole(cut.name)))
+        change = parts.change(cut.name, geometry.at(cut.name, cut.name))
         product = self._products(self._dense, tf.reshape(change, (len(image), -1)), self._starts[part])
         return self._dense.logits(tf.gather(self._product, image) + product)
 
@@ -214,9 +218,6 @@ class Covered:
         in_full: From a batch of images to their logits, whichever way.
         batch: How many images make a batch.
         covering: The images and the squares.
-
-    Attributes:
-        parted: Whether any square was computed of what changes alone.
     """
 
     def __init__(
@@ -229,8 +230,7 @@ class Covered:
         covering: Covering,
     ) -> None:
         self._prepare, self._finish, self._in_full = prepare, finish, in_full
-        self._batch, self._covering, self.parted = batch, covering, False
-        self._incremental = incremental
+        self._batch, self._covering, self._incremental = batch, covering, incremental
 
     def logits(self, classes: int, advance: Advance) -> np.ndarray:
         """Return the logits of every image with every square, float32 [N, P, K].
@@ -240,7 +240,7 @@ class Covered:
             advance: Called with the number of squares just done.
         """
         found = np.empty((*self._covering.changes.shape, classes), np.float32)
-        if self._incremental is None or not self._incremental.cuts:
+        if self._incremental is None:
             found[:] = self._in_full(self._covering.images)[:, None]
             advance(int((~self._covering.changes).sum()))
             image, place = np.nonzero(self._covering.changes)
@@ -252,7 +252,6 @@ class Covered:
         covering, last = self._covering, incremental.cuts[-1]
         shapes = incremental.shapes() or _shapes(self._own(incremental, slice(0, 1)))
         groups = self._groups(incremental, shapes)
-        self.parted = any(group.cut for group in groups)
         at_once = max(1, NUMBERS // max(map(math.prod, shapes.values())))
         for first in range(0, len(found), at_once):
             images = slice(first, min(first + at_once, len(found)))
@@ -327,11 +326,10 @@ class Covered:
         """Compute the logits of the squares of a group that change some of the images, from the first of these on."""
         group = work.group
         for part in work.in_order():
-            image, row, col = work.image[part], group.row[work.which[part]], group.col[work.which[part]]
+            image, row, col = work.at(part)
             squares = self._covering.parts(image + first, row, col, group.geometry, work.incremental.image)
-            found[image + first, group.places[work.which[part]]] = self._finish(
-                work.values(part, self._prepare(squares))
-            ).numpy()
+            logits = self._finish(work.values(part, self._prepare(squares)))
+            found[image + first, group.places[work.which[part]]] = logits.numpy()
             advance(len(image))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -62,7 +62,7 @@ class Geometry:
 
     rows: Reaches
     cols: Reaches
-    _pieces: dict[Any, tuple[Pieces, Pieces]] = field(default_factory=dict, repr=False)
+    _known: dict[Any, tuple[Pieces, Pieces]] = field(default_factory=dict, repr=False)
 
     def size(self, name: str) -> int:
         """How many places of a map are in each part."""
@@ -78,27 +78,20 @@ class Geometry:
             assert step.padding is not None
             return Pieces(reach.start - step.padding[axis], reach.size, new)
 
-        if step.name not in self._pieces:
-            self._pieces[step.name] = along(0, self.rows), along(1, self.cols)
-        return self._pieces[step.name]
+        return self._once(step.name, along)
 
     def at(self, name: str, like: str) -> tuple[Pieces, Pieces]:
         """The pieces of a map that lie where the parts of another are, which has as many rows and columns."""
-        if (name, like) not in self._pieces:
-            down, across = (
-                Pieces(reaches[like].start, reaches[like].size, reaches[name]) for reaches in (self.rows, self.cols)
-            )
-            self._pieces[name, like] = down, across
-        return self._pieces[name, like]
+        return self._once((name, like), lambda _, each: Pieces(each[like].start, each[like].size, each[name]))
 
     def whole(self, name: str) -> tuple[Pieces, Pieces]:
         """The whole map."""
-        if (name,) not in self._pieces:
-            down, across = (
-                Pieces(np.zeros_like(reach.start), reach.side, reach) for reach in (self.rows[name], self.cols[name])
-            )
-            self._pieces[name,] = down, across
-        return self._pieces[name,]
+        return self._once((name,), lambda _, each: Pieces(np.zeros_like(each[name].start), each[name].side, each[name]))
+
+    def _once(self, key: Any, along: Callable[[int, Reaches], Pieces]) -> tuple[Pieces, Pieces]:
+        if key not in self._known:
+            self._known[key] = along(0, self.rows), along(1, self.cols)
+        return self._known[key]
 
 
 class Own:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -96,9 +97,9 @@ class Step:
         """The names of what it reads of earlier steps, once each."""
         return tuple(dict.fromkeys(name for name in (*self.inputs, self.source) if isinstance(name, str) and name))
 
-    def __call__(self, values: Mapping[str, Any], **other: Any) -> Any:
+    def __call__(self, values: Mapping[str, Any]) -> Any:
         """Take it, on what earlier steps gave."""
-        return self.call([values[each] if isinstance(each, str) else each for each in self.inputs], **other)
+        return self.call([values[each] if isinstance(each, str) else each for each in self.inputs])
 
     def work(self, places: int, channels: int) -> float:
         """Tell what it takes, in multiply-adds, for so many places of its output."""
@@ -232,7 +233,7 @@ def _pooled_first(steps: Sequence[Step], uses: Mapping[str, int]) -> tuple[Step,
         source = moved[0].maps[0]
         pooled = replace(step, name=names[0], inputs=(source,), source=source)
         changed = [replace(pooled, sliding=pooled)]
-        for each, before, name in zip(moved, names, names[1:], strict=False):
+        for each, (before, name) in zip(moved, itertools.pairwise(names), strict=True):
             inputs = tuple(before if isinstance(given, str) else given for given in each.inputs)
             changed.append(replace(each, name=name, inputs=inputs, shape=step.shape))
         ordered[first : last + 1] = changed
