@@ -304,8 +304,7 @@ class Classifier:
         Raises:
             NotFiniteError: Some are NaN or infinite; the first image is named, and where that begins.
         """
-        parts = self._streamed(lambda batch, _: (self.logits_function(batch),), images)
-        return self._finite(np.concatenate(parts[0]) if parts else np.zeros((0, self.num_classes), np.float32), images)
+        return self._finite(self._unchecked_logits(images), images)
 
     def _finite(self, logits: np.ndarray, images: np.ndarray) -> np.ndarray:
         image = first_not_finite(logits)
@@ -390,7 +389,9 @@ class Classifier:
         return ""
 
     def _unchecked_logits(self, images: np.ndarray) -> np.ndarray:
-        return np.concatenate(self._streamed(lambda batch, _: (self.logits_function(batch),), images)[0])
+        """The logits, whether they are finite or not."""
+        parts = self._streamed(lambda batch, _: (self.logits_function(batch),), images)
+        return np.concatenate(parts[0]) if parts else np.zeros((0, self.num_classes), np.float32)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Return how probable each class is, float32 [N, K]; see :meth:`probabilities_of`."""
