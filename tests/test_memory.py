@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ import tensorflow as tf
 import cnnlab
 from cnnlab.attacks import Attack, pgd
 from cnnlab.errors import CnnlabError
-from cnnlab.memory import in_parts, out_of_memory
+from cnnlab.memory import ABREAST, ENOUGH, in_parts, out_of_memory
 from cnnlab.plugin import Result
 from cnnlab.testing import FakeClassifier
 
@@ -38,13 +40,45 @@ def test_parts_are_halved_from_where_memory_runs_out(error):
             raise error
         done.append((first, last))
 
-    in_parts(20, 16, work, sizes.append)
+    found = list(in_parts(20, 16, work, sizes.append))
     assert sizes == [8, 4, 2]
     assert done == [(first, first + 2) for first in range(0, 20, 2)]
+    assert found == [(*part, None) for part in done]
     with pytest.raises(CnnlabError, match="memory ran out with a single image"):
-        in_parts(3, 3, lambda first, last: (_ for _ in ()).throw(error), sizes.append)
+        list(in_parts(3, 3, lambda first, last: (_ for _ in ()).throw(error), sizes.append))
     with pytest.raises(ZeroDivisionError):
-        in_parts(3, 3, lambda first, last: 1 // 0, sizes.append)
+        list(in_parts(3, 3, lambda first, last: 1 // 0, sizes.append))
+
+
+@pytest.mark.parametrize("most", [1000, 60, 10])
+def test_parts_that_are_done_at_a_time_come_in_order_and_each_once(most):
+    here, widest, threads, sizes = [], [0], set(), []
+    lock = threading.Lock()
+
+    def work(first, last):
+        with lock:
+            here.append(first)
+            widest[0] = max(widest[0], len(here))
+            threads.add(threading.get_ident())
+        time.sleep(0.002 * (first % 3))  # so that later ones are done before earlier ones
+        with lock:
+            here.remove(first)
+        if last - first > most:
+            raise exhausted()
+        return range(first, last)
+
+    found = list(in_parts(700, 200, work, sizes.append))
+    assert [place for _, _, part in found for place in part] == list(range(700))
+    assert all(range(first, last) == part for first, last, part in found)
+    assert widest[0] == ABREAST
+    assert (threading.get_ident() in threads) == (most < ENOUGH), "few go one after the other"
+    assert sizes == {1000: [], 60: [100], 10: [100, 50, 25, 12, 6]}[most]
+    assert [last - first for first, last, _ in found][:3] == {1000: [100] * 3, 60: [50] * 3, 10: [6] * 3}[most]
+
+
+def test_what_fails_in_a_thread_fails_for_whoever_asked():
+    with pytest.raises(ZeroDivisionError):
+        list(in_parts(700, 200, lambda first, last: 1 // (first - 300), [].append))
 
 
 class Narrow(FakeClassifier):
@@ -57,14 +91,14 @@ class Narrow(FakeClassifier):
             mean = tf.reduce_mean(images, axis=(1, 2, 3))
             return tf.stack([0.5 - mean, mean - 0.5], axis=1)
 
-        super().__init__(logits, (2, 2, 1), 2, batch_size=batch_size)
+        super().__init__(logits, (80, 80, 1), 2, batch_size=batch_size)  # smaller ones go by sixteens at least
 
     def logits(self, images):
-        parts = self._streamed(lambda batch, _: (self.logits_function(batch),), images)
+        parts = self._streamed(lambda batch: (self.logits_function(batch),), images)
         return np.concatenate(parts[0])
 
 
-IMAGES = np.random.default_rng(0).random((50, 2, 2, 1), dtype=np.float32)
+IMAGES = np.random.default_rng(0).random((50, 80, 80, 1), dtype=np.float32)
 
 
 def test_a_model_goes_on_with_smaller_batches_and_says_so():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cnnlab.adversarial.measure import Measured, derive, logits_again, readings, with_strengths
+from cnnlab.adversarial.measure import Measured, derive, logits_of, readings, with_strengths
 from cnnlab.classifier.device import current_device
 from cnnlab.errors import UsageError
 from cnnlab.numerics import UNKNOWN
@@ -100,7 +100,7 @@ def judge(classifier: Classifier, result: Result, *, slack: float = SAME_DEVICE)
     findings += _whole(classifier, adversarial)
     if not np.isfinite(adversarial).all() or not np.isfinite(original).all():
         return Verified(findings=findings, measured=nothing)
-    logits = logits_again(classifier, original, adversarial)
+    logits = logits_of(classifier, original, adversarial)
     fresh = _with_distances(arrays, readings(logits))
     for name in logits:
         findings += _readings(name, logits[name], arrays, slack)

@@ -6,7 +6,6 @@ once more before it believes a Result (:mod:`cnnlab.adversarial.judge`), and ``c
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -109,8 +108,6 @@ def measure(
     if target is not None:
         arrays["target"] = _labels("target", target, leading if np.ndim(target) > 1 else leading[-1:])
     logits = logits_of(classifier, original, adversarial)
-    _just_run(classifier).clear()
-    _just_run(classifier)[_digest(original, adversarial)] = logits
     arrays |= readings(logits)
     arrays["linf"] = distances(original, adversarial, "linf")
     arrays["l2"] = distances(original, adversarial, "l2")
@@ -173,21 +170,6 @@ def logits_of(classifier: Classifier, original: np.ndarray, adversarial: np.ndar
     return {"before": classifier.logits(original), "after": after, "after_8bit": np.stack(rounded)}
 
 
-def logits_again(classifier: Classifier, original: np.ndarray, adversarial: np.ndarray) -> dict[str, np.ndarray]:
-    """Do as :func:`logits_of`, but for arrays that hold byte for byte what :func:`measure` has just run.
-
-    An analysis hands over what it measured, as a rule: then one pass serves for both. What it says of the arrays is not
-    looked at, and what was run is taken once.
-    """
-    just_run = _just_run(classifier).pop(_digest(original, adversarial), None)
-    return just_run or logits_of(classifier, original, adversarial)
-
-
-def _just_run(classifier: Classifier) -> dict[bytes, dict[str, np.ndarray]]:
-    found: dict[bytes, dict[str, np.ndarray]] = classifier.compiled("logits of what was measured last", dict)
-    return found
-
-
 def _rounded(classifier: Classifier, images: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """Return the logits of images rounded to 8 bits: those of the images where this changes nothing."""
     rounded = round_8bit(images, classifier.bounds)
@@ -195,14 +177,6 @@ def _rounded(classifier: Classifier, images: np.ndarray, logits: np.ndarray) -> 
     found = logits.copy()
     found[changed] = classifier.logits(rounded[changed])
     return found
-
-
-def _digest(*arrays: np.ndarray) -> bytes:
-    hashed = hashlib.blake2b(digest_size=32)
-    for array in arrays:
-        hashed.update(repr(array.shape).encode())
-        hashed.update(np.ascontiguousarray(array).data)
-    return hashed.digest()
 
 
 def readings(logits: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -57,7 +57,8 @@ def run(
     """
     while True:
         try:
-            return _run(analysis, classifier, inputs, params, seed, progress)
+            with classifier.recalling():
+                return _run(analysis, classifier, inputs, params, seed, progress)
         except Exception as error:
             if not out_of_memory(error):
                 raise
@@ -110,6 +111,8 @@ def _looked_at(analysis: Analysis, classifier: Classifier, inputs: Inputs, conte
     Raises:
         CnnlabError: Some logits are not finite, or there are no gradients.
     """
+    from cnnlab.attacks import ClassLogit, LogOdds
+
     if "gradients" not in analysis.requires or not len(inputs):
         first = 0
         for images, _ in inputs.batches(classifier.batch_size):
@@ -117,8 +120,10 @@ def _looked_at(analysis: Analysis, classifier: Classifier, inputs: Inputs, conte
                 classifier.logits(images)
             first += len(images)
         return None
+    # What attacks climb: they begin with the gradients that are looked at here.
+    objective = LogOdds() if "one-class" in analysis.requires else ClassLogit()
     try:
-        found = preflight(classifier, inputs.batches(classifier.batch_size), inputs.sources)
+        found = preflight(classifier, inputs.batches(classifier.batch_size), inputs.sources, objective)
     except NotFiniteError:
         raise
     except CnnlabError as error:

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
+import tensorflow as tf
 
 from cnnlab.attacks.goals import Fooled, Goal
 from cnnlab.attacks.loop import Loop, Plan, Then
 from cnnlab.attacks.objectives import LogOdds, Objective, Penalty
-from cnnlab.attacks.rows import Pool, Rows, batch_size_for
+from cnnlab.attacks.rows import Known, Pool, Rows, batch_size_for
 from cnnlab.attacks.starts import AtImage, Start, UniformNoise, stream
 from cnnlab.attacks.steps import NormalisedGradient, Sign, Step
 from cnnlab.errors import UsageError
-from cnnlab.numerics import softmax
+from cnnlab.numerics import of_class, softmax
 from cnnlab.perturbations import LEVELS, Norm, largest_epsilon, shrunk
 
 
@@ -39,6 +40,11 @@ class Model(Protocol):
     def whole_numbers(self) -> bool: ...  # noqa: D102
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return the logits float32 [N, K] of images [N, H, W, C]."""
+
+    def logits_and_gradient(
+        self, images: np.ndarray, labels: np.ndarray, objective: Objective
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the logits too, and the gradient [N, H, W, C] of an objective for labels int [N]."""
 
     def compiled(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Return what ``make`` makes, once for this model and key."""
@@ -149,6 +155,7 @@ class Attack:
 
         Raises:
             UsageError: A value is out of its bounds, or the shapes do not fit together.
+            NotFiniteError: Logits of the originals, or with ``then="last"`` of what is found, are NaN or infinite.
             CnnlabError: The model is not differentiable.
         """
         if model.whole_numbers:
@@ -183,14 +190,29 @@ class Attack:
                     report(int(missing.size) * self.steps * (1 + self.restarts - attempt))
                     break
                 strength, image = np.nonzero(missing if attempt else np.ones_like(missing))
-                rows = Rows.of(numbers, images, references, strength, chosen[image], shared=not attempt)
-                begin = self._begin(rows, images, starts, keys, numbers, seed, attempt, plan)
+                rows = Rows.of(numbers, images, references, strength, chosen[image])
+                begin: np.ndarray | Known | None = self._begin(rows, images, starts, keys, numbers, seed, attempt, plan)
+                if numbers["alone"]:
+                    label = numbers["label"].reshape(-1, len(images))[0, chosen]
+                    begin = Known(*model.logits_and_gradient(images[chosen], label, self.objective), image)
                 pool = Pool(loop, rows, batch, model.shrink)
                 report(int(missing.size - len(rows)) * self.steps)
                 traced = pool.run(begin, self.steps, stop=self.then == "stop", trace=trace, advance=report)
                 batch = pool.batch_size
-                outcome.put(strength, chosen[image], pool.result(), traced, replace=not attempt)
+                found = pool.result()
+                if self.then == "last":
+                    self._look(model, rows, found, traced)
+                outcome.put(strength, chosen[image], found, traced, replace=not attempt)
         return outcome
+
+    def _look(self, model: Model, rows: Rows, found: dict[str, np.ndarray], traced: np.ndarray | None) -> None:
+        """Look at the images that are found, at those of each strength by themselves: so whoever is given them does."""
+        for strength in np.unique(rows.strength):
+            mine = rows.strength == strength
+            found["logits"][mine] = model.logits(found["adversarial"][mine])
+        found["reached"] = np.asarray(self.goal(tf.constant(found["logits"]), tf.constant(rows.label)))
+        if traced is not None:
+            traced[:, -1] = of_class(softmax(found["logits"]), rows.label)
 
     def _numbers(
         self,
@@ -235,10 +257,11 @@ class Attack:
                 f"numbers of shapes {', '.join(str(list(s)) for s in shapes[1:])} do not fit {len(images)} images: "
                 "give a number, [N], [E, 1] or [E, N]."
             )
-        # Whether the first gradient may be shared by an image's strengths; see Rows.
-        alone = all(numbers[name].ndim < 2 for name in ("label", "beta"))
+        # Whether all strengths of an image begin with the same gradient, that of the objective at the original.
+        at_image = starts is None and not (self.start.random or self.eight_bit or self.penalties)
+        alone = at_image and numbers["label"].ndim < 2
         broadcast = {name: np.broadcast_to(number, rows) for name, number in numbers.items()}
-        return broadcast | {"alone": np.asarray(alone and starts is None and not (self.start.random or self.eight_bit))}
+        return broadcast | {"alone": np.asarray(alone)}
 
     def _epsilon(self, model: Model, shape: tuple[int, ...], epsilon: Any) -> np.ndarray:
         if self.norm is None:

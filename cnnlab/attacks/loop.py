@@ -1,8 +1,9 @@
 """The compiled loop: TensorFlow functions that evaluate, step and project a batch of rows.
 
 A row is one image at one strength. Rows never look at each other, so they can be batched, reordered and taken out
-at will. Three functions share the parts of an attack: ``start`` evaluates where a row begins, ``advance`` takes a
-stretch of steps in one ``tf.while_loop``, and ``finish`` takes the last step, whose gradient nobody needs.
+at will. Functions share the parts of an attack: ``start`` evaluates where a row begins (``start_known`` is told),
+``advance`` takes a stretch of steps in one ``tf.while_loop``, and ``finish`` takes the last step, whose gradient nobody
+needs.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ class Loop:
             return tf.function(body, input_signature=signature, autograph=False)
 
         self.start = function(self._start, image, rows)
+        self.start_known = function(self._start_known, rows, state["logits"], image)
         self.advance = function(self._advance, state, rows, count, count)
         self.finish = function(self._finish, state, rows, count)
         self.render = function(self._render, image, rows)
@@ -97,7 +99,13 @@ class Loop:
         limits = self._limits(rows)
         x = self._project(x, limits, rows)
         seen = self._candidate(x, limits, rows)
-        logits, gradient = self._evaluate(seen, rows)
+        return self._begun(x, seen, *self._evaluate(seen, rows), rows)
+
+    def _start_known(self, rows: Tensors, logits: Any, gradient: Any) -> tuple[Tensors, Any]:
+        """Do as ``_start`` at the originals, of which logits and the gradient of what is climbed are known."""
+        return self._begun(rows["original"], rows["original"], logits, _finite(gradient), rows)
+
+    def _begun(self, x: Any, seen: Any, logits: Any, gradient: Any, rows: Tensors) -> tuple[Tensors, Any]:
         count = tf.shape(x)[0]
         state = {
             "x": x,
@@ -140,9 +148,14 @@ class Loop:
         return state, trace.stack()
 
     def _finish(self, state: Tensors, rows: Tensors, taken: Any) -> tuple[Tensors, Any]:
-        """Take the last step, and look at the image it leads to without asking for a gradient."""
+        """Take the last step, and look at the image it leads to without asking for a gradient.
+
+        With ``then="last"`` nothing is looked at: that is done when all rows are there.
+        """
         limits = self._limits(rows)
         x, slots = self._move(state, limits, rows, taken)
+        if self.plan.then == "last":
+            return {**state, "x": x, "slots": slots, "steps": state["steps"] + 1}, self._confidence(state, rows)
         seen = self._candidate(x, limits, rows)
         moved = {**state, "x": x, "slots": slots, "logits": self._logits(seen)}
         state = self._judge(self._unless_done(state, moved), seen, rows)
@@ -278,7 +291,11 @@ def finite_gradient(tape: Any, value: Any, of: Any) -> Any:
             "this model has no differentiable path from its input to its logits, so that no gradient attack can be "
             "made on it. Occlusion needs no gradients."
         )
-    return tf.ensure_shape(tf.where(tf.math.is_finite(gradient), gradient, 0.0), of.shape)
+    return tf.ensure_shape(_finite(gradient), of.shape)
+
+
+def _finite(gradient: Any) -> Any:
+    return tf.where(tf.math.is_finite(gradient), gradient, 0.0)
 
 
 def _rowwise(values: Any) -> Any:

@@ -6,15 +6,17 @@ Rows that are done are taken out of the batch between stretches of steps; the re
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
 from cnnlab.attacks.loop import Loop
-from cnnlab.memory import in_parts
+from cnnlab.memory import in_parts, least_batch
+
+T = TypeVar("T")
 
 STRETCH = 8
 """Steps in one go, at most, where rows may be done early."""
@@ -28,10 +30,6 @@ IDLE = 0.04
 BATCH_PIXELS = 2**19
 """Values in a batch of images from which on larger batches are no faster."""
 
-SMALL = 64 * 64
-"""Images of at most so many values are padded to :data:`LEAST` rows, where results no longer depend on the size."""
-
-LEAST = 16
 POOL_BYTES = 2**28
 
 
@@ -51,6 +49,21 @@ def batch_size_for(shape: tuple[int, ...]) -> int:
     return min(512, 2 ** (most.bit_length() - 1))
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known of originals that rows begin at: E strengths of one image share it.
+
+    Attributes:
+        logits: Of M images, [M, K].
+        gradient: Of what is climbed, [M, H, W, C].
+        place: Which of them each row begins at, int [R].
+    """
+
+    logits: np.ndarray
+    gradient: np.ndarray
+    place: np.ndarray
+
+
 @dataclass
 class Rows:
     """Rows of an attack: which image at which strength, and their numbers.
@@ -64,8 +77,6 @@ class Rows:
         epsilon: float64 [R].
         size: float32 [R].
         beta: float32 [R].
-        shared: Whether an image's rows all begin alike (same place, label and penalty), so that they share one first
-            gradient: E strengths of FGSM then cost one gradient an image.
         radius: float32 [R], what the loop searches within.
     """
 
@@ -77,7 +88,6 @@ class Rows:
     epsilon: np.ndarray
     size: np.ndarray
     beta: np.ndarray
-    shared: bool
     radius: np.ndarray
 
     @classmethod
@@ -88,8 +98,6 @@ class Rows:
         references: np.ndarray | None,
         strength: np.ndarray,
         image: np.ndarray,
-        *,
-        shared: bool,
     ) -> Rows:
         """Pick rows from numbers of shape [N] or [E, N]."""
 
@@ -105,7 +113,6 @@ class Rows:
             epsilon=pick("epsilon", np.float64),
             size=pick("size", np.float32),
             beta=pick("beta", np.float32),
-            shared=shared and bool(numbers["alone"]) and strength.max(initial=0) > 0,
             radius=np.zeros(len(image), np.float32),
         )
 
@@ -155,12 +162,18 @@ class Pool:
         return max(batch_size, POOL_BYTES // per_row)
 
     def run(
-        self, begin: np.ndarray | None, steps: int, *, stop: bool, trace: bool, advance: Callable[[int], None]
+        self,
+        begin: np.ndarray | Known | None,
+        steps: int,
+        *,
+        stop: bool,
+        trace: bool,
+        advance: Callable[[int], None],
     ) -> np.ndarray | None:
         """Run all rows to their end, and return the traced confidence [R, steps + 1] if that is wanted.
 
         Args:
-            begin: Where the rows begin [R, H, W, C]; None for their originals.
+            begin: Where the rows begin [R, H, W, C]; None for their originals, or what is known of these.
             steps: How many steps at most.
             stop: Whether rows may be done early.
             trace: Whether to return the confidence after each step.
@@ -178,22 +191,19 @@ class Pool:
             stretch = min(longest, max(1, steps - 1 - taken))
             last = taken == steps - 1
 
-            def go_on(
-                index: np.ndarray, real: int, taken: int = taken, stretch: int = stretch, last: bool = last
-            ) -> None:
+            def go_on(index: np.ndarray, taken: int = taken, stretch: int = stretch, last: bool = last) -> Any:
                 state, rows = self._gather(index), self._rows.tensors(index)
-                if last:
-                    state, confidence = self._loop.finish(state, rows, taken)
-                    confidence = confidence[None]
-                else:
-                    state, confidence = self._loop.advance(state, rows, taken, stretch)
-                before = self._state["steps"][index].copy()
-                self._put(index[:real], state)
-                if traced is not None:
-                    self._record(traced, index[:real], taken, before, confidence.numpy())
-                advance(int((self._state["steps"][index] - before)[:real].sum()))
+                if not last:
+                    return self._loop.advance(state, rows, taken, stretch)
+                state, confidence = self._loop.finish(state, rows, taken)
+                return state, confidence[None]
 
-            self._each(active, go_on)
+            for index, (state, confidence) in self._each(active, go_on):
+                before = self._state["steps"][index].copy()
+                self._put(index, state)
+                if traced is not None:
+                    self._record(traced, index, taken, before, confidence.numpy())
+                advance(int((self._state["steps"][index] - before).sum()))
             taken += stretch
             still = self._active()
             advance(int((steps - self._state["steps"][np.setdiff1d(active, still)]).sum()))
@@ -213,61 +223,58 @@ class Pool:
             logits = np.where(reached[:, None], state["best_logits"], logits)
         return {"adversarial": images, "logits": logits, **{name: state[name] for name in ("reached", "steps", "flat")}}
 
-    def _start(self, begin: np.ndarray | None) -> np.ndarray:
+    def _start(self, begin: np.ndarray | Known | None) -> np.ndarray:
         """Evaluate where the rows begin; return the confidence [R] in their classes."""
         rows = self._rows
-        everything = np.arange(len(rows))
-        if rows.shared and begin is None:
-            _, ones, back = np.unique(rows.image, return_index=True, return_inverse=True)
-        else:
-            ones, back = everything, None
-        confidence = np.zeros(len(rows), np.float32)
 
-        def begun(index: np.ndarray, real: int) -> None:
+        def begun(index: np.ndarray) -> Any:
             tensors = rows.tensors(index)
-            x = tensors["original"] if begin is None else tf.convert_to_tensor(begin[index])
-            found, sure = self._loop.start(x, tensors)
-            if not self._state:
-                self._state = tf.nest.map_structure(lambda t: np.zeros((len(rows), *t.shape[1:]), t.dtype.name), found)
-            self._put(index[:real], found)
-            confidence[index[:real]] = sure.numpy()[:real]
+            if isinstance(begin, Known):
+                place = begin.place[index]
+                return self._loop.start_known(tensors, begin.logits[place], begin.gradient[place])
+            return self._loop.start(tensors["original"] if begin is None else begin[index], tensors)
 
-        self._each(ones, begun)
+        confidence = np.zeros(len(rows), np.float32)
+        for index, (found, sure) in self._each(np.arange(len(rows)), begun):
+            if not self._state:
+                self._make_room(found)
+            self._put(index, found)
+            confidence[index] = sure.numpy()[: len(index)]
         if not self._state:
-            empty = rows.tensors(everything)
-            found, _ = self._loop.start(empty["original"], empty)
-            self._state = tf.nest.map_structure(lambda t: t.numpy(), found)
-        if back is not None:
-            self._state = tf.nest.map_structure(lambda values: values[ones][back], self._state)
-            confidence = confidence[ones][back]
+            self._make_room(begun(np.arange(0))[0])
         return confidence
+
+    def _make_room(self, found: dict[str, Any]) -> None:
+        count = len(self._rows)
+        self._state = tf.nest.map_structure(lambda t: np.zeros((count, *t.shape[1:]), t.dtype.name), found)
 
     def _rendered(self) -> np.ndarray:
         images = np.empty_like(self._state["x"])
 
-        def seen(index: np.ndarray, real: int) -> None:
-            found = self._loop.render(tf.convert_to_tensor(self._state["x"][index]), self._rows.tensors(index))
-            images[index[:real]] = found.numpy()[:real]
+        def seen(index: np.ndarray) -> Any:
+            return self._loop.render(tf.convert_to_tensor(self._state["x"][index]), self._rows.tensors(index))
 
-        self._each(np.arange(len(self._rows)), seen)
+        for index, found in self._each(np.arange(len(self._rows)), seen):
+            images[index] = found.numpy()[: len(index)]
         return images
 
     def _active(self) -> np.ndarray:
         return np.flatnonzero(~self._state["done"])
 
-    def _each(self, index: np.ndarray, work: Callable[[np.ndarray, int], None]) -> None:
-        """Do work on row numbers, a batch at a time.
+    def _each(self, index: np.ndarray, work: Callable[[np.ndarray], T]) -> Iterator[tuple[np.ndarray, T]]:
+        """Do work on row numbers, a batch at a time; yield the row numbers of each batch and what came of it.
 
-        It is given each batch, filled up with its own first row (:func:`filled_up`), and how many of its rows are real.
+        Work is given a batch that is filled up with its own first row (:func:`filled_up`).
         """
-        least = LEAST if self._rows.originals[0].size <= SMALL else 1
+        least = least_batch(self._rows.originals.shape[1:])
 
-        def filled(first: int, last: int) -> None:
+        def filled(first: int, last: int) -> T:
             batch = index[first:last]
             more = filled_up(len(batch), least) - len(batch)
-            work(np.concatenate([batch, np.full(more, batch[0])]), len(batch))
+            return work(np.concatenate([batch, np.full(more, batch[0])]))
 
-        in_parts(len(index), self.batch_size, filled, self._cut)
+        for first, last, found in in_parts(len(index), self.batch_size, filled, self._cut):
+            yield index[first:last], found
 
     def _cut(self, size: int) -> None:
         self.batch_size = size

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,17 +19,26 @@ from cnnlab.classifier.graph import Layer, read_layers
 from cnnlab.classifier.hints import About
 from cnnlab.classifier.logits import Output, OutputKind, written_type
 from cnnlab.classifier.preprocessing import Preparation
+from cnnlab.classifier.recall import Recall
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
-from cnnlab.memory import in_parts, too_little
-from cnnlab.numerics import known_label, sigmoid, softmax
+from cnnlab.memory import in_parts, least_batch, too_little
+from cnnlab.numerics import UNKNOWN, known_label, sigmoid, softmax
 
 T = TypeVar("T")
 
-BATCH = 500
+BATCH = 512
 """Most images in one forward pass; larger sets are streamed, so that memory does not grow with their number."""
 
 MEMORY = 1 << 30
 """Most bytes that the activations of one forward pass may take, where nobody says otherwise."""
+
+
+LOGITS = "logits"
+
+
+def _gradient_in(objective: Hashable) -> Hashable:
+    """What is asked for where logits and a gradient are: what they are remembered by."""
+    return "logits and gradient", objective
 
 
 class Classifier:
@@ -96,6 +106,20 @@ class Classifier:
         self.memory = memory or memory_budget()
         self._compiled: dict[Hashable, Any] = {}
 
+    _recall: Recall | None = None
+
+    @contextlib.contextmanager
+    def recalling(self) -> Iterator[None]:
+        """Compute logits and gradients once, inside the ``with`` block, of images that are asked about several times.
+
+        What is recalled is what was computed of the same bytes, by the same function.
+        """
+        before, self._recall = self._recall, self._recall or Recall()
+        try:
+            yield
+        finally:
+            self._recall = before
+
     def __repr__(self) -> str:
         low, high = self.bounds
         images = f"images of {'x'.join(str(side or 'any') for side in self.input_shape)} in [{low:g}, {high:g}]"
@@ -156,7 +180,7 @@ class Classifier:
 
     @cached_property
     def batch_size(self) -> int:
-        """How many images go through the model at once: as many as :attr:`memory` allows, at most 500."""
+        """How many images go through the model at once: as many as :attr:`memory` allows, at most :data:`BATCH`."""
         values = sum(math.prod(side or 1 for side in layer.output_shape) for layer in self.layers)
         values += math.prod(side or 1 for side in self.input_shape)
         return max(1, min(BATCH, self.memory // (4 * values)))
@@ -390,7 +414,8 @@ class Classifier:
 
     def _unchecked_logits(self, images: np.ndarray) -> np.ndarray:
         """The logits, whether they are finite or not."""
-        parts = self._streamed(lambda batch, _: (self.logits_function(batch),), images)
+        function = self.logits_function
+        parts = self._streamed(lambda batch: (function(batch),), images, remember=LOGITS)
         return np.concatenate(parts[0]) if parts else np.zeros((0, self.num_classes), np.float32)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
@@ -433,7 +458,8 @@ class Classifier:
         """
         if self.output_kind == "logits":
             return None
-        parts = self._streamed(lambda batch, _: self._answers(batch)[1:], images)
+        answers = self._answers
+        parts = self._streamed(lambda batch: answers(batch)[1:], images)
         given = np.concatenate(parts[0]) if parts else np.zeros((0, self.num_classes), np.float32)
         if self.output_kind != "sigmoid":
             return given.reshape(-1, self.num_classes)
@@ -500,7 +526,7 @@ class Classifier:
         """
         names = [layer.name for layer in self.layers] if layers is None else list(layers)
         function = self.graph_function(*names)
-        parts = self._streamed(lambda batch, _: function(batch), images)
+        parts = self._streamed(function, images)
         if not parts:
             shapes = [tuple(side or 0 for side in self._shape_of(name)) for name in names]
             return {name: np.zeros((0, *shape), np.float32) for name, shape in zip(names, shapes, strict=True)}
@@ -521,44 +547,85 @@ class Classifier:
             CnnlabError: Nothing differentiable leads from the image to the logits, or the cross-entropy is asked of
                 classes that are not exclusive.
         """
-        import tensorflow as tf
+        from cnnlab.attacks import ClassLogit, CrossEntropy
 
-        if of not in ("cross_entropy", "logit"):
+        objectives = {"cross_entropy": CrossEntropy(), "logit": ClassLogit()}
+        if of not in objectives:
             raise UsageError(f"of must be 'cross_entropy' or 'logit'; received {of!r}.")
         if of == "cross_entropy":
             self.check_exclusive("the cross-entropy of a softmax")
         images = self._checked(images)
         labels = self._checked_labels(labels, len(images))
+        return self.logits_and_gradient(images, labels, objectives[of])[1]
 
-        function = self.compiled(("input gradient", of), lambda: self._gradient_of(of))
+    def logits_and_gradient(
+        self, images: np.ndarray, labels: np.ndarray, objective: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return logits float32 [N, K], and the gradient of each image's own value in its pixels, float32 [N, H, W, C].
 
-        def gradient(batch: Any, first: int) -> tuple[Any]:
-            return (function(batch, tf.constant(labels[first : first + len(batch)])),)
+        Both come of one pass through the network.
 
-        parts = self._streamed(gradient, images)
-        return np.concatenate(parts[0]) if parts else np.zeros_like(images)
+        Args:
+            images: [N, H, W, C].
+            labels: int [N]; -1 stands for the class that the image is read as.
+            objective: What the values are: :class:`~cnnlab.plugin.LogOdds`, ``CrossEntropy``, ``ClassLogit``,
+                ``Margin``, or any hashable callable from logits [B, K] and classes [B] to values [B], in TensorFlow.
 
-    def _gradient_of(self, of: str) -> Callable[[Any, Any], Any]:
-        """From images and labels to the gradients in the images; see :meth:`input_gradient`."""
+        Raises:
+            UsageError: The labels are not one class for each image.
+            NotFiniteError: Some logits are NaN or infinite.
+            CnnlabError: Nothing differentiable leads from the image to the logits.
+
+        Example:
+            >>> import numpy as np
+            >>> from cnnlab.plugin import Margin
+            >>> from cnnlab.testing import FakeClassifier
+            >>> classifier, image = FakeClassifier.of_brightness(), np.full((1, 2, 2, 1), 0.75)
+            >>> logits, gradient = classifier.logits_and_gradient(image, np.array([1]), Margin())
+            >>> logits.tolist(), gradient.ravel().tolist()
+            ([[-0.25, 0.25]], [-0.5, -0.5, -0.5, -0.5])
+        """
+        images = self._checked(images)
+        labels = self._checked_labels(labels, len(images), least=UNKNOWN)
+        function = self.compiled(_gradient_in(objective), lambda: self._gradient_of(objective))
+        parts = self._streamed(function, images, labels, remember=_gradient_in(objective))
+        if not parts:
+            return np.zeros((0, self.num_classes), np.float32), np.zeros_like(images)
+        logits, gradient = self._finite(np.concatenate(parts[0]), images), np.concatenate(parts[1])
+        if self._recall is not None:
+            self._know(self._recall, objective, images, labels, parts)
+        return logits, gradient
+
+    def _know(
+        self, recall: Recall, objective: Any, images: np.ndarray, labels: np.ndarray, parts: Sequence[Any]
+    ) -> None:
+        """Have known what is asked of the logits alone, or with the classes that images without a label are read as."""
+        first = 0
+        for logits, gradient in zip(*parts, strict=True):
+            here = slice(first, first := first + len(logits))
+            recall.know(LOGITS, [images[here]], (logits,))
+            if (labels[here] == UNKNOWN).any():
+                own = known_label(labels[here], logits.argmax(axis=1))
+                recall.know(_gradient_in(objective), [images[here], own], (logits, gradient))
+
+    def _gradient_of(self, objective: Any) -> Callable[[Any, Any], tuple[Any, Any]]:
+        """From images and labels to logits and gradients; see :meth:`logits_and_gradient`."""
         import tensorflow as tf
 
         image, label = tf.TensorSpec([None, *self.input_shape]), tf.TensorSpec([None], tf.int64)
 
         @tf.function(autograph=False, input_signature=[image, label])
-        def gradient(images: Any, labels: Any) -> Any:
+        def both(images: Any, labels: Any) -> tuple[Any, Any]:
             with tf.GradientTape() as tape:
                 tape.watch(images)
                 logits = self.logits_function(images)
-                if of == "logit":
-                    value = tf.gather(logits, labels, batch_dims=1)
-                else:
-                    value = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+                value = objective(logits, tf.where(labels == UNKNOWN, tf.argmax(logits, axis=1), labels))
             found = tape.gradient(value, images)
             if found is None:
                 raise CnnlabError("this model has no differentiable path from its image to its logits.")
-            return found
+            return logits, found
 
-        function: Callable[[Any, Any], Any] = gradient
+        function: Callable[[Any, Any], tuple[Any, Any]] = both
         return function
 
     def _callable(self, tensors: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
@@ -594,14 +661,14 @@ class Classifier:
             )
         return images
 
-    def _checked_labels(self, labels: np.ndarray, count: int) -> np.ndarray:
+    def _checked_labels(self, labels: np.ndarray, count: int, least: int = 0) -> np.ndarray:
         labels = np.asarray(labels)
         if labels.shape != (count,) or (count and labels.dtype.kind not in "iu"):
             raise UsageError(
                 f"labels must be one whole number for each of {count} images; received {labels.dtype} of shape "
                 f"{list(labels.shape)}."
             )
-        if count and not 0 <= labels.min() <= labels.max() < self.num_classes:
+        if count and not least <= labels.min() <= labels.max() < self.num_classes:
             raise UsageError(
                 f"labels must be between 0 and {self.num_classes - 1}, the classes of this model; received "
                 f"{labels.min()} to {labels.max()}."
@@ -609,18 +676,34 @@ class Classifier:
         return labels.astype(np.int64)
 
     def _streamed(
-        self, function: Callable[[Any, int], tuple[Any, ...]], images: np.ndarray
+        self, function: Callable[..., tuple[Any, ...]], images: np.ndarray, *more: np.ndarray, remember: Hashable = None
     ) -> list[tuple[np.ndarray, ...]]:
-        """Call ``function`` with each batch and the index of its first image; gather the parts of each result."""
+        """Call ``function`` with each batch, and gather the parts of each result.
+
+        Args:
+            function: From tensors of images [n, H, W, C], and of each of ``more`` [n, ...], to tensors [n, ...].
+            images: [N, H, W, C].
+            more: Arrays [N, ...].
+            remember: What is asked, where the answers are kept while somebody wants them to be.
+        """
         import tensorflow as tf
 
-        images = self._checked(images)
-        parts: list[tuple[np.ndarray, ...]] = []
+        arrays = (self._checked(images), *more)
+        least = 1 if self.fixed_batch else least_batch(arrays[0].shape[1:])
 
-        def work(first: int, last: int) -> None:
-            parts.append(tuple(value.numpy() for value in function(tf.constant(images[first:last]), first)))
+        def computed(batch: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+            count = len(batch[0])
+            filled = np.arange(-(-count // least) * least) % count
+            given = batch if len(filled) == count else [array[filled] for array in batch]
+            return tuple(value.numpy()[:count] for value in function(*map(tf.constant, given)))
 
-        in_parts(len(images), self.batch_size, work, self.shrink)
+        def work(first: int, last: int) -> tuple[np.ndarray, ...]:
+            batch = [array[first:last] for array in arrays]
+            if remember is None or self._recall is None:
+                return computed(batch)
+            return self._recall(remember, batch, lambda: computed(batch))
+
+        parts = (found for _, _, found in in_parts(len(images), self.batch_size, work, self.shrink))
         return list(zip(*parts, strict=True))
 
 

@@ -12,6 +12,7 @@ from cnnlab.classifier.finite import among
 from cnnlab.numerics import known_label
 
 if TYPE_CHECKING:
+    from cnnlab.attacks.objectives import Objective
     from cnnlab.classifier.classifier import Classifier
 
 
@@ -21,11 +22,12 @@ class Preflight:
 
     Attributes:
         images: How many images were looked at.
-        zero: How many have an input gradient of exactly zero, for the logit of their class and the next best alike.
+        zero: How many have an input gradient of exactly zero, for what is looked at, for the logit of their class and
+            for that of the next best alike.
         saturated: How many others have a cross-entropy whose gradient is exactly zero in float32, because the softmax
             is sure to the last bit: what works on logits works on them, what works on probabilities does not.
-        not_finite: How many have an input gradient with NaN or infinity in it, for the logit of their class; attacks
-            take it for zero there.
+        not_finite: How many have an input gradient with NaN or infinity in it, for what is looked at; attacks take it
+            for zero there.
         reasons: Why the gradients are zero, as far as it shows, and for how many images.
     """
 
@@ -63,7 +65,10 @@ class Preflight:
 
 
 def preflight(
-    classifier: Classifier, batches: Iterable[tuple[np.ndarray, np.ndarray]], sources: Sequence[str] = ()
+    classifier: Classifier,
+    batches: Iterable[tuple[np.ndarray, np.ndarray]],
+    sources: Sequence[str] = (),
+    objective: Objective | None = None,
 ) -> Preflight:
     """Look for images whose input gradient is exactly zero.
 
@@ -71,18 +76,21 @@ def preflight(
         classifier: The model.
         batches: Images [N, H, W, C] and their labels [N], a batch at a time; -1 stands for the predicted label.
         sources: Where each of all images came from.
+        objective: Whose gradient is looked at; by default that of the logit of an image's class.
 
     Raises:
         NotFiniteError: Some logits are NaN or infinite.
         CnnlabError: Nothing differentiable leads from the image to the logits.
     """
+    from cnnlab.attacks import ClassLogit
+
+    objective = objective or ClassLogit()
     images = zero = saturated = not_finite = 0
     reasons: dict[str, int] = {}
     for batch, labels in batches:
         with among(images, sources):
-            logits = classifier.logits(batch)
+            logits, gradients = classifier.logits_and_gradient(batch, labels, objective)
         own = known_label(labels, logits.argmax(axis=1))
-        gradients = classifier.input_gradient(batch, own, of="logit")
         not_finite += int((~np.isfinite(gradients).all(axis=(1, 2, 3))).sum())
         flat = _flat(classifier, batch, logits, own, gradients)
         images += len(batch)
@@ -97,13 +105,15 @@ def preflight(
 def _flat(
     classifier: Classifier, images: np.ndarray, logits: np.ndarray, own: np.ndarray, gradients: np.ndarray
 ) -> np.ndarray:
-    """Which images have no gradient, neither for their class nor (looked at only for those) for the next best."""
+    """Which images have no gradient, and none either for the logits of their class and of the next best."""
     flat = _all_zero(gradients)
-    suspects = np.flatnonzero(flat)
-    if suspects.size:
-        rest = logits[suspects].copy()
-        rest[np.arange(suspects.size), own[suspects]] = -np.inf
-        flat[suspects] = _all_zero(classifier.input_gradient(images[suspects], rest.argmax(axis=1), of="logit"))
+    rest = logits.copy()
+    rest[np.arange(len(own)), own] = -np.inf
+    for classes in (own, rest.argmax(axis=1)):
+        suspects = np.flatnonzero(flat)
+        if suspects.size:
+            slopes = classifier.input_gradient(images[suspects], classes[suspects], of="logit")
+            flat[suspects] = _all_zero(slopes)
     return flat
 
 
