@@ -72,6 +72,13 @@ NETWORKS = {
     "groups, no bias": lambda: chain(
         layers.Conv2D(4, 3, groups=2, use_bias=False), layers.ReLU(), layers.MaxPooling2D((3, 2))
     ),
+    "no bias": lambda: chain(layers.Conv2D(4, 3, use_bias=False, activation="relu"), layers.MaxPooling2D(2)),
+    "dense": lambda: chain(
+        layers.Flatten(),
+        layers.Dense(6, activation="gelu", use_bias=False),
+        layers.Dense(5, activation="relu", bias_initializer="random_normal"),
+    ),
+    "dense on maps": lambda: chain(layers.Dense(6, activation="relu")),
     "bias alone": lambda: chain(layers.Conv2D(4, 3, bias_initializer="random_normal"), layers.MaxPooling2D(2)),
     "other activations": lambda: chain(
         layers.Conv2D(4, 3, activation="gelu"),
@@ -162,15 +169,21 @@ def test_the_network_itself_stays_as_it_is(batch_norm, tmp_path):
     assert keras.models.load_model(tmp_path / "model.keras").to_json() == before
 
 
-def test_bias_and_relu_work_on_the_pooled_map():
-    fused = fuse(NETWORKS["mnist-cnn"]())
-    traced = tf.function(lambda images: fused(images, training=True)).get_concrete_function(tf.zeros((1, 28, 28, 1)))
-    sides = {kind: [] for kind in ("Conv2D", "BiasAdd", "Relu")}
-    for operation in traced.graph.get_operations():
-        shape = operation.outputs[0].shape if operation.type in sides else []
+def test_gradients_of_bias_and_relu_are_of_the_pooled_map():
+    model = NETWORKS["mnist-cnn"]()
+    fused = fuse(model)
+
+    def step(images):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(fused(images, training=True))
+        return tape.gradient(loss, model.trainable_variables)
+
+    sides = {kind: [] for kind in ("Conv2D", "ReluGrad", "BiasAddGrad")}
+    for operation in tf.function(step).get_concrete_function(tf.zeros((1, 28, 28, 1))).graph.get_operations():
+        shape = operation.inputs[0].shape if operation.type in sides else []
         if len(shape) == 4:
             sides[operation.type].append(shape[1])
-    assert sides == {"Conv2D": [28, 14], "BiasAdd": [14, 7], "Relu": [14, 7]}
+    assert sides == {"Conv2D": [28, 14], "ReluGrad": [7, 14], "BiasAddGrad": [7, 14]}
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
