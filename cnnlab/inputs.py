@@ -134,9 +134,9 @@ class Inputs:
 
     def _checked(self, indices: np.ndarray) -> np.ndarray:
         images = np.array(self._read(indices), np.float32)
-        finite = np.isfinite(images).all(axis=(1, 2, 3))
+        finite = np.isfinite(images)
         if not finite.all():
-            first = int(np.flatnonzero(~finite)[0])
+            first = int(np.flatnonzero(~finite.all(axis=(1, 2, 3)))[0])
             raise CnnlabError(
                 f"{self.sources[indices[first]]} holds values that are not finite (NaN or infinity); every pixel "
                 "must be a number. Repair or leave out the image."

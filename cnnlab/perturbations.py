@@ -45,7 +45,7 @@ def norms(difference: np.ndarray, norm: Norm) -> np.ndarray:
     leading, size = difference.shape[:-3], int(np.prod(difference.shape[-3:]))
     flat = np.asarray(difference, np.float64).reshape(*leading, size)
     if norm == "linf":
-        return np.asarray(np.abs(flat).max(axis=-1, initial=0.0))
+        return np.maximum(flat.max(axis=-1, initial=0.0), -flat.min(axis=-1, initial=0.0))
     return np.asarray(np.sqrt(np.einsum("...i,...i->...", flat, flat)))
 
 
@@ -69,7 +69,7 @@ def distances(original: np.ndarray, adversarial: np.ndarray, norm: Norm) -> np.n
         [[0.5], [1.0]]
     """
     if adversarial.ndim == original.ndim:
-        return norms(adversarial.astype(np.float64) - original, norm)
+        return norms(np.subtract(adversarial, original, dtype=np.float64), norm)
     return np.stack([distances(original, one, norm) for one in adversarial])
 
 
@@ -163,8 +163,9 @@ def to_8bit(images: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
         [0, 128, 255]
     """
     low, high = bounds
-    levels = (np.asarray(images, np.float64) - low) * (LEVELS / (high - low))
-    return np.clip(np.rint(levels), 0, LEVELS).astype(np.uint8)
+    levels = np.subtract(images, low, dtype=np.float64)
+    levels *= LEVELS / (high - low)
+    return np.asarray(np.rint(levels).clip(0, LEVELS, out=levels), np.uint8)
 
 
 def from_8bit(pixels: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
@@ -179,7 +180,7 @@ def from_8bit(pixels: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
         >>> from_8bit(np.array([0, 255], np.uint8), (-1.0, 1.0)).tolist()
         [-1.0, 1.0]
     """
-    return grid(bounds)[pixels]
+    return np.take(grid(bounds), pixels)
 
 
 def round_8bit(images: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:

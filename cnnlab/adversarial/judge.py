@@ -20,7 +20,7 @@ from cnnlab.adversarial.measure import Measured, derive, logits_of, readings, wi
 from cnnlab.classifier.device import current_device
 from cnnlab.errors import UsageError
 from cnnlab.numerics import UNKNOWN
-from cnnlab.perturbations import distances, round_8bit, tolerance
+from cnnlab.perturbations import Norm, distances, round_8bit, tolerance
 from cnnlab.results import images as saved_images
 from cnnlab.results.claims import Claims
 from cnnlab.results.result import Result
@@ -35,6 +35,8 @@ SAME_DEVICE, OTHER_DEVICE = 1e-4, 1e-2
 OUTSIDE_INPUT = 1e-3
 """By which share of the value range an original may lie outside of it; the host takes images that do."""
 
+_GIVEN = ("original", "adversarial", "label", "target")
+NORMS: tuple[Norm, ...] = ("linf", "l2")
 NEEDED = ("label", "label_before", "label_after", "confidence_before", "confidence_after")
 
 
@@ -95,13 +97,15 @@ def judge(classifier: Classifier, result: Result, *, slack: float = SAME_DEVICE)
         return Verified(findings=[Finding(claim="arrays", state="fails", says=ill_formed)], measured=nothing)
     arrays = with_strengths(result.arrays)
     original, adversarial = arrays["original"], arrays["adversarial"]
-    findings = [_range(original, adversarial, classifier.bounds), *_norm(arrays, claims, classifier.bounds)]
+    far = {norm: distances(original, adversarial, norm) for norm in NORMS}
+    findings = [_range(original, adversarial, classifier.bounds), *_norm(original, far, claims, classifier.bounds)]
     findings += _grid(adversarial, claims, classifier.bounds)
     findings += _whole(classifier, adversarial)
     if not np.isfinite(adversarial).all() or not np.isfinite(original).all():
         return Verified(findings=findings, measured=nothing)
     logits = logits_of(classifier, original, adversarial)
-    fresh = _with_distances(arrays, readings(logits))
+    fresh = {name: arrays[name] for name in _GIVEN if name in arrays} | readings(logits)
+    fresh |= {str(norm): each for norm, each in far.items()}
     for name in logits:
         findings += _readings(name, logits[name], arrays, slack)
     claimed = derive({**fresh, **_claimed(arrays)}, claims)
@@ -113,12 +117,6 @@ def judge(classifier: Classifier, result: Result, *, slack: float = SAME_DEVICE)
 def _claimed(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The readings that a result gives itself: they were confirmed, or are listed as wrong, one by one."""
     return {name: values for name, values in arrays.items() if name.startswith(("label_", "confidence_"))}
-
-
-def _with_distances(arrays: Mapping[str, np.ndarray], read: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    images = {name: arrays[name] for name in ("original", "adversarial", "label", "target") if name in arrays}
-    far = {name: distances(images["original"], images["adversarial"], name) for name in ("linf", "l2")}
-    return {**images, **read, **far}
 
 
 def _ill_formed(classifier: Classifier, arrays: Mapping[str, np.ndarray], claims: Claims) -> str:
@@ -201,15 +199,16 @@ def _range(original: np.ndarray, adversarial: np.ndarray, bounds: tuple[float, f
     return _finding("range", wrong, f"All pixels lie in the range {told}.", f"Pixels lie outside of {told}")
 
 
-def _norm(arrays: Mapping[str, np.ndarray], claims: Claims, bounds: tuple[float, float]) -> Iterator[Finding]:
+def _norm(
+    original: np.ndarray, far: Mapping[Norm, np.ndarray], claims: Claims, bounds: tuple[float, float]
+) -> Iterator[Finding]:
     if claims.norm is None or claims.epsilons is None:
         return
-    far = distances(arrays["original"], arrays["adversarial"], claims.norm)
-    allowed = np.asarray(claims.epsilons)[:, None] + tolerance(claims.norm, arrays["original"].shape, bounds)
+    allowed = np.asarray(claims.epsilons)[:, None] + tolerance(claims.norm, original.shape, bounds)
     # Written so that NaN is beyond every bound.
-    wrong = ~(far <= allowed)
+    wrong = ~(far[claims.norm] <= allowed)
     told = ", ".join(f"{epsilon:g}" for epsilon in claims.epsilons)
-    where = f" Largest: {far.max(initial=0):.6g}."
+    where = f" Largest: {far[claims.norm].max(initial=0):.6g}."
     yield _finding(
         "norm",
         wrong,
@@ -290,7 +289,7 @@ def _derived(
             f"row {index}: {key}"
             for index, (said, found) in enumerate(zip(result.rows, rows, strict=True))
             for key in found
-            if key in said and key != "image" and not same_number(said[key], found[key])
+            if key in said and key != "image" and said[key] != found[key] and not same_number(said[key], found[key])
         ]
         yield _named("rows", wrong_rows, len(rows), str)
     elif result.rows:
@@ -359,11 +358,19 @@ def _origin(classifier: Classifier, original: np.ndarray, inputs: Inputs) -> str
     """Say what the originals are: ``inputs``, ``inputs rounded to 8 bits``, or ``other`` (noise, other images)."""
     if len(original) != len(inputs):
         return "other"
-    same = rounded = True
-    start = 0
-    for images, _ in inputs.batches(1024):
-        part = original[start : start + len(images)]
-        start += len(images)
-        same = same and part.shape == images.shape and bool((part == images).all())
-        rounded = rounded and part.shape == images.shape and bool((part == round_8bit(images, classifier.bounds)).all())
-    return "inputs" if same else "inputs rounded to 8 bits" if rounded else "other"
+    for name, change in _ORIGINS.items():
+        start = 0
+        for images, _ in inputs.batches(1024):
+            part = original[start : start + len(images)]
+            start += len(images)
+            if not np.array_equal(part, change(images, classifier.bounds)):
+                break
+        else:
+            return name
+    return "other"
+
+
+_ORIGINS: dict[str, Callable[[np.ndarray, tuple[float, float]], np.ndarray]] = {
+    "inputs": lambda images, bounds: images,
+    "inputs rounded to 8 bits": round_8bit,
+}

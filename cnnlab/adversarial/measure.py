@@ -174,6 +174,8 @@ def _rounded(classifier: Classifier, images: np.ndarray, logits: np.ndarray) -> 
     """Return the logits of images rounded to 8 bits: those of the images where this changes nothing."""
     rounded = round_8bit(images, classifier.bounds)
     changed = (rounded != images).any(axis=(1, 2, 3))
+    if changed.all():
+        return classifier.logits(rounded)
     found = logits.copy()
     found[changed] = classifier.logits(rounded[changed])
     return found

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from cnnlab.inputs import Inputs
 
 
+SEVERAL = 8
+"""Batches of images that are read at a time, before the model looks at them."""
+
+
 def run(
     analysis: Analysis,
     classifier: Classifier,
@@ -115,7 +119,7 @@ def _looked_at(analysis: Analysis, classifier: Classifier, inputs: Inputs, conte
 
     if "gradients" not in analysis.requires or not len(inputs):
         first = 0
-        for images, _ in inputs.batches(classifier.batch_size):
+        for images, _ in inputs.batches(SEVERAL * classifier.batch_size):
             with among(first, inputs.sources):
                 classifier.logits(images)
             first += len(images)
@@ -123,7 +127,7 @@ def _looked_at(analysis: Analysis, classifier: Classifier, inputs: Inputs, conte
     # What attacks climb: they begin with the gradients that are looked at here.
     objective = LogOdds() if "one-class" in analysis.requires else ClassLogit()
     try:
-        found = preflight(classifier, inputs.batches(classifier.batch_size), inputs.sources, objective)
+        found = preflight(classifier, inputs.batches(SEVERAL * classifier.batch_size), inputs.sources, objective)
     except NotFiniteError:
         raise
     except CnnlabError as error:

@@ -150,16 +150,17 @@ class Loop:
     def _finish(self, state: Tensors, rows: Tensors, taken: Any) -> tuple[Tensors, Any]:
         """Take the last step, and look at the image it leads to without asking for a gradient.
 
-        With ``then="last"`` nothing is looked at: that is done when all rows are there.
+        With ``then="last"`` nothing is looked at: that is done when all rows are there. Returned is what has changed.
         """
         limits = self._limits(rows)
-        x, slots = self._move(state, limits, rows, taken)
+        x, _ = self._move(state, limits, rows, taken)
         if self.plan.then == "last":
-            return {**state, "x": x, "slots": slots, "steps": state["steps"] + 1}, self._confidence(state, rows)
+            return {"x": x, "steps": state["steps"] + 1}, self._confidence(state, rows)
         seen = self._candidate(x, limits, rows)
-        moved = {**state, "x": x, "slots": slots, "logits": self._logits(seen)}
+        moved = {**state, "x": x, "logits": self._logits(seen)}
         state = self._judge(self._unless_done(state, moved), seen, rows)
-        return state, self._confidence(state, rows)
+        confidence = self._confidence(state, rows)
+        return {name: value for name, value in state.items() if name not in ("gradient", "slots", "flat")}, confidence
 
     def _render(self, x: Any, rows: Tensors) -> Any:
         """Return the images that were looked at where the rows are: 8-bit ones, if the plan says so."""

@@ -123,7 +123,7 @@ class Rows:
         """Gather some rows for the compiled loop."""
         image = self.image[index]
         values = {
-            "original": self.originals[image],
+            "original": _picked(self.originals, image),
             "label": self.label[index],
             "radius": self.radius[index],
             "size": self.size[index],
@@ -133,6 +133,16 @@ class Rows:
             values["reference"] = np.asarray(self.references[image], np.float32)
         tensors = {name: tf.convert_to_tensor(value) for name, value in values.items()}
         return {"reference": tensors["original"], **tensors}
+
+
+def _run_of(index: np.ndarray) -> Any:
+    """The same numbers as a slice where one follows the other: nothing is gathered then, or scattered."""
+    follows = len(index) > 0 and index[-1] - index[0] == len(index) - 1 and bool((np.diff(index) == 1).all())
+    return slice(index[0], index[-1] + 1) if follows else index
+
+
+def _picked(values: np.ndarray, index: np.ndarray) -> np.ndarray:
+    return np.asarray(values[_run_of(index)])
 
 
 class Pool:
@@ -231,7 +241,7 @@ class Pool:
             tensors = rows.tensors(index)
             if isinstance(begin, Known):
                 place = begin.place[index]
-                return self._loop.start_known(tensors, begin.logits[place], begin.gradient[place])
+                return self._loop.start_known(tensors, _picked(begin.logits, place), _picked(begin.gradient, place))
             return self._loop.start(tensors["original"] if begin is None else begin[index], tensors)
 
         confidence = np.zeros(len(rows), np.float32)
@@ -281,13 +291,13 @@ class Pool:
         self._smaller(size)
 
     def _gather(self, index: np.ndarray) -> dict[str, Any]:
-        return tf.nest.map_structure(lambda values: tf.convert_to_tensor(values[index]), self._state)
+        return tf.nest.map_structure(lambda values: tf.convert_to_tensor(_picked(values, index)), self._state)
 
     def _put(self, index: np.ndarray, state: dict[str, Any]) -> None:
         def put(values: np.ndarray, new: Any) -> None:
-            values[index] = new.numpy()[: len(index)]
+            values[_run_of(index)] = new.numpy()[: len(index)]
 
-        tf.nest.map_structure(put, self._state, state)
+        tf.nest.map_structure(put, {name: self._state[name] for name in state}, state)
 
     def _record(
         self, traced: np.ndarray, index: np.ndarray, taken: int, before: np.ndarray, confidence: np.ndarray

@@ -22,22 +22,25 @@ def rows_of(columns: Mapping[str, Any], axis: str = "", strengths: Sequence[str]
     {'image': 'a', 'epsilon': 0.2, 'after': 5}
     """
     whole = {name: values if np.ndim(values) > 1 else [values] for name, values in columns.items()}
-    count = len(next(iter(whole.values()))[0]) if whole else 0
-    rows = []
-    for index in range(count):
-        for number, strength in enumerate(strengths or [""]):
-            row: dict[str, Any] = {}
-            for name, values in whole.items():
-                row[name] = plain(values[number if len(values) > 1 else 0][index])
-                if strength and len(row) == 1:
-                    row[axis] = float(strength)
-            rows.append(row)
-    return rows
+    each = [_rows_at(whole, number, axis, strength) for number, strength in enumerate(strengths or [""])]
+    return [row for rows in zip(*each, strict=True) for row in rows]
+
+
+def _rows_at(whole: Mapping[str, Any], number: int, axis: str, strength: str) -> list[dict[str, Any]]:
+    """The rows of one strength."""
+    columns: dict[str, list[Any]] = {}
+    for name, values in whole.items():
+        column = values[number if len(values) > 1 else 0]
+        columns[name] = list(map(plain, column.tolist() if isinstance(column, np.ndarray) else column))
+        if strength and len(columns) == 1:
+            columns[axis] = [float(strength)] * len(columns[name])
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def plain(value: Any) -> Any:
     """Turn a NumPy scalar into JSON's number; what JSON has no number for (NaN, infinity) becomes None."""
-    value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     return str(value) if isinstance(value, Path) else value

@@ -47,8 +47,8 @@ def run(classifier: Classifier, inputs: Inputs, params: FgsmUntargetedParams, co
     claims = Claims(norm=params.norm, epsilons=epsilons, eight_bit=params.eight_bit)
     measured = measure(classifier, original, outcome.adversarial, inputs.labels, claims=claims)
     # Full colour stands for a pixel moved by all of the largest epsilon; an L2 noise moves none that far.
-    moved = np.abs(outcome.adversarial - original).max(initial=0.0)
-    largest = max(epsilons) if params.norm == "linf" else float(moved)
+    linf = params.norm == "linf"
+    largest = max(epsilons) if linf else float(measured.arrays["linf"].max(initial=0.0))
     return Result(
         arrays={**measured.arrays, "steps": outcome.steps},
         claims=claims,
