@@ -3,7 +3,7 @@
 A change of an image changes a part of the first feature map, a somewhat larger part of the next, and so on, until a
 layer mixes all places (flattening, global pooling, resizing). Up to there only these parts are computed, of many
 changes at once: each is computed of a piece that is cut out of the image's own map with what is new pasted into it.
-From there on the network runs on whole maps, or, in a dense layer, on the change alone. The idea is Krypton's
+From there on the network runs on whole maps, or, in a dense layer, on the rows that changed. The idea is Krypton's
 (Nakandala, Kumar and Papakonstantinou, "Incremental and Approximate Inference for Faster Occlusion-based Deep CNN
 Explanations", SIGMOD 2019), of which the exact part is here.
 """
@@ -11,20 +11,25 @@ Explanations", SIGMOD 2019), of which the exact part is here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from cnnlab.classifier.graph import read_path
-from cnnlab.classifier.parts import Geometry, Own, Parts, slid
+from cnnlab.classifier.parts import Changes, Cutting, Geometry, averaged, slid
 from cnnlab.classifier.steps import Reading, Step
 from cnnlab.classifier.windows import Reach, Reaches
 
-GATHERED, COPIED, MULTIPLIED = 50, 40, 0.6
-"""What it takes to gather a number from a map, to copy a weight and to multiply with one in a dense layer, in
-multiply-adds of a convolution: measured on a CPU, where these take 20 ps, the others 1 ns, 0.8 ns and 12 ps."""
+GATHERED, MULTIPLIED = 50, 0.6
+"""What it takes to gather a number from a map and to multiply with a weight of a dense layer, in multiply-adds of a
+convolution: measured on a CPU, where these take 20 ps, the others 1 ns and 12 ps."""
+
+TOPS = 16
+"""From at most so many rows of a map on a dense layer is computed: each takes a product of its own."""
 
 Shapes = Mapping[str, Sequence[int]]
 """Height, width and channels of maps, by their names."""
@@ -44,13 +49,34 @@ class Dense:
     after: Sequence[Step]
     weights: Any
 
-    def product(self, name: str, values: Any) -> Any:
-        """Compute what it multiplies out, [N, units], of the map of that name."""
-        return taken(self.steps, {name: values})[self.steps[-1].name]
-
     def logits(self, product: Any) -> Any:
-        """Compute the logits of that."""
+        """Compute the logits of what it multiplies out, [N, units]."""
         return taken(self.after, {self.steps[-1].name: product})[self.after[-1].name]
+
+    def of_rows(self, maps: Any) -> Any:
+        """Compute what each row of maps [N, H, W, C] adds to what it multiplies out: [H, N, units]."""
+        _, height, width, channels = maps.shape
+        rows = tf.reshape(tf.transpose(maps, (1, 0, 2, 3)), (height, -1, width * channels))
+        return tf.matmul(rows, tf.reshape(self.weights, (height, width * channels, -1)))
+
+    def changed(self, bands: Any, image: Any, counts: Any, tops: Sequence[int], own: Any) -> Any:
+        """Compute what it multiplies out of maps of which some rows changed, [M, units].
+
+        Args:
+            bands: These rows, [M, h, W, C]: first those that begin at the first of the tops.
+            image: Of which image each is, int [M].
+            counts: How many there are of each top.
+            tops: Where they begin.
+            own: What each row of the images' maps adds, [H, N, units].
+        """
+        _, height, width, channels = bands.shape
+        row, whole, found = width * channels, tf.reduce_sum(own, 0), []
+        every = [tf.split(each, counts, num=len(tops)) for each in (tf.reshape(bands, (-1, height * row)), image)]
+        for top, of_top, image_of_top in zip(tops, *every, strict=True):
+            others = whole - tf.reduce_sum(own[top : top + height], 0)
+            product = tf.matmul(of_top, self.weights[top * row : (top + height) * row])
+            found.append(product + tf.gather(others, image_of_top))
+        return tf.concat(found, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +92,61 @@ class Cut:
     name: str
     end: int
     dense: Dense | None = None
+
+
+class Plan:
+    """How the logits of changed images are computed: the parts up to a cut, and the rest.
+
+    Args:
+        steps: Those up to the cut.
+        cut: Where it is.
+        geometry: Where the parts lie.
+
+    Attributes:
+        cut: The same.
+        needed: What each step needs, and at last what the rest does.
+        tops: Where the rows begin that a dense layer after the cut is computed of.
+    """
+
+    def __init__(self, steps: Sequence[Step], cut: Cut, geometry: Geometry) -> None:
+        self.cut, self._rows = cut, geometry.rows[cut.name]
+        self.needed = [(step, geometry.needed(step)) for step in steps]
+        side, size = self._rows.side, self._rows.size
+        apart = -(-(side - size + 1) // TOPS)
+        size = min(side, size + apart - 1)
+        self.tops = np.unique(np.minimum(np.arange(0, side, apart), side - size))
+        last = geometry.bands(cut.name, self.tops, size) if cut.dense else geometry.whole(cut.name)
+        self.last = last
+        self._cuttings = [each for _, needed in self.needed for each in needed if not each.needless]
+        self._cuttings += [] if last.needless else [last]
+
+    @cached_property
+    def key(self) -> Any:
+        """What two plans have in common that are computed alike."""
+        return self.cut.name, self.last.key, *(each.key for _, needed in self.needed for each in needed)
+
+    @cached_property
+    def own(self) -> Sequence[str]:
+        """The names of the maps of the images themselves that something is cut out of."""
+        return tuple(dict.fromkeys(each.name for each in self._cuttings))
+
+    def top(self, row: np.ndarray) -> np.ndarray:
+        """Which of the tops changes belong to that are at these of the places down."""
+        return np.searchsorted(self.tops, self.last.down.first)[row]
+
+    def fed(self, changes: Changes) -> Iterator[np.ndarray]:
+        """Return what depends on where the changes are, in the order in which it is needed."""
+        for step, needed in self.needed:
+            yield from (each.index(changes) for each in needed if not each.needless)
+            factors = averaged(step, needed[0]) if step.window else None
+            if factors:
+                down, across = factors
+                yield (down[changes.row][:, :, None] * across[changes.col][:, None, :])[..., None]
+        if not self.last.needless:
+            yield self.last.index(changes)
+        if self.cut.dense:
+            yield changes.image.astype(np.int32)
+            yield np.bincount(self.top(changes.row), minlength=len(self.tops)).astype(np.int32)
 
 
 class Incremental:
@@ -86,7 +167,7 @@ class Incremental:
         self._path = read_path(frozen, logits)
         reading = Reading(frozen, self._path)
         self._steps, self._rest, self._simple = reading.local, reading.rest or (), reading.rest is not None
-        self._compiled: dict[str, Any] = {}
+        self._compiled: dict[Any, Any] = {}
         self.image, self.stopped_by = reading.image, reading.stopped_by
         self.cuts = tuple(self._cuts())
 
@@ -102,13 +183,9 @@ class Incremental:
             alone = all(last.get(other, 0) < end for other in so_far) and not (end and self._steps[end - 1].passes)
             dense = self._dense(name) if end == len(self._steps) else None
             less = dense or any(step.window for step in self._steps[:end])
-            if alone and less and (name in in_graph or self._is_simple_from(end)):
+            if alone and less and (name in in_graph or self._simple):
                 yield Cut(name, end, dense)
             so_far.add(name)
-
-    def _is_simple_from(self, end: int) -> bool:
-        """Whether steps are taken as fast one by one as in a compiled function, from one of them on."""
-        return self._simple and not any(step.window for step in self._steps[end:])
 
     def _dense(self, name: str) -> Dense | None:
         flattened = {name}
@@ -124,6 +201,11 @@ class Incremental:
                 return None
             flattened.add(step.name)
         return None
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of all maps up to the last cut."""
+        return self.image, *(step.name for step in self._steps[: self.cuts[-1].end])
 
     def shapes(self) -> Shapes | None:
         """The shapes of the maps; None where they are other ones for every size of the image."""
@@ -147,24 +229,41 @@ class Incremental:
             places = 0 if step.passes else geometry.size(step.name)
             work, numbers = step.work(places, channels), places * channels
             if step.source:
-                seen = math.prod(pieces.size for pieces in geometry.seen(step)) * shapes[step.source][-1]
+                seen = _places(geometry.seen(step)) * shapes[step.source][-1]
                 work, numbers = work + GATHERED * seen, max(numbers, seen)
             yield step.name, work, numbers
 
-    # What it computes
+    def widened(self, geometry: Geometry, end: int, shapes: Shapes) -> Geometry:
+        """Let larger parts be computed of the maps up to a step, where that is less than to cut out what is around.
 
-    def own(self, images: Any, end: int) -> Own:
-        """Compute the maps of images [N, H, W, C], as the graph takes them, by so many steps."""
-        return Own(taken(self._steps[:end], {self.image: images}))
-
-    def rest(self, cut: Cut, values: Any) -> Any:
-        """Compute the logits of a cut's map."""
-        if self._is_simple_from(cut.end):
-            return taken((*self._steps[cut.end :], *self._rest), {cut.name: values})[self._logits.name]
-        if cut.name not in self._compiled:
-            tensor = self._frozen.graph.get_tensor_by_name(cut.name)
-            self._compiled[cut.name] = self._frozen.prune_from([tensor], [self._logits])
-        return self._compiled[cut.name](values)[0]
+        Args:
+            geometry: How far changes reach.
+            end: How many steps lead up to it.
+            shapes: Of the maps.
+        """
+        made = {step.name: step for step in self._steps[:end]}
+        uses = [name for step in self._steps for name in step.maps]
+        for step in reversed(self._steps[:end]):
+            before, names = made.get(step.source), [step.source]
+            while before and before.source == "" and len(before.maps) == 1:
+                names.append(before.maps[0])
+                before = made.get(names[-1])
+            if not (before and before.window) or any(uses.count(name) > 1 for name in names):
+                continue
+            seen = geometry.seen(step)
+            if seen.needless or any(seen.down.beyond + seen.across.beyond):
+                continue
+            wider = geometry.widened(seen, names)
+            less = GATHERED * _places(seen) * shapes[step.source][-1]
+            more: float = (
+                GATHERED * shapes[before.source][-1] * (_places(wider.seen(before)) - _places(geometry.seen(before)))
+            )
+            for name in names:
+                sizes = wider.size(name), geometry.size(name)
+                work = [made[name].work(size, shapes[name][-1]) for size in sizes]
+                more += work[0] - work[1]
+            geometry = wider if more < less else geometry
+        return geometry
 
     def reaches(self, axis: int, image: Reach, shapes: Shapes) -> Reaches:
         """Tell how far changes reach in every map.
@@ -188,19 +287,91 @@ class Incremental:
                 found[step.name] = sources[0]
         return found
 
-    def compute(self, parts: Parts, geometry: Geometry, cut: Cut) -> None:
-        """Compute the new parts up to a cut, from that of the image; what nothing needs any more is forgotten.
+    # What it computes
+
+    def plan(self, geometry: Geometry, cut: Cut) -> Plan:
+        """Return how parts are computed up to a cut, and the logits of them."""
+        return Plan(self._steps[: cut.end], cut, geometry)
+
+    def own(self, images: Any, names: Sequence[str]) -> tuple[Any, Any, dict[str, Any]]:
+        """Compute what images give themselves.
 
         Args:
-            parts: Of the image; those of the maps are added.
-            geometry: Where they lie.
-            cut: Where to end.
+            images: [N, H, W, C], as the graph takes them.
+            names: Of the maps that are wanted.
+
+        Returns:
+            Their logits, what each row of the map before a dense layer adds in it, [H, N, units], and these maps.
         """
-        last = {name: place for place, step in enumerate(self._steps[: cut.end]) for name in step.maps}
-        for place, step in enumerate(self._steps[: cut.end]):
-            parts.new[step.name] = _part(step, parts, geometry)
-            for name in [name for name in parts.new if last.get(name, place + 1) <= place]:
-                del parts.new[name]
+
+        def computed(images: Any) -> Any:
+            last = self.cuts[-1]
+            maps = taken(self._steps[: last.end], {self.image: images})
+            of_rows = last.dense.of_rows(maps[last.name]) if last.dense else tf.zeros((0, 0))
+            logits = last.dense.logits(tf.reduce_sum(of_rows, 0)) if last.dense else self._after(last, maps[last.name])
+            return logits, of_rows, *(maps[name] for name in names)
+
+        logits, of_rows, *maps = self._once(("own", *names), computed, [images])
+        return logits, of_rows, dict(zip(names, maps, strict=True))
+
+    def logits(self, plan: Plan, changes: Changes, colours: Any, of_rows: Any, own: Mapping[str, Any]) -> Any:
+        """Compute the logits of images of which a part has one colour.
+
+        Args:
+            plan: How.
+            changes: Where the parts are.
+            colours: Of each image [N, 1, 1, C], as the graph takes them.
+            of_rows: What each row of the images' maps adds in a dense layer.
+            own: The maps of the images.
+        """
+
+        def computed(colours: Any, of_rows: Any, *values: Any) -> Any:
+            given = iter(values)
+            maps = {name: next(given) for name in plan.own}
+            return self._logits_of(plan, colours, maps, of_rows, given)
+
+        whole = [colours, of_rows, *(own[name] for name in plan.own)]
+        return self._once(plan.key, computed, [*whole, *plan.fed(changes)])
+
+    def _logits_of(self, plan: Plan, colours: Any, own: Mapping[str, Any], of_rows: Any, fed: Iterator[Any]) -> Any:
+        new = {self.image: colours}
+
+        def piece(cutting: Cutting) -> Any:
+            name = cutting.name
+            return new[name] if cutting.needless else cutting.cut(own[name], new[name], next(fed))
+
+        for step, needed in plan.needed:
+            pieces = {cutting.name: piece(cutting) for cutting in needed}
+            if step.window is not None:
+                new[step.name] = slid(step, pieces[step.source])
+                if averaged(step, needed[0]):
+                    new[step.name] *= tf.cast(next(fed), new[step.name].dtype)
+            elif not step.passes:
+                new[step.name] = pieces[step.source] if step.source else step(pieces)
+        last, dense = piece(plan.last), plan.cut.dense
+        if dense is None:
+            return self._after(plan.cut, last)
+        image, counts = fed
+        return dense.logits(dense.changed(last, image, counts, plan.tops.tolist(), of_rows))
+
+    def _after(self, cut: Cut, values: Any) -> Any:
+        """Compute the logits of a cut's map."""
+        if self._simple:
+            return taken((*self._steps[cut.end :], *self._rest), {cut.name: values})[self._logits.name]
+        if cut.name not in self._compiled:
+            tensor = self._frozen.graph.get_tensor_by_name(cut.name)
+            with tf.init_scope():
+                self._compiled[cut.name] = self._frozen.prune_from([tensor], [self._logits])
+        return self._compiled[cut.name](values)[0]
+
+    def _once(self, key: Any, computed: Callable[..., Any], values: Sequence[Any]) -> Any:
+        """Compute something of batches, in a function that is compiled once for all that are alike."""
+        tensors = [tf.constant(value) if isinstance(value, np.ndarray) else value for value in values]
+        key = key, *((*tensor.shape[1:], tensor.dtype) for tensor in tensors)
+        if key not in self._compiled:
+            specs = [tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in tensors]
+            self._compiled[key] = tf.compat.v1.wrap_function(computed, specs)
+        return self._compiled[key](*tensors)
 
 
 def taken(steps: Sequence[Step], values: dict[str, Any]) -> dict[str, Any]:
@@ -210,6 +381,10 @@ def taken(steps: Sequence[Step], values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+def _places(cutting: Cutting) -> int:
+    return cutting.down.size * cutting.across.size
+
+
 def _in_full(step: Step, shapes: Shapes) -> float:
     """What a step takes for a whole image; nothing where its size is open and not among ``shapes``."""
     if step.kind == "MatMul":
@@ -217,15 +392,3 @@ def _in_full(step: Step, shapes: Shapes) -> float:
     shape = [side or 0 for side in shapes.get(step.name, step.shape)] or [0]
     # Elementwise operations are done along with what is before them, when they are compiled.
     return step.work(math.prod(shape[:-1]), shape[-1]) * (1.0 if step.window else 0.25)
-
-
-def _part(step: Step, parts: Parts, geometry: Geometry) -> Any:
-    """Compute the new parts of what a step gives: [M, h, w, C]."""
-    if step.passes:
-        return parts.new[step.maps[0]]
-    if step.window is not None:
-        return slid(step, parts, geometry)
-    if step.padding is not None:
-        value = float(step.inputs[2]) if len(step.inputs) > 2 else 0.0
-        return parts.cut_out(step.source, geometry.seen(step), value)
-    return step({name: parts.cut_out(name, geometry.at(name, step.name)) for name in step.maps})
