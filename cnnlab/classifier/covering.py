@@ -1,29 +1,22 @@
-"""The logits of images with a square of one colour at each of many places: of what changes alone, where that is less.
-
-Everything here counts in multiply-adds what computing it takes, and takes the cheapest way. Which that is depends on
-shapes and places alone, so that the same question has the same answer, bit by bit, whatever else the machine does.
-"""
+"""The logits of images with a square of one colour at each of many places: of what changes, where that is less."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from cnnlab.classifier.incremental import GATHERED, MULTIPLIED, Incremental, Plan, Shapes
+from cnnlab.classifier.incremental import Incremental, Plan, Shapes
 from cnnlab.classifier.parts import Changes, Geometry
 from cnnlab.classifier.windows import Reach
 
 NUMBERS = 4 << 20
 """Numbers of the largest map of what is computed at once, so that it stays near the processor."""
-
-WORTH = 0.8
-"""What another way may take of the work of the full pass, to be taken."""
 
 FEW = 2048
 """So few squares are computed together, whatever the sizes of what they change."""
@@ -85,14 +78,12 @@ class Group:
         row: At which of the geometry's places down each is, int [G].
         col: At which across.
         plan: How; None where everything is computed in full.
-        numbers: How many numbers lie in memory for each.
     """
 
     places: np.ndarray
     row: np.ndarray
     col: np.ndarray
-    plan: Plan | None = None
-    numbers: int = 1
+    plan: Plan | None
 
 
 class Covered:
@@ -155,7 +146,7 @@ class Covered:
                 if group.plan.cut.dense:
                     order = np.argsort(group.plan.top(group.row[which]), kind="stable")
                     image, which = image[order], which[order]
-                for some in _parted(len(image), max(1, NUMBERS // group.numbers)):
+                for some in _parted(len(image), max(1, NUMBERS // group.plan.numbers)):
                     changes = Changes(len(colours), image[some], group.row[which[some]], group.col[which[some]])
                     logits = self._finish(incremental.logits(group.plan, changes, colours, of_rows, own))
                     found[image[some] + first, group.places[which[some]]] = logits.numpy()
@@ -183,32 +174,9 @@ class Covered:
         for (row, in_rows), (col, in_cols) in itertools.product(*halves):
             places = np.nonzero(in_rows[row] & in_cols[col])[0]
             at = [(np.cumsum(chosen) - 1)[which[places]] for which, chosen in ((row, in_rows), (col, in_cols))]
-            group = Group(places, at[0], at[1])
-            groups.append(self._cheapest(incremental, group, geometry.some(in_rows, in_cols), shapes))
+            plan = incremental.cheapest(geometry.some(in_rows, in_cols), shapes)
+            groups.append(Group(places, at[0], at[1], plan))
         return groups
-
-    def _cheapest(self, incremental: Incremental, group: Group, geometry: Geometry, shapes: Shapes) -> Group:
-        """Choose up to where parts are computed."""
-        cuts = {cut.name: cut for cut in incremental.cuts}
-        least, chosen, most = WORTH * incremental.work_in_full(shapes), None, 1
-        so_far, numbers = 0.0, 1
-        for name, work, lying in incremental.work_of_parts(geometry, shapes):
-            so_far, numbers = so_far + work, max(numbers, lying)
-            if name not in cuts:
-                continue
-            cut, whole = cuts[name], math.prod(shapes[name])
-            rest = GATHERED * whole + incremental.work_in_full(shapes, cut.end)
-            if cut.dense is not None:
-                whole = geometry.rows[name].size * math.prod(shapes[name][1:])
-                products = MULTIPLIED * whole * int(cut.dense.weights.shape[1])
-                after = incremental.work_in_full(shapes, cut.end + len(cut.dense.steps))
-                rest = GATHERED * whole + products + after
-            if so_far + rest < least:
-                least, chosen, most = so_far + rest, cut, max(numbers, whole)
-        if chosen is None:
-            return group
-        geometry = incremental.widened(geometry, chosen.end, shapes)
-        return replace(group, plan=incremental.plan(geometry, chosen), numbers=most)
 
     # Computing it
 

@@ -6,10 +6,14 @@ changes at once: each is computed of a piece that is cut out of the image's own 
 From there on the network runs on whole maps, or, in a dense layer, on the rows that changed. The idea is Krypton's
 (Nakandala, Kumar and Papakonstantinou, "Incremental and Approximate Inference for Faster Occlusion-based Deep CNN
 Explanations", SIGMOD 2019), of which the exact part is here.
+
+Everything here counts in multiply-adds what computing it takes, and takes the cheapest way. Which that is depends on
+shapes and places alone, so that the same question has the same answer, bit by bit, whatever else the machine does.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +31,9 @@ from cnnlab.classifier.windows import Reach, Reaches
 GATHERED, MULTIPLIED = 50, 0.6
 """What it takes to gather a number from a map and to multiply with a weight of a dense layer, in multiply-adds of a
 convolution: measured on a CPU, where these take 20 ps, the others 1 ns and 12 ps."""
+
+WORTH = 0.8
+"""What another way may take of the work of the full pass, to be taken."""
 
 TOPS = 16
 """From at most so many rows of a map on a dense layer is computed: each takes a product of its own."""
@@ -101,24 +108,23 @@ class Plan:
         steps: Those up to the cut.
         cut: Where it is.
         geometry: Where the parts lie.
+        numbers: How many numbers lie in memory for each change.
 
     Attributes:
-        cut: The same.
-        needed: What each step needs, and at last what the rest does.
+        cut, numbers: The same.
+        needed: The steps up to the cut, and what each needs.
+        last: What the rest needs.
         tops: Where the rows begin that a dense layer after the cut is computed of.
     """
 
-    def __init__(self, steps: Sequence[Step], cut: Cut, geometry: Geometry) -> None:
-        self.cut, self._rows = cut, geometry.rows[cut.name]
+    def __init__(self, steps: Sequence[Step], cut: Cut, geometry: Geometry, numbers: int) -> None:
+        self.cut, self.numbers = cut, numbers
         self.needed = [(step, geometry.needed(step)) for step in steps]
-        side, size = self._rows.side, self._rows.size
+        side, size = geometry.rows[cut.name].side, geometry.rows[cut.name].size
         apart = -(-(side - size + 1) // TOPS)
         size = min(side, size + apart - 1)
         self.tops = np.unique(np.minimum(np.arange(0, side, apart), side - size))
-        last = geometry.bands(cut.name, self.tops, size) if cut.dense else geometry.whole(cut.name)
-        self.last = last
-        self._cuttings = [each for _, needed in self.needed for each in needed if not each.needless]
-        self._cuttings += [] if last.needless else [last]
+        self.last = geometry.bands(cut.name, self.tops, size) if cut.dense else geometry.whole(cut.name)
 
     @cached_property
     def key(self) -> Any:
@@ -128,7 +134,8 @@ class Plan:
     @cached_property
     def own(self) -> Sequence[str]:
         """The names of the maps of the images themselves that something is cut out of."""
-        return tuple(dict.fromkeys(each.name for each in self._cuttings))
+        every = (*(each for _, needed in self.needed for each in needed), self.last)
+        return tuple(dict.fromkeys(each.name for each in every if not each.needless))
 
     def top(self, row: np.ndarray) -> np.ndarray:
         """Which of the tops changes belong to that are at these of the places down."""
@@ -216,12 +223,7 @@ class Incremental:
 
     # What it takes, in multiply-adds
 
-    def work_in_full(self, shapes: Shapes, start: int = 0) -> float:
-        """Tell what the network takes for one image, from one of the steps on."""
-        steps = (*self._steps[start:], *self._rest[max(0, start - len(self._steps)) :])
-        return sum(_in_full(step, shapes) for step in steps)
-
-    def work_of_parts(self, geometry: Geometry, shapes: Shapes) -> Iterator[tuple[str, float, int]]:
+    def _work_of_parts(self, geometry: Geometry, shapes: Shapes) -> Iterator[tuple[str, float, int]]:
         """Tell of each map, in order, its name, what its new part takes, and how many numbers lie in memory for it."""
         yield self.image, 0.0, geometry.size(self.image) * shapes[self.image][-1]
         for step in self._steps:
@@ -233,14 +235,37 @@ class Incremental:
                 work, numbers = work + GATHERED * seen, max(numbers, seen)
             yield step.name, work, numbers
 
-    def widened(self, geometry: Geometry, end: int, shapes: Shapes) -> Geometry:
-        """Let larger parts be computed of the maps up to a step, where that is less than to cut out what is around.
+    def cheapest(self, geometry: Geometry, shapes: Shapes) -> Plan | None:
+        """Choose up to where parts are computed; None where the full pass takes less.
 
         Args:
             geometry: How far changes reach.
-            end: How many steps lead up to it.
             shapes: Of the maps.
         """
+        works = [_in_full(step, shapes) for step in (*self._steps, *self._rest)]
+        in_full = tuple(itertools.accumulate(reversed([*works, 0.0])))[::-1]
+        cuts = {cut.name: cut for cut in self.cuts}
+        least, chosen = WORTH * in_full[0], None
+        so_far, numbers = 0.0, 1
+        for name, work, lying in self._work_of_parts(geometry, shapes):
+            so_far, numbers = so_far + work, max(numbers, lying)
+            if name not in cuts:
+                continue
+            cut, last = cuts[name], math.prod(shapes[name])
+            rest = GATHERED * last + in_full[cut.end]
+            if cut.dense is not None:
+                last = geometry.rows[name].size * math.prod(shapes[name][1:])
+                products = MULTIPLIED * last * int(cut.dense.weights.shape[1])
+                rest = GATHERED * last + products + in_full[cut.end + len(cut.dense.steps)]
+            if so_far + rest < least:
+                least, chosen = so_far + rest, (cut, max(numbers, last))
+        if chosen is None:
+            return None
+        cut, numbers = chosen
+        return Plan(self._steps[: cut.end], cut, self._widened(geometry, cut.end, shapes), numbers)
+
+    def _widened(self, geometry: Geometry, end: int, shapes: Shapes) -> Geometry:
+        """Let larger parts be computed of the maps up to a step, where that is less than to cut out what is around."""
         made = {step.name: step for step in self._steps[:end]}
         uses = [name for step in self._steps for name in step.maps]
         for step in reversed(self._steps[:end]):
@@ -288,10 +313,6 @@ class Incremental:
         return found
 
     # What it computes
-
-    def plan(self, geometry: Geometry, cut: Cut) -> Plan:
-        """Return how parts are computed up to a cut, and the logits of them."""
-        return Plan(self._steps[: cut.end], cut, geometry)
 
     def own(self, images: Any, names: Sequence[str]) -> tuple[Any, Any, dict[str, Any]]:
         """Compute what images give themselves.

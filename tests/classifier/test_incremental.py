@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 from keras import layers as L
 
 import cnnlab
-from cnnlab.classifier import covering
+from cnnlab.classifier import covering, incremental
 from cnnlab.classifier.incremental import Incremental
 
 SHAPE = (17, 15, 3)
@@ -22,7 +22,7 @@ SHAPE = (17, 15, 3)
 @pytest.fixture
 def always(monkeypatch):
     """Parts are computed, whether that is less work or not."""
-    monkeypatch.setattr(covering, "WORTH", float("inf"))
+    monkeypatch.setattr(incremental, "WORTH", float("inf"))
 
 
 def network(*body, shape=SHAPE, classes=5, seed=1):
@@ -196,8 +196,8 @@ def test_statistics_of_the_batch_are_not_of_one_place(tmp_path):
 
     tf.saved_model.save(Model(), tmp_path / "model")
     classifier = cnnlab.load(tmp_path / "model")
-    incremental = Incremental(classifier._frozen, classifier._output.logits)
-    assert (incremental.cuts, incremental.stopped_by) == ((), "FusedBatchNormV3")
+    read = Incremental(classifier._frozen, classifier._output.logits)
+    assert (read.cuts, read.stopped_by) == ((), "FusedBatchNormV3")
 
 
 def test_less_work_is_what_is_done(monkeypatch):
@@ -271,7 +271,7 @@ NETWORKS = given(
 def compare(shape, links, end, size, stride, seed):
     keras.utils.set_random_seed(seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(covering, "WORTH", float("inf"))
+        patch.setattr(incremental, "WORTH", float("inf"))
         check(chain(shape, links, end), shape, size, stride, parted=None)
 
 
