@@ -250,4 +250,5 @@ def heatmap(drops: np.ndarray, rows: np.ndarray, cols: np.ndarray, patch: int, s
         for edges, side in zip((rows, cols), size[:2], strict=True)
     )
     covering = np.outer(down.sum(axis=0), across.sum(axis=0))
-    return (np.einsum("rh,nrc,cw->nhw", down, drops.astype(np.float64), across) / covering).astype(np.float32)
+    of_rows = np.einsum("rh,nrc->nhc", down, drops.astype(np.float64))
+    return (np.einsum("nhc,cw->nhw", of_rows, across) / covering).astype(np.float32)
