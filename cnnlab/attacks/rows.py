@@ -1,7 +1,7 @@
 """The rows of an attack, and running the compiled loop over those that are not done yet.
 
 Rows that are done are taken out of the batch between stretches of steps; the rest closes ranks. Batches have few sizes
-(four from one power of two to the next), because every new size costs the processor's libraries some planning.
+(eight from one power of two to the next), because every new size costs the processor's libraries some planning.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STRETCH = 8
 LONG_STRETCH = 50
 """Steps in one go where no row can be done early."""
 
-IDLE = 0.04
+IDLE = 0.06
 """The share of the rows that may be done during a stretch: about what it costs to look, and to close ranks."""
 
 BATCH_PIXELS = 2**19
@@ -34,12 +34,12 @@ POOL_BYTES = 2**28
 
 
 def filled_up(count: int, least: int) -> int:
-    """Return the size of a batch for so many rows: one of four between powers of two, and a multiple of ``least``.
+    """Return the size of a batch for so many rows: one of eight between powers of two, and a multiple of ``least``.
 
     >>> [filled_up(count, 16) for count in (1, 17, 70, 129, 512)]
-    [16, 32, 80, 160, 512]
+    [16, 32, 80, 144, 512]
     """
-    part = max(least, 1 << max(0, (count - 1).bit_length() - 3))
+    part = max(least, 1 << max(0, (count - 1).bit_length() - 4))
     return -(-count // part) * part
 
 
