@@ -353,6 +353,7 @@ class Classifier:
         size: int,
         advance: Callable[[int], None] = lambda count: None,
         warn: Callable[[str], None] = lambda text: None,
+        precision: Literal["float32", "bfloat16"] = "float32",
     ) -> np.ndarray:
         """Return the logits of images with a square of one colour at each of P places, float32 [N, P, K].
 
@@ -368,7 +369,9 @@ class Classifier:
             size: The squares' side, at least 1.
             advance: Called with the number of squares just done.
             warn: Called with a sentence where every image has to be computed in full, for the model does something
-                that changes are not followed through.
+                that changes are not followed through, or where it is not computed in bfloat16.
+            precision: What the change is computed in. bfloat16 keeps eight bits of each number: it is faster where the
+                processor has it, and off by about a hundredth of the largest logit.
 
         Example:
             >>> import numpy as np
@@ -382,6 +385,7 @@ class Classifier:
         images = self._checked(images)
         fills = np.broadcast_to(np.asarray(fills, np.float32), (len(images), 1, 1, images.shape[3]))
         because = self._not_followed
+        not_rounded = precision == "bfloat16" and (because or self._incremental.not_rounded)
         covered = Covered(
             None if because else self._incremental,
             lambda batch: self.preparation.apply(batch, self._frozen.input.dtype),
@@ -389,9 +393,12 @@ class Classifier:
             self._unchecked_logits,
             self.batch_size,
             Covering(images, fills, np.asarray(corners), size),
+            precision == "bfloat16" and not not_rounded,
         )
         if because:
             warn(f"every covered image was computed in full, for {because}.")
+        elif not_rounded:
+            warn(f"the model was computed in float32, not in bfloat16, for {not_rounded}.")
         return covered.logits(self.num_classes, advance)
 
     @cached_property

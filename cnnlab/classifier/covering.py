@@ -96,6 +96,7 @@ class Covered:
         in_full: From a batch of images to their logits, whichever way.
         batch: How many images make a batch.
         covering: The images and the squares.
+        rounded: Whether to compute parts in bfloat16.
     """
 
     def __init__(
@@ -106,9 +107,10 @@ class Covered:
         in_full: Callable[[np.ndarray], np.ndarray],
         batch: int,
         covering: Covering,
+        rounded: bool,
     ) -> None:
         self._prepare, self._finish, self._in_full = prepare, finish, in_full
-        self._batch, self._covering, self._incremental = batch, covering, incremental
+        self._batch, self._covering, self._incremental, self._rounded = batch, covering, incremental, rounded
 
     def logits(self, classes: int, advance: Advance) -> np.ndarray:
         """Return the logits of every image with every square, float32 [N, P, K].
@@ -148,7 +150,7 @@ class Covered:
                     image, which = image[order], which[order]
                 for some in _parted(len(image), max(1, NUMBERS // group.plan.numbers)):
                     changes = Changes(len(colours), image[some], group.row[which[some]], group.col[which[some]])
-                    logits = self._finish(incremental.logits(group.plan, changes, colours, of_rows, own))
+                    logits = self._finish(incremental.logits(group.plan, changes, colours, of_rows, own, self._rounded))
                     found[image[some] + first, group.places[which[some]]] = logits.numpy()
                     advance(len(changes.image))
         return found

@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from cnnlab.classifier.graph import read_path
 from cnnlab.classifier.parts import Changes, Cutting, Geometry, averaged, slid
-from cnnlab.classifier.steps import Reading, Step
+from cnnlab.classifier.steps import ROUNDED, Reading, Step
 from cnnlab.classifier.windows import Reach, Reaches
 
 GATHERED, MULTIPLIED = 50, 0.6
@@ -70,20 +70,27 @@ class Dense:
         """Compute what it multiplies out of maps of which some rows changed, [M, units].
 
         Args:
-            bands: These rows, [M, h, W, C]: first those that begin at the first of the tops.
+            bands: These rows, [M, h, W, C]: first those that begin at the first of the tops; in float32 or bfloat16.
             image: Of which image each is, int [M].
             counts: How many there are of each top.
             tops: Where they begin.
             own: What each row of the images' maps adds, [H, N, units].
         """
         _, height, width, channels = bands.shape
-        row, whole, found = width * channels, tf.reduce_sum(own, 0), []
+        row, whole, weights, found = width * channels, tf.reduce_sum(own, 0), self.weights, []
+        if bands.dtype == tf.bfloat16:
+            weights = self._rounded
         every = [tf.split(each, counts, num=len(tops)) for each in (tf.reshape(bands, (-1, height * row)), image)]
         for top, of_top, image_of_top in zip(tops, *every, strict=True):
             others = whole - tf.reduce_sum(own[top : top + height], 0)
-            product = tf.matmul(of_top, self.weights[top * row : (top + height) * row])
-            found.append(product + tf.gather(others, image_of_top))
+            product = tf.matmul(of_top, weights[top * row : (top + height) * row])
+            found.append(tf.cast(product, others.dtype) + tf.gather(others, image_of_top))
         return tf.concat(found, 0)
+
+    @cached_property
+    def _rounded(self) -> Any:
+        with tf.init_scope():
+            return tf.cast(self.weights, tf.bfloat16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,6 +319,13 @@ class Incremental:
                 found[step.name] = sources[0]
         return found
 
+    @property
+    def not_rounded(self) -> str:
+        """What stands in the way of computing parts in bfloat16; empty where nothing does."""
+        kind = self._frozen.input.dtype.name
+        others = [step.kind for step in self._steps if step.kind not in ROUNDED]
+        return f"its operation {others[0]}" if others else "" if kind == "float32" else f"its images of {kind}"
+
     # What it computes
 
     def own(self, images: Any, names: Sequence[str]) -> tuple[Any, Any, dict[str, Any]]:
@@ -335,7 +349,9 @@ class Incremental:
         logits, of_rows, *maps = self._once(("own", *names), computed, [images])
         return logits, of_rows, dict(zip(names, maps, strict=True))
 
-    def logits(self, plan: Plan, changes: Changes, colours: Any, of_rows: Any, own: Mapping[str, Any]) -> Any:
+    def logits(
+        self, plan: Plan, changes: Changes, colours: Any, of_rows: Any, own: Mapping[str, Any], rounded: bool = False
+    ) -> Any:
         """Compute the logits of images of which a part has one colour.
 
         Args:
@@ -344,18 +360,23 @@ class Incremental:
             colours: Of each image [N, 1, 1, C], as the graph takes them.
             of_rows: What each row of the images' maps adds in a dense layer.
             own: The maps of the images.
+            rounded: Whether to compute the parts in bfloat16.
         """
 
         def computed(colours: Any, of_rows: Any, *values: Any) -> Any:
             given = iter(values)
             maps = {name: next(given) for name in plan.own}
-            return self._logits_of(plan, colours, maps, of_rows, given)
+            return self._logits_of(plan, colours, maps, of_rows, given, rounded)
 
         whole = [colours, of_rows, *(own[name] for name in plan.own)]
-        return self._once(plan.key, computed, [*whole, *plan.fed(changes)])
+        return self._once((rounded, plan.key), computed, [*whole, *plan.fed(changes)])
 
-    def _logits_of(self, plan: Plan, colours: Any, own: Mapping[str, Any], of_rows: Any, fed: Iterator[Any]) -> Any:
+    def _logits_of(
+        self, plan: Plan, colours: Any, own: Mapping[str, Any], of_rows: Any, fed: Iterator[Any], rounded: bool
+    ) -> Any:
         new = {self.image: colours}
+        if rounded:
+            new, own = ({name: tf.cast(maps[name], tf.bfloat16) for name in maps} for maps in (new, own))
 
         def piece(cutting: Cutting) -> Any:
             name = cutting.name
@@ -363,6 +384,7 @@ class Incremental:
 
         for step, needed in plan.needed:
             pieces = {cutting.name: piece(cutting) for cutting in needed}
+            step = step.rounded() if rounded else step
             if step.window is not None:
                 new[step.name] = slid(step, pieces[step.source])
                 if averaged(step, needed[0]):
@@ -371,7 +393,7 @@ class Incremental:
                 new[step.name] = pieces[step.source] if step.source else step(pieces)
         last, dense = piece(plan.last), plan.cut.dense
         if dense is None:
-            return self._after(plan.cut, last)
+            return self._after(plan.cut, tf.cast(last, tf.float32) if rounded else last)
         image, counts = fed
         return dense.logits(dense.changed(last, image, counts, plan.tops.tolist(), of_rows))
 

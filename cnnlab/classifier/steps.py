@@ -24,6 +24,12 @@ _MONOTONE = {"BiasAdd", "AddV2", "Add", "Relu", "Relu6", "Identity"}
 SIMPLE = {"MatMul", "Reshape", "Shape", "StridedSlice", "Pack", "Squeeze", "Mean", "Max", *_POINTWISE}
 """What is done as fast by itself as in a compiled function."""
 
+ROUNDED = {
+    *("Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool", "Pad", "PadV2", "ConcatV2", "SpaceToBatchND"),
+    *("BatchToSpaceND", "Identity", "BiasAdd", "Mul", "AddV2", "Add", "Sub", "Relu", "Relu6", "LeakyRelu"),
+}
+"""What is computed in bfloat16, where that is asked for."""
+
 EACH = 16
 """What it takes to compute a number elementwise, in multiply-adds of a convolution: 0.3 ns where these take 20 ps."""
 
@@ -100,6 +106,18 @@ class Step:
     def __call__(self, values: Mapping[str, Any]) -> Any:
         """Take it, on what earlier steps gave."""
         return self.call([values[each] if isinstance(each, str) else each for each in self.inputs])
+
+    def rounded(self) -> Step:
+        """The same with constants of bfloat16, for inputs of bfloat16."""
+        import tensorflow as tf
+
+        def low(value: Any) -> Any:
+            return tf.cast(value, tf.bfloat16) if getattr(value, "dtype", None) == tf.float32 else value
+
+        with tf.init_scope():
+            inputs = tuple(map(low, self.inputs))
+            sliding = self.sliding and replace(self.sliding, inputs=tuple(map(low, self.sliding.inputs)))
+        return replace(self, inputs=inputs, sliding=sliding)
 
     def work(self, places: int, channels: int) -> float:
         """Tell what it takes, in multiply-adds, for so many places of its output."""

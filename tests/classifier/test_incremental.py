@@ -173,6 +173,23 @@ def test_a_model_in_low_precision(always):
     np.testing.assert_allclose(found, brute(classifier, images, fills, corners, 4), atol=2e-2)
 
 
+def test_parts_in_low_precision(always):
+    """They are the same but for what bfloat16 leaves out, and what cannot be computed in it is not, which is said."""
+    images, corners = np.random.default_rng(0).random((2, *SHAPE), np.float32), np.array([[2, 3], [0, 12], [99, 99]])
+    body = [L.Conv2D(4, 3, padding="same", activation="relu"), L.MaxPooling2D(), L.DepthwiseConv2D(3, padding="same")]
+    for end in ([], [L.GlobalAveragePooling2D()], [L.AveragePooling2D(2, padding="same")]):
+        classifier, said = cnnlab.load(network(*body, *end)), []
+        exact = classifier.covered_logits(images, 0.0, corners, 4)
+        found = classifier.covered_logits(images, 0.0, corners, 4, warn=said.append, precision="bfloat16")
+        assert said == []
+        assert 1e-5 < np.abs(found - exact)[:, :2].max() < 2e-2
+        np.testing.assert_array_equal(found[:, 2], exact[:, 2])
+    classifier, said = cnnlab.load(network(L.Conv2D(4, 3, activation="tanh"))), []
+    found = classifier.covered_logits(images, 0.0, corners, 4, warn=said.append, precision="bfloat16")
+    np.testing.assert_array_equal(found, classifier.covered_logits(images, 0.0, corners, 4))
+    assert said == ["the model was computed in float32, not in bfloat16, for its operation Tanh."]
+
+
 def test_a_change_is_not_followed_where_a_network_looks_everywhere(always):
     """What begins with something global, such as an attention, is computed in full."""
     image = keras.Input((8, 8, 2))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge
 
@@ -45,6 +45,11 @@ class PatchParams(Params):
 @dataclass(frozen=True, kw_only=True)
 class OcclusionParams(MapTestParams, PatchParams):  # a dataclass lists the fields of its last base first
     """How the patch moves and what it is painted with, which score is watched, and how the map is put to the test."""
+
+    precision: Annotated[
+        Literal["float32", "bfloat16"],
+        Doc("What covered images are computed in. bfloat16 is faster, and it is told by how much it is off."),
+    ] = "float32"
 
 
 @hookimpl

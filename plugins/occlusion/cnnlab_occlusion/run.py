@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -52,6 +53,8 @@ def run(classifier: Classifier, inputs: Inputs, params: OcclusionParams, context
                 whole = arrays.setdefault(name, np.empty((len(inputs), *values.shape[1:]), values.dtype))
                 whole[first : first + len(images)] = values
             first += len(images)
+    if params.precision != "float32":
+        context.warn(rounding(params, classifier, next(inputs.batches(1))[0], arrays))
     ask = functools.partial(explain, params)
     test = run_map_test(ask, classifier, inputs, params, context, arrays, of="heatmap", name="occlusion", signed=True)
     return Result(
@@ -196,7 +199,7 @@ def cover(
     for first, start in itertools.product(range(0, shape[0], few), range(0, shape[1], many)):
         part = slice(first, first + few), slice(start, start + many)
         logits = classifier.covered_logits(
-            images[part[0]], fills[part[0]], corners[part[1]], params.patch, advance, warn
+            images[part[0]], fills[part[0]], corners[part[1]], params.patch, advance, warn, params.precision
         )
         for whole, values in zip(found, scored(params, classifier, logits, targets[part[0]]), strict=True):
             whole[part] = values
@@ -222,6 +225,15 @@ def scored(
     np.put_along_axis(others, own, -np.inf, axis=2)
     margins = np.take_along_axis(logits, own, axis=2)[..., 0] - others.max(axis=2)
     return np.take_along_axis(values, own, axis=2)[..., 0], margins, logits.argmax(axis=2)
+
+
+def rounding(
+    params: OcclusionParams, classifier: Classifier, image: np.ndarray, arrays: Mapping[str, np.ndarray]
+) -> str:
+    """Say by how much the scores of the first image [1, H, W, C] are off that were not computed in float32."""
+    exact = cover(dataclasses.replace(params, precision="float32"), classifier, image, arrays["target"][:1])
+    off = np.abs(exact["score"] - arrays["score"][:1]).max()
+    return f"computed in {params.precision}: a {params.score} of the first image is off by up to {off:.2g}."
 
 
 def positions(shape: Sequence[int], params: OcclusionParams) -> tuple[np.ndarray, np.ndarray]:

@@ -210,7 +210,7 @@ def test_no_more_logits_than_fit_lie_in_memory(tiny_models, monkeypatch):
 
 
 def test_large_images_go_in_smaller_batches(tiny_models):
-    assert tiny_models.convolutional((8, 8, 1)).batch_size == 500
+    assert tiny_models.convolutional((8, 8, 1)).batch_size == 512
     assert tiny_models.convolutional((768, 1024, 3)).batch_size < 100
 
 
@@ -294,3 +294,16 @@ def test_the_map_that_is_tested_is_the_map(tiny_models):
     np.testing.assert_array_equal(explain(params, classifier, images, labels), found)
     again = cnnlab.analyze("occlusion", classifier, images, labels, patch=3, stride=3, sanity=True, steps=2)
     np.testing.assert_array_equal(again.arrays["heatmap"], found)
+
+
+def test_low_precision_tells_how_far_off_it_is(tiny_models):
+    classifier = tiny_models.convolutional((8, 8, 1))
+    images, labels = tiny_models.images((8, 8, 1), 3)
+    exact = cnnlab.analyze("occlusion", classifier, images, labels, patch=1)
+    found = cnnlab.analyze("occlusion", classifier, images, labels, patch=1, precision="bfloat16")
+    off = np.abs(found.arrays["score"] - exact.arrays["score"])
+    assert 0 < off.max() < 0.02
+    assert exact.warnings == []
+    assert found.warnings == [
+        f"computed in bfloat16: a probability of the first image is off by up to {off[0].max():.2g}."
+    ]
