@@ -142,6 +142,8 @@ def sweep(
 ) -> Outcome:
     """Attack images at several radii, the largest first, and none where the answer is known.
 
+    Each image goes down its radii by itself, so that batches stay full.
+
     An image found lies in every ball that is no smaller than its distance: in these nothing more is tried. In smaller
     ones the attack begins at the image found last, drawn in toward the original. Once that does not reach its goal, the
     original is taken to withstand the attack in still smaller balls, too. An original that was reached at no radius yet
@@ -182,25 +184,29 @@ def sweep(
     report = advance or (lambda steps: None)
     each = attack.steps * (1 + attack.restarts)
     swept = _Swept.of(images, labels, radii, attack, model, found)
-    for strength in reversed(range(len(radii))):
-        tried = swept.open_at(strength)
-        report((len(images) - len(tried)) * each)
-        before = np.isfinite(swept.distance[tried])
+    tries = 0
+    while True:
+        tried, strength = swept.open()
+        if not len(tried):
+            break
+        tries += len(tried)
+        radius, before = radii[strength], np.isfinite(swept.distance[tried])
         for some, starts in (
-            (tried[~before], None),
-            (tried[before], swept.drawn_in(tried[before], radii[strength])),
+            (~before, None),
+            (before, swept.drawn_in(tried[before], radius[before])),
         ):
             outcome = attack.run(
                 model,
-                images[some],
-                labels[some],
-                epsilon=radii[strength],
+                images[tried[some]],
+                labels[tried[some]],
+                epsilon=radius[some],
                 starts=starts,
                 seed=seed,
                 batch_size=batch_size,
                 advance=advance,
             )
-            swept.put(strength, some, {name: getattr(outcome, name) for name in _ROWS})
+            swept.put(strength[some], tried[some], {name: getattr(outcome, name) for name in _ROWS})
+    report((len(radii) * len(images) - tries) * each)
     return swept.outcome.carried()
 
 
@@ -216,6 +222,7 @@ class _Swept:
         best: The nearest image found of each original [N, H, W, C].
         distance: How far it is, [N]; infinite where there is none.
         withstood: Which originals were reached before, and then not in a smaller ball, [N].
+        lowest: The least strength that each original was attacked at, int [N]; E at first.
     """
 
     images: np.ndarray
@@ -225,6 +232,7 @@ class _Swept:
     best: np.ndarray
     distance: np.ndarray
     withstood: np.ndarray
+    lowest: np.ndarray
 
     @classmethod
     def of(
@@ -248,6 +256,7 @@ class _Swept:
             best=images.copy(),
             distance=np.full(len(images), np.inf),
             withstood=np.zeros(len(images), bool),
+            lowest=np.zeros(len(images), np.int64),
         )
         everything = np.arange(len(images))
         own = {name: getattr(outcome, name)[-1].copy() for name in _ROWS}
@@ -255,27 +264,32 @@ class _Swept:
         for strength in reversed(range(len(radii))) if found is not None else ():
             swept.put(strength, everything, {name: getattr(found, name)[strength] for name in _ROWS})
         swept.put(len(radii) - 1, everything, own)
-        swept.withstood[:] = False
+        swept.withstood[:], swept.lowest[:] = False, len(radii)
         return swept
 
-    def open_at(self, strength: int) -> np.ndarray:
-        """Return which originals the answer is not known of at a strength."""
-        return np.flatnonzero(~self.outcome.reached[strength] & ~self.withstood)
+    def open(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the originals of which the answer is not known at some strength, and the largest such strength."""
+        places = np.arange(len(self.radii))[:, None]
+        waiting = ~self.outcome.reached & ~self.withstood & (places < self.lowest)
+        largest = np.where(waiting, places, -1).max(axis=0, initial=-1)
+        some = np.flatnonzero(largest >= 0)
+        return some, largest[some]
 
-    def drawn_in(self, some: np.ndarray, radius: float) -> np.ndarray:
-        """Return the nearest images found of some originals, drawn in toward them to a radius."""
+    def drawn_in(self, some: np.ndarray, radius: np.ndarray) -> np.ndarray:
+        """Return the nearest images found of some originals, drawn in toward each to a radius."""
         share = (radius / self.distance[some])[:, None, None, None]
         return np.asarray(self.images[some] + share * (self.best[some] - self.images[some]), np.float32)
 
-    def put(self, strength: int, some: np.ndarray, found: dict[str, np.ndarray]) -> None:
-        """Take over what was found of some originals at a strength, there and in every smaller ball that it lies in."""
+    def put(self, strength: np.ndarray | int, some: np.ndarray, found: dict[str, np.ndarray]) -> None:
+        """Take over what was found of some originals, each at a strength, there and in smaller balls that hold it."""
         reached = found["reached"]
         far = np.where(reached, distances(self.images[some], found["adversarial"], self.norm), np.inf)
-        self.withstood[some] = ~reached & np.isfinite(self.distance[some])
+        self.withstood[some], self.lowest[some] = ~reached & np.isfinite(self.distance[some]), strength
         nearer = far < self.distance[some]
         self.best[some[nearer]], self.distance[some[nearer]] = found["adversarial"][nearer], far[nearer]
-        for place in range(strength + 1):
-            taken = far <= self.radii[place] if place < strength else reached | ~self.outcome.reached[place, some]
+        for place, radius in enumerate(self.radii):
+            here = (place == np.asarray(strength)) & (reached | ~self.outcome.reached[place, some])
+            taken = here | ((place < np.asarray(strength)) & (far <= radius))
             for name, values in found.items():
                 getattr(self.outcome, name)[place, some[taken]] = values[taken]
 

@@ -246,9 +246,9 @@ def test_the_next_beta_is_four_times_off_or_midway():
 
 
 def test_a_sweep_tries_only_what_it_does_not_know():
-    """From the largest radius down: what was found decides where it lies, a stand ends the search, none never does."""
+    """Each from the largest radius down: what was found decides where it lies, a stand ends it, none never does."""
     model = SimpleNamespace(logits=lambda images: np.zeros((len(images), 2), np.float32), num_classes=2)
-    tried: list[tuple[float, list[int], bool]] = []
+    tried: list[tuple[list[float], list[int], bool]] = []
     # Distances found at each radius, by image; the last is reached in the smallest ball alone.
     table = {
         4.0: [1.5, 3.5, 0.0, None],
@@ -265,11 +265,11 @@ def test_a_sweep_tries_only_what_it_does_not_know():
 
         def run(self, model, images, labels, *, epsilon, starts=None, **common: Any) -> SimpleNamespace:
             if len(images):
-                tried.append((float(epsilon), labels.tolist(), starts is not None))
+                tried.append((epsilon.tolist(), labels.tolist(), starts is not None))
             if starts is not None:
                 np.testing.assert_allclose(np.abs(starts - images).max(axis=(1, 2, 3), initial=0), epsilon)
             common["advance"](len(images) * 10)
-            far = [table[float(epsilon)][label] for label in labels]
+            far = [table[radius][label] for radius, label in zip(epsilon, labels, strict=True)]
             reached = np.array([one is not None for one in far], bool)
             moved = np.array([one or 0.0 for one in far], np.float32).reshape(-1, *SHAPE)
             count = len(images)
@@ -282,13 +282,12 @@ def test_a_sweep_tries_only_what_it_does_not_know():
     images = of([0, 10, 20, 30, 40])
     found = sweep(Table([]), model, images, np.arange(5), epsilons=(1.0, 2.0, 3.0, 4.0), advance=steps.append)
     assert tried == [
-        (4.0, [0, 1, 2, 3], False),
-        (3.0, [3], False),
-        (3.0, [1], True),
-        (2.0, [3], False),
-        (2.0, [1], True),
-        (1.0, [3], False),
-        (1.0, [0], True),
+        ([4.0] * 4, [0, 1, 2, 3], False),
+        ([3.0], [3], False),
+        ([1.0, 3.0], [0, 1], True),
+        ([2.0], [3], False),
+        ([2.0], [1], True),
+        ([1.0], [3], False),
     ]
     assert found.reached.astype(int).tolist() == [[0, 0, 1, 1, 1], [1, 0, 1, 1, 1], [1] * 5, [1] * 5]
     assert found.adversarial[..., 0, 0, 0].tolist() == [
