@@ -73,8 +73,11 @@ def train_in(
 
 
 def _precision(run: Run, settings: Settings, reporter: Reporter) -> Choice:
-    """What to compute in; a run that is gone on with stays with what it began in, wherever that was."""
-    if (run.path / SETTINGS).exists():
+    """What to compute in; a run that is gone on with stays with what it began in, wherever that was.
+
+    Runs begun before `auto` was known have no record of it: their settings name what they compute in.
+    """
+    if (run.path / SETTINGS).exists() and "precision" in run.config:
         return Choice(**run.config["precision"])
     choice = precision.choose(_filled(settings.precision))
     if settings.precision == "auto":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from cnnlab import render, training
 from cnnlab.datasets import Dataset, Split
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.runs.comparison import curves
+from cnnlab.runs.folder import SETTINGS
 from cnnlab.training import Interrupted, Reporter, Settings, artifacts, data, export, precision, session
 from cnnlab.training.data import held_out, make_feed, moved, shuffled
 from cnnlab.training.evaluation import Evaluator
@@ -269,6 +271,21 @@ def test_a_run_goes_on_in_what_it_began_in(corners, tmp_path, unwritten, step_by
         "why": "here bfloat16 multiplies matrices 0.3 times as fast as float32",
     }
     assert numbers(other) != numbers(run)
+
+
+def test_a_run_of_before_precisions_were_recorded_goes_on_in_that_of_its_settings(
+    corners, tmp_path, unwritten, step_by_step
+):
+    options = {**QUICK, "precision": "bfloat16"}
+    whole = cnnlab.train(corners, **options, out=tmp_path / "whole")
+    out = tmp_path / "run"
+    with pytest.raises(Interrupted):
+        cnnlab.train(corners, **options, out=out, reporter=Stop(2, 1))
+    settings = out / SETTINGS
+    record = json.loads(settings.read_text())
+    del record["precision"]
+    settings.write_text(json.dumps(record))
+    assert_same(cnnlab.train(corners, **options, out=out, resume=True), whole)
 
 
 def test_the_gain_is_measured():
