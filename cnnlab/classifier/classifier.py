@@ -620,20 +620,21 @@ class Classifier:
         import tensorflow as tf
 
         image, label = tf.TensorSpec([None, *self.input_shape]), tf.TensorSpec([None], tf.int64)
+        function = self.logits_function  # made here: what it shares with others is no part of what is compiled below
 
         @tf.function(autograph=False, input_signature=[image, label])
         def both(images: Any, labels: Any) -> tuple[Any, Any]:
             with tf.GradientTape() as tape:
                 tape.watch(images)
-                logits = self.logits_function(images)
+                logits = function(images)
                 value = objective(logits, tf.where(labels == UNKNOWN, tf.argmax(logits, axis=1), labels))
             found = tape.gradient(value, images)
             if found is None:
                 raise CnnlabError("this model has no differentiable path from its image to its logits.")
             return logits, found
 
-        function: Callable[[Any, Any], tuple[Any, Any]] = both
-        return function
+        made: Callable[[Any, Any], tuple[Any, Any]] = both
+        return made
 
     def _callable(self, tensors: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
         """A differentiable callable of any number of images that takes and gives float32, whatever the graph does."""

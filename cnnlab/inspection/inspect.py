@@ -151,19 +151,27 @@ def health_of(classifier: Classifier, images: np.ndarray, sample: str) -> Health
         sample: What they are.
     """
     try:
-        logits = classifier.logits(images)
+        with classifier.recalling():
+            found = _looked_at(classifier, images)
+            logits = classifier.logits(images)
     except NotFiniteError:
         return Health(sample=sample, preflight=None, margins=(np.nan,) * 3, softmax_error=None)
     best = np.sort(logits, axis=1)
     margins = best[:, -1] - best[:, -2]
-    try:
-        found = preflight(classifier, [(images, np.full(len(images), -1))])
-    except CnnlabError:
-        found = None
     own = classifier.own_probabilities(images)
-    error = None if own is None else float(np.abs(own - classifier.probabilities(images)).max())
+    error = None if own is None else float(np.abs(own - classifier.probabilities_of(logits)).max())
     low, middle, high = (float(value) for value in np.quantile(margins, (0, 0.5, 1)))
     return Health(sample=sample, preflight=found, margins=(low, middle, high), softmax_error=error)
+
+
+def _looked_at(classifier: Classifier, images: np.ndarray) -> Preflight | None:
+    """Look at the gradients, which brings the logits; None where nothing differentiable leads to them."""
+    try:
+        return preflight(classifier, [(images, np.full(len(images), -1))])
+    except NotFiniteError:
+        raise
+    except CnnlabError:
+        return None
 
 
 def _obstacle(analysis: Any, classifier: Classifier, found: Preflight | None) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 
+import cnnlab
 from cnnlab.classifier.recall import Recall
 from cnnlab.plugin import ClassLogit, LogOdds
 
@@ -84,6 +86,18 @@ def test_a_gradient_brings_the_logits_and_is_recalled_by_the_class_that_was_read
     assert passes == [48, 48, 32, 48], "it is forgotten at the end"
 
 
+def test_a_gradient_may_be_the_first_that_is_asked_of_a_model(monkeypatch):
+    """Weights that functions share are made where the model is, not in what is being compiled."""
+    monkeypatch.setattr("cnnlab.classifier.freeze.SHARED", 64)
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(3)]
+    model, images = cnnlab.load(keras.Sequential(layers)), np.full((2, *SHAPE), 0.5, np.float32)
+    logits, gradient = model.logits_and_gradient(images, np.array([0, 2]), ClassLogit())
+    np.testing.assert_allclose(logits, model.logits(images), atol=1e-6)
+    kernel = layers[-1].kernel.numpy()
+    np.testing.assert_allclose(gradient.reshape(2, -1), kernel[:, [0, 2]].T, atol=1e-6)
+
+
 def test_what_is_recalled_cannot_be_written_to_by_whoever_was_told(counted, tiny_models):
     model, _ = counted
     images, _ = tiny_models.images(SHAPE, 4)
@@ -95,8 +109,6 @@ def test_what_is_recalled_cannot_be_written_to_by_whoever_was_told(counted, tiny
 
 
 def test_an_attack_begins_with_what_was_looked_at(counted, tiny_models):
-    import cnnlab
-
     model, passes = counted
     images, labels = tiny_models.images(SHAPE, 20)
     cnnlab.analyze("fgsm-untargeted", model, images, labels, epsilon=[0.1], progress=False)
