@@ -255,7 +255,7 @@ def chain(shape, links, end):
     """A network of layers that slide, as long as there is room for them, and branches around some."""
     image = x = keras.Input(shape)
     for kind, size, stride, padding in links:
-        if min(x.shape[1:3]) < 4:
+        if min(x.shape[1:3]) < 5:
             break
         if kind == "branch":
             x = L.Add()([x, L.Conv2D(x.shape[3], size, padding="same")(x)])

@@ -236,6 +236,7 @@ def test_the_options_of_the_patch_stand_before_those_of_the_test():
     assert list(OcclusionParams().to_json()) == [
         *("patch", "stride", "target", "fill", "score"),
         *("sanity", "steps", "blur"),
+        "precision",
     ]
 
 
