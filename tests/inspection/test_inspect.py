@@ -13,6 +13,7 @@ import tf_keras
 
 import cnnlab
 from cnnlab.classifier import hints as about
+from cnnlab.classifier.classifier import BATCH
 from cnnlab.classifier.preprocessing import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STD
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.inspection.facts import facts_of
@@ -220,7 +221,7 @@ def test_bad_options_get_one_sentence(run, exported, words, status, message):
 
 
 def test_memory_decides_how_many_images_go_together(exported):
-    assert cnnlab.load(exported, memory=1 << 14).batch_size < cnnlab.load(exported, memory=1 << 20).batch_size <= 500
+    assert cnnlab.load(exported, memory=1 << 14).batch_size < cnnlab.load(exported, memory=1 << 20).batch_size <= BATCH
     assert cnnlab.load(exported, memory=1).batch_size == 1
 
 
