@@ -143,6 +143,11 @@ def test_results_do_not_depend_on_what_is_computed_together(always, monkeypatch,
     check(network(L.Conv2D(4, 3, padding="same", activation="relu"), L.MaxPooling2D(2)), count=5, stride=1)
 
 
+def test_a_dense_layer_takes_few_products_whatever_the_number_of_rows(always, monkeypatch):
+    monkeypatch.setattr(incremental, "TOPS", 3)
+    check(network(L.Conv2D(4, 3, padding="same", activation="relu")), stride=1)
+
+
 def test_images_of_any_size(always):
     image = keras.Input((None, None, 3))
     x = L.Conv2D(4, 3, padding="same", activation="relu")(image)
