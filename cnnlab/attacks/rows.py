@@ -1,7 +1,7 @@
 """The rows of an attack, and running the compiled loop over those that are not done yet.
 
 Rows that are done are taken out of the batch between stretches of steps; the rest closes ranks. Batches have few sizes
-(eight from one power of two to the next), because every new size costs the processor's libraries some planning.
+(four from one power of two to the next), because every new size costs the processor's libraries some planning.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ POOL_BYTES = 2**28
 
 
 def filled_up(count: int, least: int) -> int:
-    """Return the size of a batch for so many rows: one of eight between powers of two, and a multiple of ``least``.
+    """Return the size of a batch for so many rows: one of four between powers of two, and a multiple of ``least``.
 
     >>> [filled_up(count, 16) for count in (1, 17, 70, 129, 512)]
-    [16, 32, 80, 144, 512]
+    [16, 32, 80, 160, 512]
     """
-    part = max(least, 1 << max(0, (count - 1).bit_length() - 4))
+    part = max(least, 1 << max(0, (count - 1).bit_length() - 3))
     return -(-count // part) * part
 
 
