@@ -61,31 +61,31 @@ class Dense:
         return taken(self.after, {self.steps[-1].name: product})[self.after[-1].name]
 
     def of_rows(self, maps: Any) -> Any:
-        """Compute what each row of maps [N, H, W, C] adds to what it multiplies out: [H, N, units]."""
+        """Compute what each row of maps [N, H, W, C] adds to what it multiplies out: [N, H, units]."""
         _, height, width, channels = maps.shape
         rows = tf.reshape(tf.transpose(maps, (1, 0, 2, 3)), (height, -1, width * channels))
-        return tf.matmul(rows, tf.reshape(self.weights, (height, width * channels, -1)))
+        products = tf.matmul(rows, tf.reshape(self.weights, (height, width * channels, -1)))
+        return tf.transpose(products, (1, 0, 2))
 
-    def changed(self, bands: Any, image: Any, counts: Any, tops: Sequence[int], own: Any) -> Any:
+    def changed(self, bands: Any, counts: Any, tops: Sequence[int], own: Any, image: Any) -> Any:
         """Compute what it multiplies out of maps of which some rows changed, [M, units].
 
         Args:
             bands: These rows, [M, h, W, C]: first those that begin at the first of the tops; in float32 or bfloat16.
-            image: Of which image each is, int [M].
             counts: How many there are of each top.
             tops: Where they begin.
-            own: What each row of the images' maps adds, [H, N, units].
+            own: What each row of the images' maps adds, [N, H, units].
+            image: Of which image each is, times the number of tops, and of which top: int [M].
         """
         _, height, width, channels = bands.shape
-        row, whole, weights, found = width * channels, tf.reduce_sum(own, 0), self.weights, []
-        if bands.dtype == tf.bfloat16:
-            weights = self._rounded
-        every = [tf.split(each, counts, num=len(tops)) for each in (tf.reshape(bands, (-1, height * row)), image)]
-        for top, of_top, image_of_top in zip(tops, *every, strict=True):
-            others = whole - tf.reduce_sum(own[top : top + height], 0)
-            product = tf.matmul(of_top, weights[top * row : (top + height) * row])
-            found.append(tf.cast(product, others.dtype) + tf.gather(others, image_of_top))
-        return tf.concat(found, 0)
+        row, weights = width * channels, self._rounded if bands.dtype == tf.bfloat16 else self.weights
+        of_tops = tf.split(tf.reshape(bands, (-1, height * row)), counts, num=len(tops))
+        pairs = zip(tops, of_tops, strict=True)
+        products = [tf.matmul(of_top, weights[top * row : (top + height) * row]) for top, of_top in pairs]
+        rows = np.arange(own.shape[1])
+        others = np.stack([(rows < top) | (rows >= top + height) for top in tops]).astype(np.float32)
+        unchanged = tf.reshape(tf.matmul(tf.cast(others, own.dtype), own), (-1, own.shape[-1]))
+        return tf.cast(tf.concat(products, 0), own.dtype) + tf.raw_ops.Gather(params=unchanged, indices=image)
 
     @cached_property
     def _rounded(self) -> Any:
@@ -159,8 +159,9 @@ class Plan:
         if not self.last.needless:
             yield self.last.index(changes)
         if self.cut.dense:
-            yield changes.image.astype(np.int32)
-            yield np.bincount(self.top(changes.row), minlength=len(self.tops)).astype(np.int32)
+            top = self.top(changes.row)
+            yield np.bincount(top, minlength=len(self.tops)).astype(np.int32)
+            yield (changes.image * len(self.tops) + top).astype(np.int32)
 
 
 class Incremental:
@@ -336,14 +337,14 @@ class Incremental:
             names: Of the maps that are wanted.
 
         Returns:
-            Their logits, what each row of the map before a dense layer adds in it, [H, N, units], and these maps.
+            Their logits, what each row of the map before a dense layer adds in it, [N, H, units], and these maps.
         """
 
         def computed(images: Any) -> Any:
             last = self.cuts[-1]
             maps = taken(self._steps[: last.end], {self.image: images})
-            of_rows = last.dense.of_rows(maps[last.name]) if last.dense else tf.zeros((0, 0))
-            logits = last.dense.logits(tf.reduce_sum(of_rows, 0)) if last.dense else self._after(last, maps[last.name])
+            of_rows = last.dense.of_rows(maps[last.name]) if last.dense else tf.zeros((0, 0, 0))
+            logits = last.dense.logits(tf.reduce_sum(of_rows, 1)) if last.dense else self._after(last, maps[last.name])
             return logits, of_rows, *(maps[name] for name in names)
 
         logits, of_rows, *maps = self._once(("own", *names), computed, [images])
@@ -394,8 +395,8 @@ class Incremental:
         last, dense = piece(plan.last), plan.cut.dense
         if dense is None:
             return self._after(plan.cut, tf.cast(last, tf.float32) if rounded else last)
-        image, counts = fed
-        return dense.logits(dense.changed(last, image, counts, plan.tops.tolist(), of_rows))
+        counts, image = fed
+        return dense.logits(dense.changed(last, counts, plan.tops.tolist(), of_rows, image))
 
     def _after(self, cut: Cut, values: Any) -> Any:
         """Compute the logits of a cut's map."""

@@ -147,7 +147,7 @@ class Cutting:
         if any(map(any, around)):
             own = tf.pad(own, around, constant_values=tf.cast(self.outside, own.dtype))
         both = [tf.reshape(values, (-1, own.shape[-1])) for values in (own, new)]
-        return tf.gather(tf.concat(both, 0), index)
+        return tf.raw_ops.Gather(params=tf.concat(both, 0), indices=index)
 
 
 def _sums(rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
