@@ -31,9 +31,9 @@ def test_the_wheel_holds_host_plugins_data_and_licences(wheel):
 
 def test_an_empty_environment_with_the_wheel_lists_plugins_and_datasets(wheel, tmp_path):
     """What the listings need is installed; TensorFlow, which they never import, stays out to keep this quick."""
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True, timeout=120)
-    python = tmp_path / "venv" / "bin" / "python"
-    pip = [python, "-m", "pip", "install", "--quiet", "--constraint", ROOT / "requirements.lock"]
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True, timeout=120)
+    pip = [sys.executable, "-m", "pip", "--python", tmp_path / "venv", "install", "--quiet"]
+    pip += ["--constraint", ROOT / "requirements.lock"]
     subprocess.run([*pip, "--no-deps", wheel], check=True, timeout=300)
     needed = ["click", "rich", "pluggy", "annotated-types", "numpy"]
     subprocess.run([*pip, *needed], check=True, timeout=300)
