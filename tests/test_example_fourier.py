@@ -19,6 +19,14 @@ def run_folder(trained_run, tmp_path) -> Path:
     return shutil.copytree(trained_run.path, tmp_path / "runs" / "small")
 
 
+# The command writes the report in the tests below.
+BOTH = """
+import sys, cnnlab
+report = cnnlab.report(sys.argv[1], profile="audit", limit=20)
+report.save("report.json", format="json"), report.save("report.html")
+"""
+
+
 def test_it_installs_tests_and_runs_beside_the_wheel(environment, tmp_path, run_folder, monkeypatch):
     folder = tmp_path / "cnnlab-fourier"
     shutil.copytree(EXAMPLE, folder, ignore=IGNORED)
@@ -42,8 +50,8 @@ def test_it_installs_tests_and_runs_beside_the_wheel(environment, tmp_path, run_
     assert 0 < metrics["mean_error"] <= metrics["worst_error"]
 
     monkeypatch.setenv("CNNLAB_PLUGINS", "mnist,fourier")  # its own section alone
-    words = ["report", run_folder, "--profile", "audit", "--limit", "20"]
-    environment.cnnlab(*words, "--out", "report.json")
+    (tmp_path / "both.py").write_text(BOTH)
+    environment.run("both.py", run_folder)
     sections = json.loads((tmp_path / "report.json").read_text())["sections"]
     names = [each["name"] for each in sections]
     assert names[names.index("robustness") + 1] == "spectrum"
@@ -55,7 +63,6 @@ def test_it_installs_tests_and_runs_beside_the_wheel(environment, tmp_path, run_
     assert all(each["says"] and each["rule"] for each in section["conclusions"])
     (figure,) = section["figures"]
     assert figure["command"].startswith("cnnlab analyze fourier --model ")
-    environment.cnnlab(*words, "--out", "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert section["title"] in page
     assert section["conclusions"][0]["says"] in page

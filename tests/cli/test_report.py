@@ -25,26 +25,29 @@ def run_folder(trained_run, tmp_path):
 
 
 @pytest.fixture
-def report(cnnlab_command, tmp_path):
-    """Run the command, in an empty folder, with few plugins."""
-    return lambda *words, **env: cnnlab_command("report", *words, env=CHEAP | env, cwd=tmp_path)
+def report(command_line, monkeypatch, plugins_anew, tmp_path):
+    """Run the command in this process, in an empty folder, with few plugins: ``report(...) -> (status, out, err)``."""
+    for name, value in CHEAP.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: command_line("report", *words)
 
 
 def test_it_writes_into_the_run_and_says_what_follows(report, run_folder):
-    done = report(run_folder, "--profile", "quick")
-    assert done.returncode == 0, done.stderr
+    status, out, err = report(run_folder, "--profile", "quick")
+    assert status == 0, err
     page = run_folder / "report.html"
-    assert done.stdout.rstrip().endswith(str(page))
+    assert out.rstrip().endswith(str(page))
     assert page.stat().st_size > 100_000
     for words in ("Training", "✓ It learned: 9", "Architecture", "82.5 times as many as the convolutions"):
-        assert words in done.stdout
-    assert "left out: no plugin that is active provides the section 'occlusion'." in done.stdout
-    assert "1/6  Training" in done.stderr  # time per section, while it is written
+        assert words in out
+    assert "left out: no plugin that is active provides the section 'occlusion'." in out
+    assert "1/6  Training" in err  # time per section, while it is written
     kept = sorted((run_folder / "analyses" / "report").iterdir())
     assert [each.name.partition("-")[0] for each in kept] == ["evaluate"]
     before = [each.stat().st_mtime_ns for each in kept]
-    again = report(run_folder, "--profile", "quick", "--format", "json")
-    assert again.returncode == 0, again.stderr
+    status, _, err = report(run_folder, "--profile", "quick", "--format", "json")
+    assert status == 0, err
     assert [each.stat().st_mtime_ns for each in sorted((run_folder / "analyses" / "report").iterdir())] == before
     said = json.loads((run_folder / "report.json").read_text(encoding="utf-8"))
     assert {each["name"]: each["left_out"] is None for each in said["sections"]}["predictions"]
@@ -54,9 +57,9 @@ def test_it_writes_into_the_run_and_says_what_follows(report, run_folder):
 
 def test_what_is_no_report_is_not_replaced_and_nothing_is_run(report, run_folder, tmp_path):
     (tmp_path / "thesis.html").write_text("mine")
-    done = report(run_folder, "--out", "thesis.html")
-    assert done.returncode == 1
-    assert done.stderr.strip() == (
+    status, _, err = report(run_folder, "--out", "thesis.html")
+    assert status == 1
+    assert err.strip() == (
         "Error: thesis.html is no report of cnnlab's in the format html, so it was not replaced. Name a new file, or "
         "replace it with --force."
     )
@@ -73,16 +76,16 @@ def test_what_is_no_report_is_not_replaced_and_nothing_is_run(report, run_folder
     ],
 )
 def test_bad_words_get_one_sentence(report, words, status, said):
-    done = report(*words)
-    assert done.returncode == status
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    found, _, err = report(*words)
+    assert found == status
+    assert said in err
+    assert "Traceback" not in err
 
 
 def test_a_foreign_model_without_images_gets_what_applies(report, run_folder, tmp_path):
     shutil.copytree(run_folder / "model", tmp_path / "inherited")
-    done = report("inherited", "--out", "audit.md")
-    assert done.returncode == 0, done.stderr
+    status, _, err = report("inherited", "--out", "audit.md")
+    assert status == 0, err
     text = (tmp_path / "audit.md").read_text(encoding="utf-8")
     assert "# An audit of inherited" in text
     assert "Left out: it needs labelled images: name a dataset with --dataset." in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -277,19 +278,23 @@ def run(classifier, inputs, params, context):
 """
 
 
-def test_a_plugin_that_fails_while_running_is_named_with_its_version(cnnlab_command, install_plugin, trained_run):
+def test_a_plugin_that_fails_while_running_is_named_with_its_version(
+    command_line, install_plugin, plugins_anew, monkeypatch, trained_run
+):
     source = GOOD.replace("NAME", "unlucky").replace("nowhere:run", "cnnlab_unlucky:run") + RUNS
     source = source.replace("run=", 'inputs="none", run=')
     url = "Project-URL: Issues, https://example.org/unlucky/issues\n"
     env = install_plugin("cnnlab-unlucky", source, version="2.5", metadata=url)
-    done = cnnlab_command("analyze", "unlucky", "--model", trained_run.path, env=env)
-    assert done.returncode == 1
-    assert "cnnlab-unlucky 2.5 failed: ZeroDivisionError: no luck." in done.stderr
-    assert "https://example.org/unlucky/issues" in done.stderr
-    assert "Traceback" not in done.stderr
-    debug = cnnlab_command("analyze", "unlucky", "--model", trained_run.path, env=env | {"CNNLAB_DEBUG": "1"})
-    assert "Traceback" in debug.stderr
-    assert "ZeroDivisionError" in debug.stderr
+    monkeypatch.syspath_prepend(env["PYTHONPATH"].partition(os.pathsep)[0])
+    status, _, err = command_line("analyze", "unlucky", "--model", trained_run.path)
+    assert status == 1
+    assert "cnnlab-unlucky 2.5 failed: ZeroDivisionError: no luck." in err
+    assert "https://example.org/unlucky/issues" in err
+    assert "Traceback" not in err
+    monkeypatch.setenv("CNNLAB_DEBUG", "1")
+    with pytest.raises(CnnlabError) as shown:  # and Python its traceback
+        command_line("analyze", "unlucky", "--model", trained_run.path)
+    assert isinstance(shown.value.__cause__, ZeroDivisionError)
 
 
 def test_a_deprecation_reaches_the_author_in_tests_and_no_user(cnnlab_command, install_plugin, monkeypatch):

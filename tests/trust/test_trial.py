@@ -242,13 +242,12 @@ def test_by_default_memory_is_bounded_by_the_machine(monkeypatch):
     assert trial.limits(2, 5) == trial.Limits(seconds=2, memory=5)
 
 
-def test_the_command_says_it_and_its_options_reach_the_trial(tmp_path, cnnlab_command):
+def test_the_command_says_it_and_its_options_reach_the_trial(tmp_path, real, command_line):
     model = save(tmp_path / "model", endless)
-    done = cnnlab_command("summary", model, "--limit-seconds", 2)
-    assert done.returncode == 1
-    assert "within 2 seconds" in done.stderr
-    assert "--limit-seconds N" in done.stderr
-    assert done.stdout == ""
+    status, out, err = command_line("summary", model, "--limit-seconds", 2)
+    assert (status, out) == (1, "")
+    assert "within 2 seconds" in err
+    assert "--limit-seconds N" in err
 
 
 def test_an_interrupt_ends_both(tmp_path):
