@@ -33,8 +33,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # What tests keep, they keep for as long as they run; but matplotlib's list of fonts takes long to make.
 os.environ.setdefault("MPLCONFIGDIR", str(user_cache_path("matplotlib")))
-_KEPT = tempfile.TemporaryDirectory(prefix="cnnlab-tests-")
-os.environ["XDG_CACHE_HOME"] = _KEPT.name
+if "PYTEST_XDIST_WORKER" not in os.environ:  # which keeps it where the process does that started it
+    _KEPT = tempfile.TemporaryDirectory(prefix="cnnlab-tests-")
+    os.environ["XDG_CACHE_HOME"] = _KEPT.name
 
 
 gc.disable()  # while libraries load, most of which stay
