@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 SEVEN = Path(__file__).resolve().parents[2] / "examples" / "7.png"
@@ -173,12 +174,14 @@ FORCED: dict[str, Callable[[Path, Path], list[str | Path]]] = {
     "analyze": lambda run, place: ["analyze", "occlusion", "--model", run, *ANALYSE, place],
     "several": lambda run, place: ["analyze", "occlusion,fgsm-untargeted", "--model", run, *ANALYSE, place],
     "evaluate": lambda run, place: ["evaluate", "--model", run, "--limit", "100", "--out", place],
-    "train": lambda run, place: ["train", "--epochs", "1", "--limit", "100", "--out", place],
+    "train": lambda run, place: ["train", "--dataset", place.with_name("few.npz"), "--epochs", "1", "--out", place],
 }
 
 
 @pytest.mark.parametrize("command", FORCED)
 def test_by_force_a_folder_is_written_into_and_what_is_not_replaced_stays(command_line, trained_run, tmp_path, command):
+    images, labels = np.random.default_rng(0).integers(0, 256, (20, 8, 8), np.uint8), np.arange(20) % 2
+    np.savez(tmp_path / "few.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
     place = tmp_path / "it"
     result = place / "occlusion" if command == "several" else place
     result.mkdir(parents=True)
