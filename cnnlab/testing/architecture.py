@@ -58,12 +58,14 @@ class ArchitectureContract(Contract):
         import numpy as np
 
         from cnnlab.classifier import load
+        from cnnlab.trust import trial
 
         shape = self.declaration.input_shape
         model = self.build(shape, self.declaration.classes)
         images = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
         expected = np.asarray(model(images))
         model.save(tmp_path / "model.keras")
+        trial.vouch(tmp_path / "model.keras")  # what a trial would run in another process has run in this one
         opened = load(tmp_path / "model.keras")
         np.testing.assert_allclose(opened.logits(images), expected, rtol=1e-4, atol=1e-5)
         assert opened.layers
