@@ -18,8 +18,6 @@ from cnnlab.inputs import from_arrays
 from cnnlab.pluginhost import registry
 from cnnlab.testing import FakeClassifier
 
-OCCLUSION = registry.find_analysis("occlusion")
-
 
 @pytest.fixture
 def runs(monkeypatch):
@@ -37,7 +35,7 @@ def runs(monkeypatch):
 
 def ask(image: np.ndarray, tmp_path: Path, **params):
     request = Request(
-        analysis=OCCLUSION,
+        analysis=registry.find_analysis("occlusion"),
         params={"patch": 2, "stride": 2, **params},
         model=ModelChoice(model=FakeClassifier.of_brightness((4, 4, 1))),
         images=ImageChoice(images=image),
@@ -80,15 +78,16 @@ def test_another_request_is_asked_anew(runs, tmp_path, monkeypatch, other):
 
 def test_a_name_depends_on_the_model_its_classes_the_seed_and_the_labels():
     model = FakeClassifier.of_brightness((4, 4, 1))
-    inputs, params = from_arrays(model, IMAGE), OCCLUSION.params()
+    occlusion = registry.find_analysis("occlusion")
+    inputs, params = from_arrays(model, IMAGE), occlusion.params()
     names = {
-        name_of(OCCLUSION, model, inputs, params, 0),
-        name_of(OCCLUSION, model, inputs, params, 1),
-        name_of(OCCLUSION, model, from_arrays(model, IMAGE, [1]), params, 0),
-        name_of(OCCLUSION, model, inputs, dataclasses.replace(params, patch=2), 0),
+        name_of(occlusion, model, inputs, params, 0),
+        name_of(occlusion, model, inputs, params, 1),
+        name_of(occlusion, model, from_arrays(model, IMAGE, [1]), params, 0),
+        name_of(occlusion, model, inputs, dataclasses.replace(params, patch=2), 0),
     }
     model.digest = "another"
-    names.add(name_of(OCCLUSION, model, inputs, params, 0))
+    names.add(name_of(occlusion, model, inputs, params, 0))
     assert len(names) == 5
     assert all(name.startswith("occlusion-") for name in names)
 
