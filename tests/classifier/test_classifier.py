@@ -241,7 +241,7 @@ def test_mobilenet_gives_what_keras_gives(mobilenet):
     assert np.ptp(probabilities) > 1e-3
     np.testing.assert_allclose(classifier.probabilities(images), probabilities, rtol=1e-3, atol=1e-6)
     last = model.get_layer("predictions")
-    logits = found["global_average_pooling2d"] @ last.kernel.numpy() + last.bias.numpy()
+    logits = found[pooled] @ last.kernel.numpy() + last.bias.numpy()
     np.testing.assert_allclose(classifier.logits(images), logits, rtol=1e-3, atol=1e-4)
 
 
