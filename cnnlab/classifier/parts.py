@@ -117,18 +117,17 @@ class Cutting:
         own_rows, own_cols = (down.rows + down.beyond[0]) * wide, across.rows + across.beyond[0]
         first_own = changes.image.astype(np.int32) * (tall * wide)
         if self.coloured:
-            is_new = _products(down.changes[row], across.changes[col])
-            places = _sums(own_rows[row], own_cols[col])
-            places -= is_new * places
+            new_rows, new_cols, in_rows, in_cols = 0 * down.rows, 0 * across.rows, down.changes, across.changes
             first_new = changes.image.astype(np.int32)
         else:
-            # How much farther a place lies in the new part than in the own map.
-            farther_rows = ((down.rows - down.new.start[:, None]) * across.new.size - own_rows) * down.is_new
-            farther_cols = (across.rows - across.new.start[:, None] - own_cols) * across.is_new
-            is_new = _products(down.is_new[row], across.is_new[col])
-            places = _sums(own_rows[row], own_cols[col])
-            places += _products(farther_rows[row], across.is_new[col]) + _products(down.is_new[row], farther_cols[col])
+            new_rows = (down.rows - down.new.start[:, None]) * across.new.size
+            new_cols, in_rows, in_cols = across.rows - across.new.start[:, None], down.is_new, across.is_new
             first_new = np.arange(len(at), dtype=np.int32) * (down.new.size * across.new.size)
+        # How much farther a place lies in what is new than in the own map.
+        farther_rows, farther_cols = (new_rows - own_rows) * in_rows, (new_cols - own_cols) * in_cols
+        is_new = _products(in_rows[row], in_cols[col])
+        places = _sums(own_rows[row], own_cols[col])
+        places += _products(farther_rows[row], in_cols[col]) + _products(in_rows[row], farther_cols[col])
         first_new += changes.count * (tall * wide)
         index = is_new[at] * (first_new - first_own)[:, None, None]
         index += places[at]

@@ -53,8 +53,8 @@ def run(classifier: Classifier, inputs: Inputs, params: OcclusionParams, context
                 whole = arrays.setdefault(name, np.empty((len(inputs), *values.shape[1:]), values.dtype))
                 whole[first : first + len(images)] = values
             first += len(images)
-    if params.precision != "float32":
-        context.warn(rounding(params, classifier, next(inputs.batches(1))[0], arrays))
+    if params.precision != "float32" and (said := rounding(params, classifier, next(inputs.batches(1))[0], arrays)):
+        context.warn(said)
     ask = functools.partial(explain, params)
     test = run_map_test(ask, classifier, inputs, params, context, arrays, of="heatmap", name="occlusion", signed=True)
     return Result(
@@ -230,10 +230,11 @@ def scored(
 def rounding(
     params: OcclusionParams, classifier: Classifier, image: np.ndarray, arrays: Mapping[str, np.ndarray]
 ) -> str:
-    """Say by how much the scores of the first image [1, H, W, C] are off that were not computed in float32."""
+    """Say by how much the first image's scores, [1, H, W, C], are off float32's; an empty text where they are these."""
     exact = cover(dataclasses.replace(params, precision="float32"), classifier, image, arrays["target"][:1])
     off = np.abs(exact["score"] - arrays["score"][:1]).max()
-    return f"computed in {params.precision}: a {params.score} of the first image is off by up to {off:.2g}."
+    said = f"computed in {params.precision}: a {params.score} of the first image is off by up to {off:.2g}."
+    return said if off else ""
 
 
 def positions(shape: Sequence[int], params: OcclusionParams) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ import functools
 import itertools
 from typing import ClassVar
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -307,4 +308,14 @@ def test_low_precision_tells_how_far_off_it_is(tiny_models):
     assert exact.warnings == []
     assert found.warnings == [
         f"computed in bfloat16: a probability of the first image is off by up to {off[0].max():.2g}."
+    ]
+
+
+def test_what_was_not_computed_in_low_precision_is_not_said_to_be_off():
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3, activation="tanh")])
+    model.add(keras.layers.Flatten())
+    model.add(keras.layers.Dense(3))
+    found = cnnlab.analyze("occlusion", cnnlab.load(model), np.ones((1, 8, 8, 1)), patch=1, precision="bfloat16")
+    assert [text for text in found.warnings if "float" in text] == [
+        "the model was computed in float32, not in bfloat16, for its operation Tanh."
     ]
