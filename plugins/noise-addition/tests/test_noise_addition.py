@@ -308,11 +308,11 @@ def test_a_noise_within_epsilon_stays_as_it_is(tiny_models, tmp_path):
         ask(tiny_models, images, labels, apply=file, target="all")
 
 
-def test_without_images_the_test_images_that_the_model_names_are_measured(tiny_models, tmp_path):
+def test_without_images_the_test_images_that_the_model_names_are_measured(tiny_models, tmp_path, monkeypatch):
     images, labels = np.random.default_rng(0).integers(0, 256, (20, 8, 8), np.uint8), np.arange(20) % 4
     np.savez(tmp_path / "own.npz", x_train=images[:12], y_train=labels[:12], x_test=images[12:], y_test=labels[12:])
     model = tiny_models.convolutional(SHAPE)
-    model.dataset_name = str(tmp_path / "own.npz")
+    monkeypatch.setattr(model, "dataset_name", str(tmp_path / "own.npz"))  # the model is shared by all tests
     result = ask(tiny_models, model=model, dataset=None)
     np.testing.assert_array_equal(np.rint(result.arrays["original"][..., 0] * 255), images[12:])
     assert result.metrics["learned_on"] == 12
