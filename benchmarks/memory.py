@@ -63,9 +63,9 @@ Whatever else runs a model, on 100 images where it looks at any:
 {others}
 
 What grows is what a result holds of each image: of occlusion two maps and the scores at each position, of the others a
-few numbers and its record. So as not to ask the model twice, an analysis also keeps what it has answered, up to 128 MiB:
-of robustness 75 MiB with 10,000 images. Images are read in batches, and where memory runs out batches become smaller,
-with a note, before there is an error.
+few numbers and its record. So as not to ask the model twice, an analysis also keeps what it has answered, up to 128
+MiB: of robustness 75 MiB with 10,000 images. Images are read in batches, and where memory runs out batches become
+smaller, with a note, before there is an error.
 """
 
 
