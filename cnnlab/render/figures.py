@@ -90,7 +90,7 @@ def _lay_out(made: Figure, layout: ConstrainedLayoutEngine) -> None:
     """
     layout.execute(made)
     layout.execute(made)
-    made.set_layout_engine("none")
+    made.set_layout_engine(None)  # "none" would stand for one that was, for which each file is drawn twice
 
 
 def _fill(place: FigureBase, drawing: Cell) -> None:
