@@ -55,7 +55,7 @@ NOT_EVEN_ONE = (
 
 
 def in_parts(
-    count: int, size: int, work: Callable[[int, int], T], smaller: Callable[[int], None]
+    count: int, size: int, work: Callable[[int, int], T], smaller: Callable[[int], None], *, abreast: bool = True
 ) -> Iterator[tuple[int, int, T]]:
     """Do work on ``count`` images, ``size`` at a time, and from where memory runs out on half as many.
 
@@ -67,6 +67,8 @@ def in_parts(
         size: How many go at once, at first.
         work: From the first image of a part and the one after its last to what comes of it; called in several threads.
         smaller: Called with how many go at once from now on.
+        abreast: Whether several may be computed at a time; work of a few operations waits longer for a thread than it
+            takes.
 
     Yields:
         The first image of a part, the one after its last, and what came of it, in order.
@@ -77,7 +79,7 @@ def in_parts(
     first = 0
     while first < count:
         try:
-            for last, found in _from(first, count, size, work):
+            for last, found in _from(first, count, size, work, abreast):
                 yield first, last, found
                 first = last
         except Exception as error:
@@ -90,9 +92,9 @@ def in_parts(
             smaller(size)
 
 
-def _from(first: int, count: int, size: int, work: Callable[[int, int], T]) -> Iterator[tuple[int, T]]:
+def _from(first: int, count: int, size: int, work: Callable[[int, int], T], abreast: bool) -> Iterator[tuple[int, T]]:
     """Yield the ends of the parts from ``first`` on, and what came of them."""
-    if min(size, count - first) < ABREAST * ENOUGH or _on_gpu():
+    if not abreast or min(size, count - first) < ABREAST * ENOUGH or _on_gpu():
         for start in range(first, count, size):
             last = min(start + size, count)
             yield last, work(start, last)

@@ -76,6 +76,12 @@ def test_parts_that_are_done_at_a_time_come_in_order_and_each_once(most):
     assert [last - first for first, last, _ in found][:3] == {1000: [100] * 3, 60: [50] * 3, 10: [6] * 3}[most]
 
 
+def test_what_takes_less_than_a_thread_is_done_in_none():
+    here = threading.get_ident()
+    found = list(in_parts(700, 200, lambda first, last: threading.get_ident() == here, [].append, abreast=False))
+    assert found == [(0, 200, True), (200, 400, True), (400, 600, True), (600, 700, True)]
+
+
 def test_what_fails_in_a_thread_fails_for_whoever_asked():
     with pytest.raises(ZeroDivisionError):
         list(in_parts(700, 200, lambda first, last: 1 // (first - 300), [].append))

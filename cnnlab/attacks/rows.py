@@ -190,7 +190,7 @@ class Pool:
             advance: Called with the number of steps done or saved.
         """
         traced = np.full((len(self._rows), steps + 1), np.nan, np.float32) if trace else None
-        first = self._start(begin)
+        first = self._start(begin, steps)
         if traced is not None:
             traced[:, 0] = first
         taken, active = 0, self._active()
@@ -208,7 +208,8 @@ class Pool:
                 state, confidence = self._loop.finish(state, rows, taken)
                 return state, confidence[None]
 
-            for index, (state, confidence) in self._each(active, go_on):
+            unseen = last and self._loop.plan.then == "last"
+            for index, (state, confidence) in self._each(active, go_on, abreast=not unseen):
                 before = self._state["steps"][index].copy()
                 self._put(index, state)
                 if traced is not None:
@@ -233,19 +234,23 @@ class Pool:
             logits = np.where(reached[:, None], state["best_logits"], logits)
         return {"adversarial": images, "logits": logits, **{name: state[name] for name in ("reached", "steps", "flat")}}
 
-    def _start(self, begin: np.ndarray | Known | None) -> np.ndarray:
-        """Evaluate where the rows begin; return the confidence [R] in their classes."""
-        rows = self._rows
+    def _start(self, begin: np.ndarray | Known | None, steps: int) -> np.ndarray:
+        """Evaluate where the rows begin; return the confidence [R] in their classes.
+
+        Where a single step is left that nothing is evaluated for, it is taken as well.
+        """
+        rows, loop = self._rows, self._loop
+        known = loop.once if steps == 1 and loop.plan.then == "last" else loop.start_known
 
         def begun(index: np.ndarray) -> Any:
             tensors = rows.tensors(index)
             if isinstance(begin, Known):
                 place = begin.place[index]
-                return self._loop.start_known(tensors, _picked(begin.logits, place), _picked(begin.gradient, place))
-            return self._loop.start(tensors["original"] if begin is None else begin[index], tensors)
+                return known(tensors, _picked(begin.logits, place), _picked(begin.gradient, place))
+            return loop.start(tensors["original"] if begin is None else begin[index], tensors)
 
         confidence = np.zeros(len(rows), np.float32)
-        for index, (found, sure) in self._each(np.arange(len(rows)), begun):
+        for index, (found, sure) in self._each(np.arange(len(rows)), begun, abreast=not isinstance(begin, Known)):
             if not self._state:
                 self._make_room(found)
             self._put(index, found)
@@ -264,17 +269,20 @@ class Pool:
         def seen(index: np.ndarray) -> Any:
             return self._loop.render(tf.convert_to_tensor(self._state["x"][index]), self._rows.tensors(index))
 
-        for index, found in self._each(np.arange(len(self._rows)), seen):
+        for index, found in self._each(np.arange(len(self._rows)), seen, abreast=False):
             images[index] = found.numpy()[: len(index)]
         return images
 
     def _active(self) -> np.ndarray:
         return np.flatnonzero(~self._state["done"])
 
-    def _each(self, index: np.ndarray, work: Callable[[np.ndarray], T]) -> Iterator[tuple[np.ndarray, T]]:
+    def _each(
+        self, index: np.ndarray, work: Callable[[np.ndarray], T], *, abreast: bool
+    ) -> Iterator[tuple[np.ndarray, T]]:
         """Do work on row numbers, a batch at a time; yield the row numbers of each batch and what came of it.
 
-        Work is given a batch that is filled up with its own first row (:func:`filled_up`).
+        Work is given a batch that is filled up with its own first row (:func:`filled_up`); several at a time where the
+        model is asked (``abreast``).
         """
         least = least_batch(self._rows.originals.shape[1:])
 
@@ -283,7 +291,7 @@ class Pool:
             more = filled_up(len(batch), least) - len(batch)
             return work(np.concatenate([batch, np.full(more, batch[0])]))
 
-        for first, last, found in in_parts(len(index), self.batch_size, filled, self._cut):
+        for first, last, found in in_parts(len(index), self.batch_size, filled, self._cut, abreast=abreast):
             yield index[first:last], found
 
     def _cut(self, size: int) -> None:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from cnnlab.attacks.attack import Model
 from cnnlab.attacks.goals import Fooled, Goal
-from cnnlab.attacks.loop import Plan, climbed, finite_gradient
+from cnnlab.attacks.loop import Plan, by_itself, climbed, finite_gradient
 from cnnlab.attacks.objectives import CrossEntropy, Objective, Penalty, of_class
 from cnnlab.attacks.starts import stream
 from cnnlab.attacks.steps import Adam, Step
@@ -176,6 +176,7 @@ def _learner(logits_function: Callable[[Any], Any], plan: Plan, shape: tuple[int
     """Compile the loop that learns; see :func:`learn_noise` for the parts."""
     norm, step = plan.norm, plan.step
 
+    @by_itself
     def evaluate(noise: Any, images: Any, classes: Any, weights: Any, beta: Any) -> tuple[Any, Any, Any]:
         """The gradient of the mean objective in each noise [T, H, W, C], the mean confidence and share reached [T]."""
         flat = tf.reshape(classes, [-1])

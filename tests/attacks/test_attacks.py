@@ -156,6 +156,14 @@ def test_fgsm_is_the_formula_with_gradients_of_finite_differences(smooth):
         np.testing.assert_allclose(found[known], expected[known], rtol=0, atol=3e-7)
 
 
+def test_the_only_step_is_the_same_in_one_go_as_from_a_start_that_is_given(smooth):
+    images, labels = smooth.labelled(20)
+    given = {"epsilon": np.array([[0.02], [0.1]]), "trace": True}
+    one, other = (fgsm().run(smooth.classifier, images, labels, starts=starts, **given) for starts in (None, images))
+    for name in ("adversarial", "reached", "steps", "logits", "flat", "confidence"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=1e-6, err_msg=name)
+
+
 def test_targeted_fgsm_descends_the_targets_cross_entropy(smooth):
     images, labels = smooth.labelled(20)
     target = (labels + 1) % 3
