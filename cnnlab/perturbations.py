@@ -6,7 +6,9 @@ from the float32 arrays as they are saved.
 
 from __future__ import annotations
 
-from typing import Literal
+import functools
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,6 +26,9 @@ ULP = 2.0**-23
 """The spacing of float32 numbers at 1, relative to them."""
 
 LEVELS = 255
+
+PIECE = 1 << 16
+"""Pixels that are rounded or measured at a time: so many stay in the processor's cache meanwhile."""
 
 
 def norms(difference: np.ndarray, norm: Norm) -> np.ndarray:
@@ -69,7 +74,10 @@ def distances(original: np.ndarray, adversarial: np.ndarray, norm: Norm) -> np.n
         [[0.5], [1.0]]
     """
     if adversarial.ndim == original.ndim:
-        return norms(np.subtract(adversarial, original, dtype=np.float64), norm)
+        size = max(1, PIECE // max(1, int(np.prod(original.shape[1:]))))
+        pieces = [slice(first, first + size) for first in range(0, len(original), size)] or [slice(0)]
+        subtract = functools.partial(np.subtract, dtype=np.float64)
+        return np.concatenate([norms(subtract(adversarial[piece], original[piece]), norm) for piece in pieces])
     return np.stack([distances(original, one, norm) for one in adversarial])
 
 
@@ -127,8 +135,7 @@ def largest_epsilon(bounds: tuple[float, float], shape: tuple[int, ...], norm: N
 
 def grid(bounds: tuple[float, float], levels: int = LEVELS) -> np.ndarray:
     """Return the 256 float32 pixel values that an 8-bit image can hold in ``bounds``; of other ``levels``, theirs."""
-    low, high = bounds
-    return (low + (high - low) * np.arange(levels + 1, dtype=np.float64) / levels).astype(np.float32)
+    return _at_levels(np.arange(levels + 1, dtype=np.float64), bounds, levels).astype(np.float32)
 
 
 def whole_noise(noise: np.ndarray, epsilon: float | None, norm: Norm | None) -> np.ndarray:
@@ -162,10 +169,7 @@ def to_8bit(images: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
         >>> to_8bit(np.array([-1.0, 0.0, 1.0]), (-1.0, 1.0)).tolist()
         [0, 128, 255]
     """
-    low, high = bounds
-    levels = np.subtract(images, low, dtype=np.float64)
-    levels *= LEVELS / (high - low)
-    return np.asarray(np.rint(levels).clip(0, LEVELS, out=levels), np.uint8)
+    return _by_pieces(images, np.uint8, lambda piece: _levels(piece, bounds))
 
 
 def from_8bit(pixels: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
@@ -196,7 +200,30 @@ def round_8bit(images: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
         >>> (round_8bit(noise, (0.0, 1.0)) * 255).round().tolist()
         [0.0, 127.0, 255.0]
     """
-    return from_8bit(to_8bit(images, bounds), bounds)
+    return _by_pieces(images, np.float32, lambda piece: _at_levels(_levels(piece, bounds), bounds))
+
+
+def _by_pieces(images: np.ndarray, kind: Any, work: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Do what is done to each pixel by itself, :data:`PIECE` pixels at a time."""
+    images = np.asarray(images)
+    flat, found = images.reshape(-1), np.empty(images.size, kind)
+    for first in range(0, flat.size, PIECE):
+        found[first : first + PIECE] = work(flat[first : first + PIECE])
+    return found.reshape(images.shape)
+
+
+def _levels(images: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
+    """The nearest 8-bit levels, 0 to 255, in float64."""
+    low, high = bounds
+    levels = np.subtract(images, low, dtype=np.float64)
+    levels *= LEVELS / (high - low)
+    return np.rint(levels, out=levels).clip(0, LEVELS, out=levels)
+
+
+def _at_levels(levels: np.ndarray, bounds: tuple[float, float], last: int = LEVELS) -> np.ndarray:
+    """The pixel values of levels, in float64; ``last`` is the level of the upper end."""
+    low, high = bounds
+    return np.asarray(low + (high - low) * levels / last)
 
 
 def outside(images: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:

@@ -105,6 +105,18 @@ def test_rounding_takes_the_nearest_level_and_the_nearer_end():
     assert to_8bit(values / 255 * 5 - 2, RANGE).tolist() == [0, 0, 1, 254, 255, 255]
 
 
+@pytest.mark.parametrize("piece", [1, 7, 12, 1 << 20])
+def test_what_is_done_in_pieces_gives_the_same_bits(monkeypatch, piece):
+    moved = IMAGES + NOISE
+    wanted = [distances(IMAGES, moved, "linf"), distances(IMAGES, moved, "l2"), to_8bit(moved, RANGE)]
+    monkeypatch.setattr("cnnlab.perturbations.PIECE", piece)
+    found = [distances(IMAGES, moved, "linf"), distances(IMAGES, moved, "l2"), to_8bit(moved, RANGE)]
+    assert all(map(np.array_equal, found, wanted))
+    assert np.array_equal(wanted[0], np.abs(moved.astype(np.float64) - IMAGES).max(axis=(1, 2, 3)))
+    assert np.array_equal(round_8bit(moved, RANGE), grid(RANGE)[wanted[2]])
+    assert distances(IMAGES[:0], moved[:0], "l2").shape == (0,)
+
+
 def test_outside_is_beyond_an_end():
     images = np.zeros((4, 1, 2, 1), np.float32)
     images[:, 0, 1, 0] = [
