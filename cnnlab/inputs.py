@@ -125,7 +125,7 @@ class Inputs:
                 rows.append(
                     {
                         "source": self.sources[len(rows)],
-                        "digest": hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest(),
+                        "digest": hashlib.sha256(np.ascontiguousarray(image).data).hexdigest(),
                         "shape": list(image.shape),
                         "label": None if label == UNKNOWN else int(label),
                     }

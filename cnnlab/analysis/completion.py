@@ -18,7 +18,7 @@ from cnnlab.pluginhost.declarations import Analysis, resolve
 from cnnlab.results.claims import Claims
 from cnnlab.results.meanings import declared_as
 from cnnlab.results.result import Result
-from cnnlab.results.rows import rows_of
+from cnnlab.results.rows import plain, rows_of
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
@@ -90,7 +90,9 @@ def rows_from(analysis: Analysis, result: Result, sources: Sequence[str]) -> Seq
         UsageError: The columns fit neither each other nor the claims; as the middle of a sentence.
     """
     columns, claims = _columns(analysis, result, sources), result.claims or Claims()
-    return rows_of(columns, claims.axis, _strengths(claims, columns)) if columns else result.rows
+    if columns:
+        return rows_of(columns, claims.axis, _strengths(claims, columns))
+    return [{key: plain(value) for key, value in row.items()} for row in result.rows]
 
 
 def _check_declared(analysis: Analysis, result: Result) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from cnnlab.classifier.graph import Layer, read_layers
 from cnnlab.classifier.hints import About
 from cnnlab.classifier.logits import Output, OutputKind, written_type
 from cnnlab.classifier.preprocessing import Preparation
-from cnnlab.classifier.recall import Recall
+from cnnlab.classifier.recall import Answer, Implied, Recall
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 from cnnlab.memory import in_parts, least_batch, too_little
 from cnnlab.numerics import UNKNOWN, known_label, sigmoid, softmax
@@ -595,25 +595,18 @@ class Classifier:
         images = self._checked(images)
         labels = self._checked_labels(labels, len(images), least=UNKNOWN)
         function = self.compiled(_gradient_in(objective), lambda: self._gradient_of(objective))
-        parts = self._streamed(function, images, labels, remember=_gradient_in(objective))
+
+        def implied(batch: Sequence[np.ndarray], answer: Answer) -> Iterator[Implied]:
+            """The logits alone, and the same with the classes that images without a label are read as."""
+            of, known = batch
+            yield LOGITS, [of], answer[:1]
+            if (known == UNKNOWN).any():
+                yield _gradient_in(objective), [of, known_label(known, answer[0].argmax(axis=1))], answer
+
+        parts = self._streamed(function, images, labels, remember=_gradient_in(objective), implied=implied)
         if not parts:
             return np.zeros((0, self.num_classes), np.float32), np.zeros_like(images)
-        logits, gradient = self._finite(np.concatenate(parts[0]), images), np.concatenate(parts[1])
-        if self._recall is not None:
-            self._know(self._recall, objective, images, labels, parts)
-        return logits, gradient
-
-    def _know(
-        self, recall: Recall, objective: Any, images: np.ndarray, labels: np.ndarray, parts: Sequence[Any]
-    ) -> None:
-        """Have known what is asked of the logits alone, or with the classes that images without a label are read as."""
-        first = 0
-        for logits, gradient in zip(*parts, strict=True):
-            here = slice(first, first := first + len(logits))
-            recall.know(LOGITS, [images[here]], (logits,))
-            if (labels[here] == UNKNOWN).any():
-                own = known_label(labels[here], logits.argmax(axis=1))
-                recall.know(_gradient_in(objective), [images[here], own], (logits, gradient))
+        return self._finite(np.concatenate(parts[0]), images), np.concatenate(parts[1])
 
     def _gradient_of(self, objective: Any) -> Callable[[Any, Any], tuple[Any, Any]]:
         """From images and labels to logits and gradients; see :meth:`logits_and_gradient`."""
@@ -684,7 +677,12 @@ class Classifier:
         return labels.astype(np.int64)
 
     def _streamed(
-        self, function: Callable[..., tuple[Any, ...]], images: np.ndarray, *more: np.ndarray, remember: Hashable = None
+        self,
+        function: Callable[..., tuple[Any, ...]],
+        images: np.ndarray,
+        *more: np.ndarray,
+        remember: Hashable = None,
+        implied: Callable[[Sequence[np.ndarray], Answer], Iterable[Implied]] = lambda batch, answer: (),
     ) -> list[tuple[np.ndarray, ...]]:
         """Call ``function`` with each batch, and gather the parts of each result.
 
@@ -693,6 +691,7 @@ class Classifier:
             images: [N, H, W, C].
             more: Arrays [N, ...].
             remember: What is asked, where the answers are kept while somebody wants them to be.
+            implied: What the answer to a batch answers as well, to be kept with it.
         """
         import tensorflow as tf
 
@@ -709,7 +708,7 @@ class Classifier:
             batch = [array[first:last] for array in arrays]
             if remember is None or self._recall is None:
                 return computed(batch)
-            return self._recall(remember, batch, lambda: computed(batch))
+            return self._recall(remember, batch, lambda: computed(batch), lambda answer: implied(batch, answer))
 
         parts = (found for _, _, found in in_parts(len(images), self.batch_size, work, self.shrink))
         return list(zip(*parts, strict=True))

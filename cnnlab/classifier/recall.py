@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ MOST = 1 << 27
 """Bytes of answers that are kept; what is asked after them is not."""
 
 Answer = tuple[np.ndarray, ...]
+Implied = tuple[Hashable, Sequence[np.ndarray], Answer]
 
 
 class Recall:
@@ -30,25 +31,35 @@ class Recall:
 
     def __init__(self, most: int = MOST) -> None:
         self._left = most
-        self._answers: dict[tuple[Hashable, bytes], Answer] = {}
+        self._answers: dict[tuple[Hashable, tuple[bytes, ...]], Answer] = {}
 
-    def __call__(self, what: Hashable, asked: Sequence[np.ndarray], answer: Callable[[], Answer]) -> Answer:
+    def __call__(
+        self,
+        what: Hashable,
+        asked: Sequence[np.ndarray],
+        answer: Callable[[], Answer],
+        implied: Callable[[Answer], Iterable[Implied]] = lambda answer: (),
+    ) -> Answer:
         """Return the answer; it may be asked from several threads.
 
         Args:
             what: What is asked; equal ones are the same question.
             asked: The arrays that it is asked of.
             answer: Finds it, where it is not known.
+            implied: From an answer that was found to other questions that it answers, each with what it is asked of
+                and its answer.
         """
-        key = what, _digest(asked)
-        found = self._answers.get(key)
-        return self._kept(key, answer()) if found is None else found
+        digests = {id(array): _digest(array) for array in asked}
+        key = what, tuple(digests[id(array)] for array in asked)
+        known = self._answers.get(key)
+        if known is not None:
+            return known
+        found = self._kept(key, answer())
+        for other, of, its in implied(found):
+            self._kept((other, tuple(digests.get(id(array)) or _digest(array) for array in of)), its)
+        return found
 
-    def know(self, what: Hashable, asked: Sequence[np.ndarray], answer: Answer) -> None:
-        """Take an answer for that to a question."""
-        self._kept((what, _digest(asked)), answer)
-
-    def _kept(self, key: tuple[Hashable, bytes], answer: Answer) -> Answer:
+    def _kept(self, key: tuple[Hashable, tuple[bytes, ...]], answer: Answer) -> Answer:
         size = sum(array.nbytes for array in answer)
         if key not in self._answers and size <= self._left:
             self._left -= size
@@ -56,9 +67,7 @@ class Recall:
         return answer
 
 
-def _digest(arrays: Sequence[np.ndarray]) -> bytes:
-    hashed = hashlib.sha256()
-    for array in arrays:
-        hashed.update(f"{array.dtype}{array.shape}".encode())
-        hashed.update(np.ascontiguousarray(array).data)
+def _digest(array: np.ndarray) -> bytes:
+    hashed = hashlib.sha256(f"{array.dtype}{array.shape}".encode())
+    hashed.update(np.ascontiguousarray(array).data)
     return hashed.digest()

@@ -31,10 +31,20 @@ def _rows_at(whole: Mapping[str, Any], number: int, axis: str, strength: str) ->
     columns: dict[str, list[Any]] = {}
     for name, values in whole.items():
         column = values[number if len(values) > 1 else 0]
-        columns[name] = list(map(plain, column.tolist() if isinstance(column, np.ndarray) else column))
+        columns[name] = _plain_column(column)
         if strength and len(columns) == 1:
             columns[axis] = [float(strength)] * len(columns[name])
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _plain_column(column: Any) -> list[Any]:
+    """Every value of a column as :func:`plain` gives it."""
+    if isinstance(column, np.ndarray):
+        values = column.tolist()
+        if column.dtype.kind in "biuU" or (column.dtype.kind == "f" and np.isfinite(column).all()):
+            return values
+        column = values
+    return list(map(plain, column))
 
 
 def plain(value: Any) -> Any:

@@ -36,6 +36,19 @@ def test_the_same_question_of_the_same_bytes_is_answered_once():
     assert recall("a", [images], answer)[0][0, 0] == 7, "an array that was written to is another one"
 
 
+def test_an_answer_answers_what_it_implies():
+    recall, images, labels = Recall(), np.zeros((2, 3), np.float32), np.arange(2)
+
+    def implied(answer):
+        return [("half", [images], (answer[0] / 2,)), ("other", [images, labels + 1], answer)]
+
+    whole = recall("whole", [images, labels], lambda: (images + 1,), implied)
+    never = pytest.fail
+    assert np.array_equal(recall("half", [images.copy()], lambda: never("asked"))[0], whole[0] / 2)
+    assert recall("other", [images, np.array([1, 2])], lambda: never("asked")) is whole
+    recall("whole", [images, labels], lambda: never("asked"), lambda answer: never("implied again"))
+
+
 def test_no_more_is_kept_than_is_said():
     recall, asked = Recall(most=4 * 10), []
 
