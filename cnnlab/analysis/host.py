@@ -216,7 +216,7 @@ def _record(
             for name, array in result.arrays.items()
         },
         "figures": [],
-        "rows": [{key: plain(value) for key, value in row.items()} for row in result.rows],
+        "rows": list(result.rows),
         "meanings": meanings_of(
             {name: array.meaning for name, array in analysis.arrays.items()},
             analysis.metrics,
