@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cnnlab.adversarial.measure import Measured, derive, logits_of, readings, with_strengths
-from cnnlab.classifier.device import current_device
+from cnnlab.devices.choice import current_device
 from cnnlab.errors import UsageError
 from cnnlab.numerics import UNKNOWN
 from cnnlab.perturbations import Norm, distances, round_8bit, tolerance

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnlab.classifier.device import current_device
+from cnnlab.devices.choice import current_device
 from cnnlab.errors import CnnlabError
 from cnnlab.pluginhost import registry
 from cnnlab.results.result import Result

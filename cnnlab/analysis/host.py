@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from cnnlab.adversarial import judge
 from cnnlab.analysis.completion import check_unsummed, complete, sums_of, with_sums
 from cnnlab.analysis.context import Context
-from cnnlab.classifier.device import current_device
 from cnnlab.classifier.finite import NotFiniteError, among
+from cnnlab.devices.choice import current_device
 from cnnlab.errors import CnnlabError, FailedError, UsageError
 from cnnlab.inspection.gradients import preflight
 from cnnlab.memory import NOT_EVEN_ONE, out_of_memory

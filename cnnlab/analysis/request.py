@@ -79,7 +79,7 @@ def perform(request: Request, progress: Progress | None = None, cache: Cache | N
     progress = progress or Silent()
 
     from cnnlab.analysis.cache import name_of
-    from cnnlab.classifier.device import use_device
+    from cnnlab.devices.choice import use_device
 
     with use_device(request.device, progress):
         with progress.stage("Opening the model"):

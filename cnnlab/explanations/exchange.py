@@ -35,7 +35,9 @@ def counts(pixels: int, steps: int) -> np.ndarray:
     return np.round(np.linspace(0, pixels, steps + 1)).astype(np.int64)
 
 
-def exchange(start: np.ndarray, end: np.ndarray, places: np.ndarray, amounts: np.ndarray, score: Score) -> np.ndarray:
+def exchange(
+    start: np.ndarray, end: np.ndarray, places: np.ndarray, amounts: np.ndarray, score: Score, most: int
+) -> np.ndarray:
     """Score images while their pixels are exchanged for others', in an order: float32 [N, S].
 
     Args:
@@ -43,10 +45,16 @@ def exchange(start: np.ndarray, end: np.ndarray, places: np.ndarray, amounts: np
         end: What they become, [N, H, W, C] or broadcasting to it.
         places: The place of each pixel in the order, [N, H, W].
         amounts: How many pixels are exchanged at each of S steps.
-        score: Of images [N, H, W, C], [N].
+        score: Of images [s * N, H, W, C], all N at one step after the other, [s * N].
+        most: Images that are scored at once: those of several steps, where N is smaller.
     """
-    scores = [score(np.where(places[..., None] < amount, end, start).astype(np.float32)) for amount in amounts]
-    return np.stack(scores, axis=1).astype(np.float32)
+    count, steps = len(start), max(1, most // len(start))
+    scores: list[np.ndarray] = []
+    for first in range(0, len(amounts), steps):
+        part = amounts[first : first + steps]
+        exchanged = np.where(places[..., None] < part.reshape(-1, 1, 1, 1, 1), end, start).astype(np.float32)
+        scores.append(score(exchanged.reshape(-1, *start.shape[1:])).reshape(-1, count))
+    return np.concatenate(scores).T.astype(np.float32)
 
 
 def fill_values(images: np.ndarray, fill: str | float, bounds: tuple[float, float]) -> np.ndarray:

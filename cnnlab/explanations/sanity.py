@@ -257,8 +257,9 @@ def _exchanged(
             blank = blurred(images, params.blur)
             for suffix, order in (("", maps[part]), ("_random", np.zeros_like(maps[part]))):
                 places = ranks(order, context.rng)
-                curves["deletion" + suffix].append(exchange(images, fill, places, amounts, score))
-                curves["insertion" + suffix].append(exchange(blank, images, places, amounts, score))
+                for name, begin, end in (("deletion", images, fill), ("insertion", blank, images)):
+                    scores = exchange(begin, end, places, amounts, score, classifier.batch_size)
+                    curves[name + suffix].append(scores)
             first += len(images)
             advance(len(images))
     return {"fraction": amounts / maps[0].size} | {name: np.concatenate(parts) for name, parts in curves.items()}
@@ -266,4 +267,4 @@ def _exchanged(
 
 def _score(classifier: Classifier, params: MapTestParams, targets: np.ndarray) -> Score:
     read = classifier.logits if params.score == "logit" else classifier.probabilities
-    return lambda images: of_class(read(images), targets)
+    return lambda images: of_class(read(images), np.tile(targets, len(images) // len(targets)))

@@ -270,7 +270,7 @@ def evaluate(
         CnnlabError: The model or the dataset cannot be read, or the model gives logits that are not finite.
     """
     from cnnlab.classifier import load
-    from cnnlab.classifier.device import use_device
+    from cnnlab.devices.choice import use_device
 
     with use_device(device) as used:
         classifier = load(model)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cnnlab.analysis.cache import Cache
 from cnnlab.analysis.host import blame
 from cnnlab.analysis.model_choice import ModelChoice
-from cnnlab.classifier.device import current_device, use_device
+from cnnlab.devices.choice import current_device, use_device
 from cnnlab.errors import CnnlabError, FailedError
 from cnnlab.interrupts import saying
 from cnnlab.pluginhost import registry

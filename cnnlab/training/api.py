@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cnnlab.devices import cluster
 from cnnlab.pluginhost import registry
 from cnnlab.progress import wanted
 from cnnlab.training import run_choice
@@ -25,6 +26,7 @@ def train(
     *,
     architecture: str = "mnist-cnn",
     batch_norm: bool = False,
+    sync_batch_norm: bool = False,
     recipe: str = "classic",
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -50,6 +52,8 @@ def train(
         dataset: A name that ``cnnlab datasets`` lists, a path, ``keras:NAME``, or a Dataset.
         architecture: The network, by the name of its plugin.
         batch_norm: Put batch normalisation before each ReLU.
+        sync_batch_norm: On several devices, take the mean and the variance of the whole batch, not of each device's
+            part of it.
         recipe: ``classic`` (Adam, batch 64, 10 epochs, a learning rate that is constant and over the last 30% of the
             steps falls linearly to 0), ``constant`` (the same without the fall), ``fast`` (2 epochs of batch 256) or
             ``best`` (10 epochs of batch 128); these two with a learning rate that rises and falls, smoothed labels,
@@ -64,8 +68,11 @@ def train(
             the device in use is faster in it, else float32. By default float32, and ``auto`` for ``fast`` and ``best``.
             Weights are kept, evaluated and saved in float32.
         seed: Seeds the initial weights, the order of the images, and which are held out.
-        device: ``auto``, ``cpu`` or ``gpu:0``.
-        out: The run folder; None for a new one below ``runs/``.
+        device: ``auto``, ``cpu`` or ``gpu:0`` (``gpu:1``, ...); or several that share each batch: ``all`` GPUs, or the
+            CPU as ``cpu:N`` devices, which must be asked for before TensorFlow begins in the process. Where
+            ``TF_CONFIG`` or SLURM describes several processes, each with the same command, all train the one network.
+        out: The run folder; None for a new one below ``runs/``. Several processes must be told one, on a disk that
+            they share; the first of them writes.
         resume: Go on with the run in ``out`` (None: the newest unfinished one), which must have the same settings. A
             complete run is returned as it is.
         force: Begin also in a folder that holds other files: those called as a run's are replaced, and no other is
@@ -87,6 +94,7 @@ def train(
         dataset=name,
         architecture=architecture,
         batch_norm=batch_norm,
+        sync_batch_norm=sync_batch_norm,
         recipe=recipe,  # type: ignore[arg-type]  # checked by Settings
         epochs=epochs,
         batch_size=batch_size,
@@ -96,9 +104,12 @@ def train(
         precision=precision,  # type: ignore[arg-type]
         seed=seed,
     ).filled()
+    together = cluster.from_environment(os.environ)
+    if together and together.index:  # it writes nothing, and the first process says how far they are
+        reporter = Reporter()
     reporter = reporter or _reporter(progress)
     try:
-        with run_choice.chosen(settings, out, resume, force=force) as run:
+        with run_choice.chosen(settings, out, resume, force=force, together=together) as run:
             if run.complete:
                 reporter.note(f"{run.path} is complete already; nothing was done.")
                 return run

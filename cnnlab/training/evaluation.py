@@ -26,19 +26,23 @@ class Evaluator:
         images = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
         self._compiled = tf.function(self._batch, input_signature=[images, tf.TensorSpec((None,), tf.int64)])
 
-    def evaluate(self, feed: Feed, *, between: Callable[[], None] = lambda: None) -> Evaluation:
-        """Evaluate the model on all images of a feed, at most :data:`BATCH` in memory at a time.
+    def evaluate(
+        self, feed: Feed, *, part: slice = slice(None), between: Callable[[], None] = lambda: None
+    ) -> Evaluation:
+        """Evaluate the model on the images of a feed, at most :data:`BATCH` in memory at a time.
 
         Args:
-            feed: The images and labels, one at least.
+            feed: The images and labels.
+            part: Which of them, one at least.
             between: Called between batches; what it raises ends the evaluation.
         """
         classes = self.model.output_shape[-1]
         confusion = np.zeros((classes, classes), np.int64)
         predicted, confidence, total = [], [], 0.0
         scale = tf.constant(feed.scale)
-        batches = feed.batches(np.arange(len(feed)), BATCH)
-        for _ in range(-(-len(feed) // BATCH)):
+        chosen = np.arange(len(feed))[part]
+        batches = feed.batches(chosen, BATCH)
+        for _ in range(-(-len(chosen) // BATCH)):
             between()
             images, labels = next(batches)
             loss, guesses, sureness = self._compiled(to_float(images, scale), labels)
@@ -46,7 +50,7 @@ class Evaluator:
             np.add.at(confusion, (labels.numpy(), guesses.numpy()), 1)
             predicted.append(guesses.numpy())
             confidence.append(sureness.numpy())
-        return Evaluation(total / len(feed), np.concatenate(predicted), np.concatenate(confidence), confusion)
+        return Evaluation(total / len(chosen), np.concatenate(predicted), np.concatenate(confidence), confusion)
 
     def _batch(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         logits = tf.cast(self.model(images, training=False), tf.float32)

@@ -29,34 +29,36 @@ class _Map:
     convolution: layers.Layer | None = None
 
 
-def fuse(model: keras.Model) -> keras.Model:
+def fuse(model: keras.Model, *, synchronized: bool = False) -> keras.Model:
     """Return a network that is trained in the place of ``model``, with its weights: the model itself stays as it is.
 
     Called with ``training=True`` it gives what the model gives, but for rounding, and updates the same running
     statistics. Layers that are not known here are called as the model calls them, and a model that is no graph of
-    layers, or under a ``tf.distribute`` strategy, is returned as it is.
+    layers is returned as it is. Batch normalisations that are ``synchronized`` take the mean and the variance of the
+    images of all replicas.
 
     A max-pooling passes the gradient to the first of several equal values; behind a batch normalisation whose scale is
     exactly zero all are equal, and Keras' choice is another.
     """
-    if tf.distribute.has_strategy() or not model.built:
+    if not model.built:
         return model
+    calls = _Calls(synchronized)
     if type(model) is keras.Sequential:
-        call = _Calls()
         x = images = keras.Input(batch_shape=model.input_shape, dtype=model.inputs[0].dtype)
         for layer in model.layers:
-            x = call(layer, x)
+            x = calls(layer, x)
         return keras.Model(images, x)
     if type(model).__name__ == "Functional":
-        return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=_Calls())
+        return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=calls)
     return model
 
 
 class _Calls:
     """Calls the layers of a network one after the other, each in the cheapest way that it knows of."""
 
-    def __init__(self) -> None:
+    def __init__(self, synchronized: bool) -> None:
         self._maps: dict[int, _Map] = {}
+        self._synchronized = synchronized
 
     def __call__(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
         if len(args) != 1 or any(value is not None for value in kwargs.values()) or not _is_plain(layer):
@@ -72,9 +74,10 @@ class _Calls:
                 return _Pooled(known.finish.layer, layer)(known.before)
             return known.finish(layer(known.before))
         if type(layer) is layers.BatchNormalization and _is_usual(layer, len(x.shape)):
+            normalization = _Synchronized if self._synchronized else _Normalization
             if known is not None and known.convolution is not None and _activation(known.convolution) == "linear":
-                return _Normalization(layer, known.convolution)(known.before)
-            return _Normalization(layer)(x)
+                return normalization(layer, known.convolution)(known.before)
+            return normalization(layer)(x)
         if type(layer) is layers.Dense and len(x.shape) == 2 and layer.quantization_mode is None:
             return _Dense(layer)(x)
         return layer(x)
@@ -229,8 +232,37 @@ class _Normalization(layers.Layer):
         )
         count = tf.cast(tf.size(maps) // channels, tf.float32)
         variance *= tf.maximum(count - 1.0, 1.0) / count  # the kernel tells it with Bessel's correction, Keras without
+        self._move(mean, variance)
+        return tf.reshape(normalized, shape)
+
+    def _move(self, mean: Any, variance: Any) -> None:
+        """Move the running statistics towards those of a batch."""
+        layer = self.layer
         if self.bias_of is not None:
             mean += tf.cast(self.bias_of.bias, tf.float32)
         for moving, now in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
             moving.assign(tf.cast(moving, tf.float32) * layer.momentum + now * (1.0 - layer.momentum))
-        return tf.reshape(normalized, shape)
+
+
+class _Synchronized(_Normalization):
+    """The same of the images of all replicas, however many each has."""
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of what it is given."""
+        return input_shape
+
+    def call(self, inputs: Any) -> Any:
+        """Normalise [N, H, W, C] or [N, C], and move the running statistics."""
+        layer, x = self.layer, tf.cast(inputs, tf.float32)
+        axes = list(range(len(x.shape) - 1))
+        count = _over_replicas(tf.cast(tf.size(x) // x.shape[-1], tf.float32))
+        mean = _over_replicas(tf.reduce_sum(x, axes)) / count
+        variance = _over_replicas(tf.reduce_sum(tf.square(x - mean), axes)) / count
+        self._move(mean, variance)
+        scale = tf.cast(layer.gamma, tf.float32) if layer.scale else None
+        offset = tf.cast(layer.beta, tf.float32) if layer.center else None
+        return tf.cast(tf.nn.batch_normalization(x, mean, variance, offset, scale, layer.epsilon), inputs.dtype)
+
+
+def _over_replicas(values: tf.Tensor) -> tf.Tensor:
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)

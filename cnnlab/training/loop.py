@@ -1,7 +1,7 @@
-"""The compiled training loop: many steps in one ``tf.function`` call.
+"""The compiled training loop: many steps in one ``tf.function`` call, on one device or on several.
 
-:meth:`TrainingLoop.step` is what one replica does with its batch. It runs under the strategy that is in scope, so the
-same loop trains on one device or, with a strategy that holds the model, on several machines.
+Every process reads the whole of each batch, and each replica takes its own part of it (:meth:`TrainingLoop.step`): so
+the order of the images, and what is resumed, depend on neither devices nor processes.
 """
 
 from __future__ import annotations
@@ -28,14 +28,22 @@ class TrainingLoop:
         scale: What stored images are divided by.
         label_smoothing: The probability that is taken from the label and spread evenly over all classes.
         lowest: What comes in at the border of an image that is moved.
+        synchronized: Whether batch normalisations take mean and variance of the images of all replicas.
     """
 
     def __init__(
-        self, model: keras.Model, optimizer: Any, scale: float, *, label_smoothing: float = 0.0, lowest: float = 0.0
+        self,
+        model: keras.Model,
+        optimizer: Any,
+        scale: float,
+        *,
+        label_smoothing: float = 0.0,
+        lowest: float = 0.0,
+        synchronized: bool = False,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
-        self._fused = fuse(model)
+        self._fused = fuse(model, synchronized=synchronized)
         self.optimizer.build(model.trainable_variables)
         self._scale = tf.constant(scale)
         self._smoothing = label_smoothing
@@ -75,31 +83,45 @@ class TrainingLoop:
         else:
             self._run_streamed(self._scale, batches.iterator, tf.constant(count, tf.int64))
 
-    def step(self, images: tf.Tensor, labels: tf.Tensor, batch_size: tf.Tensor) -> None:
-        """Take one step.
+    def step(self, images: tf.Tensor, labels: tf.Tensor) -> None:
+        """Take one step, of which this replica computes its part: the gradients of all are summed.
 
         Args:
-            images: This replica's images [n, H, W, C], float32.
-            labels: Their labels, int64 [n].
-            batch_size: The images of all replicas together, float32: the gradients of the replicas are summed.
+            images: The whole batch [N, H, W, C], float32.
+            labels: int64 [N].
         """
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        replicas, total, copies = tf.distribute.get_replica_context().num_replicas_in_sync, tf.shape(labels)[0], 1
+        if replicas > 1:
+            part, copies = _own_part(total)
+            images, labels, total = images[part], labels[part], total * copies
         with tf.GradientTape() as tape:
             logits = tf.cast(self._fused(images, training=True), tf.float32)
             losses = cross_entropy(logits, labels, self._smoothing)
-            loss = tf.reduce_sum(losses) / batch_size
+            loss = tf.reduce_sum(losses) / tf.cast(total, tf.float32)
             if self._fused.losses:
                 loss += tf.add_n(self._fused.losses) / replicas
             scaled = self.optimizer.scale_loss(loss)
         weights = self.model.trainable_variables
         gradients = tape.gradient(scaled, weights)
         # A bias before a batch normalisation has no part in the loss.
-        whole = [tf.zeros(w.shape, w.dtype) if g is None else g for g, w in zip(gradients, weights, strict=True)]
-        self.optimizer.apply(whole, weights)
+        filled = [tf.zeros(w.shape, w.dtype) if g is None else g for g, w in zip(gradients, weights, strict=True)]
+        self.optimizer.apply(filled, weights)
+        if replicas > 1:
+            self._share_statistics(tf.shape(labels)[0] / total)
         right = tf.equal(tf.argmax(logits, axis=1), labels)
         sums = [tf.reduce_sum(losses), tf.math.count_nonzero(right), tf.size(labels)]
         # TensorFlow's own: under a strategy Keras' would add what is there already once for each replica.
-        self._sums.value.assign_add(tf.stack([tf.cast(each, tf.float64) for each in sums]))
+        self._sums.value.assign_add(
+            tf.stack([tf.cast(each, tf.float64) for each in sums]) / tf.cast(copies, tf.float64)
+        )
+
+    def _share_statistics(self, part: tf.Tensor) -> None:
+        """Make what is no weight, as running means, the mean over all replicas, each by its part of the batch."""
+        context = tf.distribute.get_replica_context()
+        for variable in self.model.non_trainable_variables:
+            if variable.dtype in ("float32", "float64"):
+                own = variable.value * tf.cast(part, variable.dtype)
+                variable.assign(context.all_reduce(tf.distribute.ReduceOp.SUM, own))
 
     @tf.function
     def _run_gathered(
@@ -130,8 +152,20 @@ class TrainingLoop:
         images = to_float(images, scale)
         if moves is not None:
             images = move(images, moves, self._lowest)
-        batch_size = tf.cast(tf.shape(labels)[0], tf.float32)
-        tf.distribute.get_strategy().run(self.step, args=(images, labels, batch_size))
+        tf.distribute.get_strategy().run(self.step, args=(images, labels))
+
+
+def _own_part(total: tf.Tensor) -> tuple[slice, tf.Tensor]:
+    """Return which images of a batch this replica computes, and how many replicas compute each of them.
+
+    All have as many, or one more; of fewer images than there are replicas each computes all, for TensorFlow's kernels
+    want one image at least.
+    """
+    context = tf.distribute.get_replica_context()
+    index, replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
+    few = total < replicas
+    start, stop = (tf.where(few, end, total * of // replicas) for end, of in ((0, index), (total, index + 1)))
+    return slice(start, stop), tf.where(few, replicas, 1)
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor, smoothing: float) -> tf.Tensor:

@@ -12,13 +12,12 @@ class FusedAdam(keras.optimizers.Adam):
     """Adam (Kingma and Ba, 2015) whose update of a variable is one TensorFlow kernel.
 
     Keras writes the same update as ten operations, each of which reads and writes a tensor as large as the variable; on
-    a CPU that costs an eighth of a training step of mnist-cnn. Under a ``tf.distribute`` strategy it is Keras' own
-    update, for the kernel knows only plain variables.
+    a CPU that costs an eighth of a training step of mnist-cnn.
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Update one variable and its two moments."""
-        if tf.distribute.has_strategy() or not isinstance(gradient, tf.Tensor):
+        if not isinstance(gradient, tf.Tensor):
             super().update_step(gradient, variable, learning_rate)
             return
         index = self._get_variable_index(variable)

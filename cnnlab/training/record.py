@@ -13,6 +13,7 @@ from cnnlab.versions import versions
 
 if TYPE_CHECKING:
     from cnnlab.datasets import Dataset
+    from cnnlab.devices.replicas import Replicas
     from cnnlab.training.evaluation import Evaluation
     from cnnlab.training.precision import Choice
 
@@ -21,14 +22,14 @@ MOST_CLASSES = 100
 
 
 def at_start(
-    settings: Settings, dataset: Dataset, device: str, precision: Choice, sizes: Mapping[str, int]
+    settings: Settings, dataset: Dataset, replicas: Replicas, precision: Choice, sizes: Mapping[str, int]
 ) -> dict[str, Any]:
     """What is known before the first step.
 
     Args:
         settings: What training is told.
         dataset: What it learns.
-        device: What it computes on, ``cpu`` or ``gpu:0``.
+        replicas: What it computes on.
         precision: What it computes in, and why.
         sizes: How many images there are to train on, to validate on and to test on.
     """
@@ -50,7 +51,8 @@ def at_start(
         "epochs": settings.epochs,
         "seed": settings.seed,
         "validated_on": "held-out training images" if settings.validation else "test images",
-        "device": device,
+        "device": replicas.name,
+        "workers": replicas.workers,
         "precision": asdict(precision),
         "versions": versions(),
     }

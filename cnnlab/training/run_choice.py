@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cnnlab.devices.cluster import Cluster
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files.places import check_apart, check_folder
 from cnnlab.files.writing import is_leftover
@@ -16,12 +17,28 @@ from cnnlab.runs import DEFAULT_ROOT, Run, list_runs, new_folder
 from cnnlab.runs.folder import CHECKPOINT, MODEL, is_run
 from cnnlab.training.settings import Settings, difference
 
+LATER = {"sync_batch_norm": False}
+"""What the settings of runs do not say that were started before there was such a setting."""
+
 
 @contextlib.contextmanager
 def chosen(
-    settings: Settings, out: str | os.PathLike[str] | None, resume: bool, *, force: bool = False
+    settings: Settings,
+    out: str | os.PathLike[str] | None,
+    resume: bool,
+    *,
+    force: bool = False,
+    together: Cluster | None = None,
 ) -> Iterator[Run]:
-    """Give the run that :func:`choose` decides for; a new folder is claimed, and goes again where nothing is kept."""
+    """Give the run that :func:`choose` decides for; a new folder is claimed, and goes again where nothing is kept.
+
+    Of processes that train ``together`` the first one decides, and the others take the folder as it is.
+    """
+    if together and out is None:
+        raise UsageError(f"the {len(together.workers)} processes need one folder for their run; name it with `out=`.")
+    if together and together.index:
+        yield Run(Path(out or ""))
+        return
     run = choose(settings, out, resume, force=force)
     if run is not None:
         yield run
@@ -89,7 +106,7 @@ def stored_settings(run: Run) -> dict[str, Any]:
     Raises:
         CnnlabError: Its record is damaged, or they are none that a run can be started with.
     """
-    said: dict[str, Any] = run.config["settings"]
+    said: dict[str, Any] = {**LATER, **run.config["settings"]}
     try:
         known = Settings.from_public(said).to_json()
     except UsageError as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import time
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +14,9 @@ import keras
 import numpy as np
 
 from cnnlab import memory
-from cnnlab.classifier.device import use_device
-from cnnlab.errors import CnnlabError
+from cnnlab.devices.choice import use_devices
+from cnnlab.devices.replicas import Replicas
+from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files.writing import write_json
 from cnnlab.interrupts import keeping, saying
 from cnnlab.runs import Run, RunLock, write_history
@@ -24,7 +27,7 @@ from cnnlab.training.data import Batches, Feed, held_out, make_feed, moved, shuf
 from cnnlab.training.evaluation import Evaluator
 from cnnlab.training.interrupt import Interrupted, StopRequest, stop_on_interrupt
 from cnnlab.training.loop import TrainingLoop
-from cnnlab.training.network import build_network
+from cnnlab.training.network import POLICIES, build_network
 from cnnlab.training.optimizer import make_optimizer
 from cnnlab.training.precision import Choice
 from cnnlab.training.recipes import RECIPES
@@ -57,22 +60,37 @@ def train_in(
     missing = _missing_classes(settings, dataset)
     if missing:
         reporter.note(f"no training image is of {few(missing)}: the network cannot learn what it never sees.")
-    with use_device(device) as used:
-        choice = _precision(run, settings, reporter)
-        session = Session(run, settings, dataset, choice.used, reporter)
-        start = record.at_start(settings, dataset, used, choice, session.sizes)
-        with _opened(run), stop_on_interrupt() as request:
-            _begin(run, start, reporter, resume)
+    with use_devices(device) as replicas, replicas.heeding(lambda: _how_to_go_on(run, ", each with {}")):
+        if replicas.workers > 1:
+            reporter.stage(f"Waiting for all {replicas.workers} processes")
+            _check_alike(replicas, settings, dataset)
+        choice = _precision(run, settings, replicas, reporter)
+        session = Session(run, settings, dataset, choice.used, replicas, reporter)
+        start = record.at_start(settings, dataset, replicas, choice, session.sizes)
+        with _opened(run) if replicas.is_chief else contextlib.nullcontext(), stop_on_interrupt() as request:
+            if replicas.is_chief:
+                _begin(run, start, reporter, resume)
             with saying(lambda: _how_to_go_on(run)):
                 session.train(request)
-                reporter.stage("Drawing and saving")
-                artifacts.complete(
-                    run, session.evaluated_model, dataset, session.position.history, session.stop_if_asked
-                )
+                if replicas.is_chief:
+                    reporter.stage("Drawing and saving")
+                    artifacts.complete(
+                        run, session.evaluated_model, dataset, session.position.history, session.stop_if_asked
+                    )
+                replicas.summed(0)  # the run is complete for all processes
     return Run(run.path)
 
 
-def _precision(run: Run, settings: Settings, reporter: Reporter) -> Choice:
+def _check_alike(replicas: Replicas, settings: Settings, dataset: Dataset) -> None:
+    own = zlib.crc32(json.dumps([settings.to_json(), dataset.digest]).encode())
+    if int(replicas.of_chief(own)) != own:
+        raise CnnlabError(
+            "this process was started with other settings or other data than the first one; start all of them with the "
+            "same command, the data being the same for all."
+        )
+
+
+def _precision(run: Run, settings: Settings, replicas: Replicas, reporter: Reporter) -> Choice:
     """What to compute in; a run that is gone on with stays with what it began in, wherever that was.
 
     Runs begun before `auto` was known have no record of it: their settings name what they compute in.
@@ -80,16 +98,20 @@ def _precision(run: Run, settings: Settings, reporter: Reporter) -> Choice:
     if (run.path / SETTINGS).exists() and "precision" in run.config:
         return Choice(**run.config["precision"])
     choice = precision.choose(_filled(settings.precision))
+    used = list(POLICIES)[int(replicas.of_chief(list(POLICIES).index(choice.used)))]
+    if used != choice.used:
+        choice = Choice(used, "the first process has chosen so")
+    if used == "float16" and replicas.count > 1:
+        # Keras lets each replica decide by itself whether a gradient is finite, and they would wait for each other.
+        raise UsageError("precision must be float32 or bfloat16 on several devices; received float16.")
     if settings.precision == "auto":
         reporter.note(f"computing in {choice.used}: {choice.why}.")
     return choice
 
 
-def _how_to_go_on(run: Run) -> str:
+def _how_to_go_on(run: Run, words: str = "Stopped; what was saved last is kept.\nGo on with: {}") -> str:
     """What is said where training ends at once; nothing before anything is saved."""
-    if not (run.path / STATE).exists():
-        return ""
-    return f"Stopped; what was saved last is kept.\nGo on with: {command_to_resume(run.path)}"
+    return words.format(command_to_resume(run.path)) if (run.path / STATE).exists() else ""
 
 
 def _check_data(settings: Settings, dataset: Dataset) -> None:
@@ -160,8 +182,8 @@ def _begin(run: Run, start: dict[str, Any], reporter: Reporter, resume: bool) ->
             f"{before['dataset']['digest'][:12]} and is {start['dataset']['digest'][:12]}. Restore the data, or train "
             "anew in another folder."
         )
-    for what in ("device", "versions"):
-        if before[what] != start[what]:
+    for what in ("device", "workers", "versions"):
+        if before.get(what, start[what]) != start[what]:
             reporter.note(
                 f"this run was started with {what} {before[what]} and goes on with {start[what]}: its weights need not "
                 "be those of an uninterrupted run, bit by bit."
@@ -177,8 +199,16 @@ class Session:
         evaluated_model: The network as it is evaluated and saved, in float32.
     """
 
-    def __init__(self, run: Run, settings: Settings, dataset: Dataset, precision: str, reporter: Reporter) -> None:
-        self._run, self._settings, self._reporter = run, settings, reporter
+    def __init__(
+        self,
+        run: Run,
+        settings: Settings,
+        dataset: Dataset,
+        precision: str,
+        replicas: Replicas,
+        reporter: Reporter,
+    ) -> None:
+        self._run, self._settings, self._replicas, self._reporter = run, settings, replicas, reporter
         self._request = StopRequest()
         self.position = Position()
 
@@ -193,19 +223,21 @@ class Session:
         self._epochs = _filled(settings.epochs)
         self._batch_size = _filled(settings.batch_size)
         self._steps = math.ceil(len(self._training) / self._batch_size)
-        model = self._build(settings, dataset, precision)
         recipe = self._recipe = RECIPES[settings.recipe]
         steps = self._epochs * self._steps
         rate = schedule(_filled(settings.learning_rate), steps, recipe.warm_up, recipe.decay)
-        self._loop = TrainingLoop(
-            model,
-            make_optimizer(rate, precision, beta_1=recipe.beta_1, beta_2=recipe.beta_2),
-            self._training.scale,
-            label_smoothing=recipe.label_smoothing,
-            lowest=dataset.value_range[0],
-        )
-        exact = precision == "float32"
-        self.evaluated_model = model if exact else self._build(settings, dataset, "float32")
+        with replicas.scope():
+            model = self._build(settings, dataset, precision)
+            self._loop = TrainingLoop(
+                model,
+                make_optimizer(rate, precision, beta_1=recipe.beta_1, beta_2=recipe.beta_2),
+                self._training.scale,
+                label_smoothing=recipe.label_smoothing,
+                lowest=dataset.value_range[0],
+                synchronized=settings.sync_batch_norm,
+            )
+        plain = precision == "float32" and replicas.strategy is None
+        self.evaluated_model = model if plain else self._build(settings, dataset, "float32")
         self._evaluator = Evaluator(self.evaluated_model)
 
     @staticmethod
@@ -231,7 +263,13 @@ class Session:
         self.position = checkpoint.restore(
             self._run.path / STATE, self._loop.variables, epochs=self._epochs, steps=self._steps
         )
-        write_history(self._run.history_path, self.position.history)
+        done = [self.position.epochs_done, self.position.step]
+        if self._replicas.of_chief(done).tolist() != done:
+            raise CnnlabError(
+                f"this process finds another checkpoint in {self._run.path} than the first one: the folder must be the "
+                "same for all. Name one on a disk that they share with `out=`."
+            )
+        self._write_history()
         self._reporter.started(self._run.path, len(self._training), len(self._evaluated), self.position.epochs_done)
         while self.position.epochs_done < self._epochs:
             self._train_epoch(self.position.epochs_done + 1)
@@ -243,8 +281,10 @@ class Session:
         Raises:
             Interrupted: Somebody did.
         """
-        if not self._request.asked:
-            return
+        if self._request.asked:
+            self._stop()
+
+    def _stop(self) -> None:
         self._save()
         done = f"{self.position.epochs_done} of {self._epochs} epochs"
         if self.position.step:
@@ -261,32 +301,44 @@ class Session:
         moves = moved(count, self._recipe.shift, settings.seed, epoch)
         self._take_steps(epoch, self._training.batches(order, self._batch_size, first=position.step, moves=moves))
         self._copy_weights()
-        evaluation = self._evaluator.evaluate(self._evaluated, between=self.stop_if_asked)
-        if not math.isfinite(evaluation.loss):
+        loss, accuracy = self._evaluate()
+        if not math.isfinite(loss):
             raise CnnlabError(self._divergence(f"by the end of epoch {epoch}", "the loss of the evaluated images"))
         row = {
             "epoch": epoch,
             "loss": self._loop.loss,
             "accuracy": self._loop.accuracy,
-            "val_loss": evaluation.loss,
-            "val_accuracy": evaluation.accuracy,
+            "val_loss": loss,
+            "val_accuracy": accuracy,
             "seconds": round(position.seconds, 3),
         }
         self.position = Position(epochs_done=epoch, history=[*position.history, row])
         self._save()
-        write_history(self._run.history_path, self.position.history)
+        self._write_history()
         self._reporter.epoch_finished(row, self._epochs)
+
+    def _evaluate(self) -> tuple[float, float]:
+        """Return loss and accuracy of the images that are evaluated, of which each process takes its share."""
+        if self._replicas.workers == 1:
+            found = self._evaluator.evaluate(self._evaluated, between=self.stop_if_asked)
+            return found.loss, found.accuracy
+        part, sums = self._replicas.share(len(self._evaluated)), [0.0, 0.0]
+        if part.stop > part.start:
+            found = self._evaluator.evaluate(self._evaluated, part=part)
+            sums = [found.loss * (part.stop - part.start), float(np.trace(found.confusion))]
+        loss, right = self._replicas.summed(sums) / len(self._evaluated)
+        return float(loss), float(right)
 
     def _take_steps(self, epoch: int, batches: Batches) -> None:
         """Take the steps that remain of an epoch, as many in one call as fill :data:`CALL_SECONDS`."""
         position = self.position
         count, saved = 1, time.monotonic()
         while position.step < self._steps:
-            self.stop_if_asked()
-            count = min(count, self._steps - position.step)
+            count = self._agreed(min(count, self._steps - position.step))
             started = time.perf_counter()
             try:
-                self._loop.run(batches, count)
+                with self._replicas.scope():
+                    self._loop.run(batches, count)
             except Exception as error:
                 if not memory.out_of_memory(error):
                     raise
@@ -303,6 +355,13 @@ class Session:
             if time.monotonic() - saved > SAVE_SECONDS:
                 self._save()
                 saved = time.monotonic()
+
+    def _agreed(self, count: int) -> int:
+        """Return how many steps the first process wants to take; all stop where any was asked to."""
+        asked, count = self._replicas.summed([self._request.asked, count if self._replicas.is_chief else 0]).astype(int)
+        if asked:
+            self._stop()
+        return int(count)
 
     def _progress(self, epoch: int, loss: float) -> Progress:
         position = self.position
@@ -344,8 +403,13 @@ class Session:
             self.evaluated_model.set_weights(self._loop.model.get_weights())
 
     def _save(self) -> None:
-        with keeping():
-            checkpoint.save(self._run.path / STATE, self._loop.variables, self.position)
+        if self._replicas.is_chief:
+            with keeping():
+                checkpoint.save(self._run.path / STATE, self._loop.variables, self.position)
+
+    def _write_history(self) -> None:
+        if self._replicas.is_chief:
+            write_history(self._run.history_path, self.position.history)
 
 
 def _feeds(settings: Settings, dataset: Dataset) -> tuple[Feed, Feed]:

@@ -25,6 +25,10 @@ class Settings(Params):
     dataset: Annotated[str, Doc("What to learn: a name that `cnnlab datasets` lists, a path, or keras:NAME.")] = "mnist"
     architecture: Annotated[str, Doc("The network, by the name of its plugin.")] = "mnist-cnn"
     batch_norm: Annotated[bool, Doc("Put batch normalisation before each ReLU.")] = False
+    sync_batch_norm: Annotated[
+        bool,
+        Doc("On several devices, take the mean and variance of the whole batch, not of each device's part of it."),
+    ] = False
     recipe: Annotated[
         Literal["classic", "constant", "fast", "best"],
         Doc(

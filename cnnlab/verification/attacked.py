@@ -18,7 +18,7 @@ from cnnlab.adversarial.judge import (
 )
 from cnnlab.adversarial.measure import Measured
 from cnnlab.adversarial.names import ADVERSARIAL_ARRAYS
-from cnnlab.classifier.device import current_device
+from cnnlab.devices.choice import current_device
 from cnnlab.errors import CnnlabError
 from cnnlab.perturbations import from_8bit, to_8bit
 from cnnlab.results import images as saved_images

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnlab.adversarial.judge import Finding
-from cnnlab.classifier.device import current_device
+from cnnlab.devices.choice import current_device
 from cnnlab.drawings import Drawing, Matrix, Tiles, from_json, to_json
 from cnnlab.inspection.drawings import confusion
 from cnnlab.runs.comparison import curves

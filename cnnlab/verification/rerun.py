@@ -12,7 +12,7 @@ from cnnlab.adversarial.judge import Finding, is_adversarial
 from cnnlab.analysis.image_choice import ImageChoice
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.analysis.request import Request, perform
-from cnnlab.classifier.device import current_device
+from cnnlab.devices.choice import current_device
 from cnnlab.drawings import Image
 from cnnlab.files.reading import read_text
 from cnnlab.inspection.evaluation import evaluate

@@ -198,9 +198,3 @@ def test_short_floats_are_those_of_keras_but_for_rounding(precision, batch_norm)
     ours = taken(model, fuse(model), images, labels)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, atol=0.05 * max(1.0, np.abs(b).max()))
-
-
-def test_under_a_strategy_the_network_is_kerass():
-    with tf.distribute.OneDeviceStrategy("cpu:0").scope():
-        model = build_network("mnist-cnn", (8, 8, 1), 3, seed=0)
-        assert fuse(model) is model

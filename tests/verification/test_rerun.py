@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnlab.classifier.device import current_device
+from cnnlab.devices.choice import current_device
 from cnnlab.drawings import At, Image, Picture, to_json
 from cnnlab.errors import CnnlabError
 from cnnlab.results.result import Result

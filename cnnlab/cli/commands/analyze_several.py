@@ -109,7 +109,7 @@ def _opened(requests: Sequence[Request], images: Any, progress: Progress) -> lis
     """The same requests, of the opened model and of images that were read once."""
     from cnnlab.analysis.image_choice import ImageChoice
     from cnnlab.analysis.model_choice import ModelChoice
-    from cnnlab.classifier.device import use_device
+    from cnnlab.devices.choice import use_device
 
     with use_device(requests[0].device, progress):
         with progress.stage("Opening the model"):

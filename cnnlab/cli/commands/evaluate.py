@@ -90,9 +90,9 @@ def evaluate(
         check_folder(out, force=force)
 
     import cnnlab
-    from cnnlab.classifier.device import use_device
     from cnnlab.cli.views import evaluation as view
     from cnnlab.cli.views.result import warn
+    from cnnlab.devices.choice import use_device
     from cnnlab.progress import RichProgress
 
     progress = RichProgress()

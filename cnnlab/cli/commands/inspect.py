@@ -36,8 +36,8 @@ def inspect(choice: ModelChoice, model: Path | None, remember: bool, device: str
 
     import cnnlab
     from cnnlab.classifier import hints
-    from cnnlab.classifier.device import use_device
     from cnnlab.cli.views import inspection as view
+    from cnnlab.devices.choice import use_device
     from cnnlab.progress import status
 
     with use_device(device), status("Opening and inspecting the model"):

@@ -60,9 +60,9 @@ def predict(paths: tuple[Path, ...], top: int, as_csv: bool, as_json: bool, devi
     check(images)
     _ = model.source
 
-    from cnnlab.classifier.device import use_device
     from cnnlab.cli.views import prediction as view
     from cnnlab.cli.views.result import warn
+    from cnnlab.devices.choice import use_device
     from cnnlab.progress import RichProgress
 
     progress = RichProgress()

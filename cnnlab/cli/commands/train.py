@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,7 +13,7 @@ import click
 
 from cnnlab.cli.commands.completion import architecture_names, dataset_names
 from cnnlab.cli.commands.declared_options import option_for
-from cnnlab.cli.commands.options import OUTPUT, Place, device_option, force_option, json_option
+from cnnlab.cli.commands.options import OUTPUT, Place, force_option, json_option
 from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Command, Option
 from cnnlab.errors import UsageError
@@ -23,12 +24,18 @@ COMPLETED = {"dataset": dataset_names, "architecture": architecture_names}
 """What completes the values of these options."""
 
 HEADINGS = dict.fromkeys(("dataset", "validation", "limit"), "Data") | dict.fromkeys(
-    ("architecture", "batch_norm"), "Network"
+    ("architecture", "batch_norm", "sync_batch_norm"), "Network"
 )
 """Under which heading the help shows what is not about training itself."""
 
 OWN = [
-    device_option(),
+    Option(
+        ["--devices", "--device", "device"],
+        heading="Training",
+        default="auto",
+        show_default=True,
+        help="auto, cpu or gpu:0; or several, which share each batch: all (GPUs), or cpu:N.",
+    ),
     Option(
         ["--out"],
         heading=OUTPUT,
@@ -72,6 +79,7 @@ def _callback(**values: Any) -> None:
 def _train(given: dict[str, Any], values: Mapping[str, Any]) -> None:
     """Train as it was asked for, then show the result; a run that is gone on with has its own settings."""
     from cnnlab.cli.views import training as view
+    from cnnlab.devices import cluster
     from cnnlab.training import run_choice, train as train_network
     from cnnlab.training.live import RichReporter
 
@@ -81,6 +89,9 @@ def _train(given: dict[str, Any], values: Mapping[str, Any]) -> None:
         out, given = before.path, run_choice.stored_settings(before) | given
     Settings.from_public(dict(given))
     done = train_network(**given, device=values["device"], out=out, resume=resume, force=force, reporter=RichReporter())
+    together = cluster.from_environment(os.environ)
+    if together and together.index:
+        return  # the first process shows it
     if values["as_json"]:
         sys.stdout.write(done.record_path.read_text(encoding="utf-8"))
     else:

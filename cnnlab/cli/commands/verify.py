@@ -39,7 +39,7 @@ def verify(directory: Path, model: Path | None, rerun: bool, device: str, as_jso
     Exits with status 1 when a claim does not hold.
     """
     import cnnlab
-    from cnnlab.classifier.device import use_device
+    from cnnlab.devices.choice import use_device
     from cnnlab.progress import status
 
     with use_device(device), status("Verifying"):

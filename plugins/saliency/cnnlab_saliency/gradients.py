@@ -1,4 +1,4 @@
-"""Gradients of a class' logit in the pixels, by tf-keras-vis."""
+"""Gradients of a class' logit in the pixels: those of the model, and their mean over noisy copies by tf-keras-vis."""
 
 from __future__ import annotations
 
@@ -16,23 +16,36 @@ NO_GRADIENT = "nothing differentiable leads to the logits of this model; the met
 """What is said of a model that methods which follow gradients cannot explain."""
 
 
-def gradient(
-    classifier: Classifier,
-    images: np.ndarray,
-    targets: np.ndarray,
-    seed: int = 0,
-    *,
-    samples: int = 0,
-    noise: float = 0.0,
-) -> np.ndarray:
+def gradient(classifier: Classifier, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Return the gradient of a class' logit in the pixels, after Simonyan et al. (2013): float32 [n, H, W, C].
 
     Args:
         classifier: The model.
         images: [n, H, W, C].
         targets: Each image's class, int64 [n].
+
+    Raises:
+        CnnlabError: Nothing differentiable leads to the logits.
+    """
+    try:
+        return classifier.input_gradient(images, targets, of="logit")
+    except CnnlabError as error:
+        if type(error) is not CnnlabError:  # the logits are not finite
+            raise
+        raise CnnlabError(NO_GRADIENT) from error
+
+
+def smoothgrad(
+    classifier: Classifier, images: np.ndarray, targets: np.ndarray, seed: int, *, samples: int, noise: float
+) -> np.ndarray:
+    """Return the mean of :func:`gradient` over noisy copies, after Smilkov et al. (2017): float32 [n, H, W, C].
+
+    Args:
+        classifier: The model.
+        images: [n, H, W, C].
+        targets: Each image's class, int64 [n].
         seed: Of the noise.
-        samples: Over how many noisy copies to average, after Smilkov et al. (2017); 0 takes the image itself.
+        samples: How many copies, at least 1.
         noise: Standard deviation of their noise, over the image's largest minus its smallest value.
 
     Raises:

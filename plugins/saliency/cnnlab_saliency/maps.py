@@ -10,7 +10,7 @@ import numpy as np
 from cnnlab.plugin import Classifier, Context, Inputs, explained, percent
 from cnnlab_saliency import OF_A_LAYER, SaliencyParams
 from cnnlab_saliency.cams import cam, feature_layer, resized
-from cnnlab_saliency.gradients import gradient, strongest
+from cnnlab_saliency.gradients import gradient, smoothgrad, strongest
 from cnnlab_saliency.path import integrated_gradients, logit_rise
 
 WORDS = {
@@ -95,9 +95,11 @@ def explain(
     if params.method == "integrated":
         whole = integrated_gradients(classifier, images, targets, steps=params.path_steps, baseline=params.baseline)
         planes = whole.sum(axis=-1)
+    elif params.method == "smoothgrad":
+        mean = smoothgrad(classifier, images, targets, seed, samples=params.samples, noise=params.noise)
+        planes = strongest(mean)
     else:
-        samples = params.samples if params.method == "smoothgrad" else 0
-        planes = strongest(gradient(classifier, images, targets, seed, samples=samples, noise=params.noise))
+        planes = strongest(gradient(classifier, images, targets))
     return planes if params.signed else np.abs(planes)
 
 

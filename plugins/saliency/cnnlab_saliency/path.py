@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 
-from cnnlab.plugin import Classifier, CnnlabError, UsageError, fill_values, of_class
-from cnnlab_saliency.gradients import NO_GRADIENT
+from cnnlab.plugin import Classifier, UsageError, fill_values, of_class
+from cnnlab_saliency.gradients import gradient
 
 
 def integrated_gradients(
@@ -40,16 +40,9 @@ def integrated_gradients(
     for first in range(0, steps, together):
         part = slice(first, first + together)
         points = start + places[part, None, None, None, None] * way
-        slopes = _gradient(classifier, points.reshape(-1, *way.shape[1:]), np.tile(targets, len(points)))
-        total += np.tensordot(weights[part], slopes.reshape(points.shape), axes=1)
+        slopes = gradient(classifier, points.reshape(-1, *way.shape[1:]), np.tile(targets, len(points)))
+        total += np.tensordot(weights[part], slopes.reshape(points.shape).astype(np.float64), axes=1)
     return way * total
-
-
-def _gradient(classifier: Classifier, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    try:
-        return classifier.input_gradient(images.astype(np.float32), targets, of="logit").astype(np.float64)
-    except CnnlabError as error:
-        raise CnnlabError(NO_GRADIENT) from error
 
 
 def logit_rise(classifier: Classifier, images: np.ndarray, targets: np.ndarray, baseline: str | float) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""What TensorFlow computes on: a device, several of one machine, or several machines."""

@@ -1,0 +1,152 @@
+"""Choosing what TensorFlow computes on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from cnnlab.devices import cluster
+from cnnlab.devices.cluster import Cluster
+from cnnlab.devices.replicas import Replicas
+from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.progress import Progress, Silent
+from cnnlab.silence_tensorflow import only_python_speaks
+
+MOST = 64
+"""Logical CPU devices, at most."""
+
+
+def current_device() -> str:
+    """Return what TensorFlow computes on, ``cpu`` or ``gpu:0``."""
+    import tensorflow as tf
+
+    gpus = tf.config.get_visible_devices("GPU")
+    return gpus[0].name.removeprefix("/physical_device:").lower() if gpus else "cpu"
+
+
+@contextlib.contextmanager
+def use_device(name: str = "auto", progress: Progress | None = None) -> Iterator[str]:
+    """Place what TensorFlow does inside the ``with`` block on a device.
+
+    Args:
+        name: ``auto`` (the first GPU where there is one, else the CPU), ``cpu``, or ``gpu:0``, ``gpu:1`` and so on.
+        progress: Where to show that TensorFlow loads; nowhere by default.
+
+    Yields:
+        The device's name, ``cpu`` or ``gpu:0``.
+
+    Raises:
+        UsageError: The name is none of these.
+        CnnlabError: There is no such GPU.
+    """
+    wanted = name.strip().lower()
+    if not re.fullmatch(r"auto|cpu|gpu(:\d+)?", wanted):
+        raise UsageError(f"device must be auto, cpu or gpu:0 (gpu:1, ...); received {name}.")
+
+    with (progress or Silent()).stage("Loading TensorFlow"):
+        import tensorflow as tf
+
+        gpus = [device.name.partition("device:")[2].lower() for device in tf.config.list_logical_devices("GPU")]
+    if wanted == "auto":
+        wanted = gpus[0] if gpus else "cpu"
+    if wanted == "gpu":
+        wanted = "gpu:0"
+    if wanted != "cpu" and wanted not in gpus:
+        there = f"it sees {', '.join(gpus)}" if gpus else "it sees no GPU"
+        raise CnnlabError(
+            f"there is no device {wanted}: {there}. Use `device=cpu`, or install `cnnlab[gpu]` with a CUDA driver."
+        )
+    with tf.device(f"/{'CPU:0' if wanted == 'cpu' else wanted.upper()}"):
+        yield wanted
+
+
+@contextlib.contextmanager
+def use_devices(name: str = "auto") -> Iterator[Replicas]:
+    """Compute on one device or several inside the ``with`` block, with the processes that the environment tells of.
+
+    Args:
+        name: What :func:`use_device` knows; ``all`` for every GPU, or the CPU where there is none; ``cpu:N`` for the
+            CPU as N devices, which compute the same as N GPUs would. In a cluster each process uses its own.
+
+    Raises:
+        UsageError: The name is none of these, or ``TF_CONFIG`` describes no cluster.
+        CnnlabError: There is no such device, TensorFlow has begun already, or the other processes cannot be reached.
+    """
+    wanted = name.strip().lower()
+    together = cluster.from_environment(os.environ)
+    number = re.fullmatch(r"cpu:(\d+)", wanted)
+    if number and not 1 <= int(number[1]) <= MOST:
+        raise UsageError(f"device must be cpu:1 to cpu:{MOST} for so many CPU devices; received {name}.")
+    if number and together and int(number[1]) > 1:
+        raise UsageError(f"device must be auto, cpu or gpu:0 where several processes work together; received {name}.")
+    if together:
+        with only_python_speaks(), _of_many(together, wanted) as replicas:
+            yield replicas
+    elif (number and int(number[1]) > 1) or (wanted == "all" and _gpus() > 1):
+        with _of_one(_split(int(number[1])) if number else [f"GPU:{each}" for each in range(_gpus())]) as replicas:
+            yield replicas
+    else:
+        with use_device("auto" if wanted == "all" else "cpu" if number else wanted) as used:
+            yield Replicas(used)
+
+
+def _gpus() -> int:
+    import tensorflow as tf
+
+    return len(tf.config.list_physical_devices("GPU"))
+
+
+def _split(count: int) -> list[str]:
+    """Make so many logical devices of the CPU."""
+    import tensorflow as tf
+
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    with contextlib.suppress(RuntimeError):  # TensorFlow has begun: there are as many as there were
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+    there = len(tf.config.list_logical_devices("CPU"))
+    if there < count:
+        raise CnnlabError(
+            f"the CPU cannot become {count} devices any more: TensorFlow has begun in this process, with {there}. Ask "
+            "for them before anything else, or use the command `cnnlab train` in a process of its own."
+        )
+    return [f"CPU:{each}" for each in range(count)]
+
+
+@contextlib.contextmanager
+def _of_one(devices: list[str]) -> Iterator[Replicas]:
+    import tensorflow as tf
+
+    kind = devices[0].partition(":")[0].lower()
+    yield Replicas(f"{kind}:{len(devices)}" if kind == "cpu" else "+".join(devices).lower(), _mirrored(tf, devices))
+
+
+def _mirrored(tf: Any, devices: list[str]) -> Any:
+    if devices[0].startswith("CPU"):
+        # The sums of replicas in their order, the same each time.
+        return tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
+    return tf.distribute.MirroredStrategy(devices)
+
+
+@contextlib.contextmanager
+def _of_many(together: Cluster, wanted: str) -> Iterator[Replicas]:
+    """Join the processes of a cluster, each with the devices that it is to use."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if wanted in ("cpu", "cpu:1"):
+        tf.config.set_visible_devices([], "GPU")
+    elif wanted.startswith("gpu"):
+        index = int(wanted.partition(":")[2] or 0)
+        if index >= len(gpus):
+            raise CnnlabError(f"there is no device {wanted}: TensorFlow sees {len(gpus)} GPUs. Use `device=cpu`.")
+        tf.config.set_visible_devices(gpus[index], "GPU")
+    elif wanted not in ("auto", "all"):
+        raise UsageError(f"device must be auto, all, cpu or gpu:0 (gpu:1, ...); received {wanted}.")
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": together.workers}), task_type="worker", task_id=together.index, rpc_layer="grpc"
+    )
+    strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    yield Replicas(current_device(), strategy, together)

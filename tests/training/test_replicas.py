@@ -1,0 +1,219 @@
+"""Training on several devices and in several processes: what one device learns, and the same everywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+
+import cnnlab
+from cnnlab.devices.cluster import Cluster
+from cnnlab.errors import UsageError
+from cnnlab.runs.folder import STATE
+
+BATCH = 17
+"""54 images make three batches that no number of replicas divides, and one of three images: fewer than four."""
+
+
+@pytest.fixture(scope="module")
+def corners(tmp_path_factory):
+    """The path of 54 training images and 21 test images: noise with a bright square in one of three corners."""
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 3, 75)
+    images = rng.integers(0, 120, (75, 8, 8)).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        row, column = 4 * (label // 2), 4 * (label % 2)
+        image[row : row + 4, column : column + 4] += 120
+    path = tmp_path_factory.mktemp("corners") / "corners.npz"
+    np.savez(path, x_train=images[:54], y_train=labels[:54], x_test=images[54:], y_test=labels[54:])
+    return path
+
+
+@pytest.fixture(scope="module")
+def one(corners, tmp_path_factory):
+    """What one device learns in three epochs."""
+    out = tmp_path_factory.mktemp("one") / "run"
+    return cnnlab.train(corners, epochs=3, batch_size=BATCH, device="cpu", out=out)
+
+
+def weights(run):
+    return keras.models.load_model(run.keras_path).get_weights()
+
+
+def numbers(run):
+    return [[row[name] for name in ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")] for row in run.history]
+
+
+def assert_learned_alike(run, one):
+    for found, expected in zip(weights(run), weights(one), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(numbers(run), numbers(one), atol=1e-5)
+
+
+def test_the_cpu_as_several_devices(corners, one, tmp_path, cnnlab_command):
+    words = ["train", "--dataset", corners, "--epochs", 3, "--batch-size", BATCH, "--devices", "cpu:4"]
+    done = cnnlab_command(*words, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    run = cnnlab.runs.Run(tmp_path / "run")
+    assert (run.config["device"], run.config["workers"]) == ("cpu:4", 1)
+    assert_learned_alike(run, one)
+
+
+STEPS = """
+import sys
+import keras, numpy as np
+from keras import layers
+from cnnlab.devices.choice import use_devices
+from cnnlab.training.data import MemoryFeed
+from cnnlab.training.loop import TrainingLoop
+
+def learned(replicas, synchronized):
+    rng = np.random.default_rng(0)
+    feed = MemoryFeed(rng.random((54, 6, 6, 2), np.float32), rng.integers(0, 3, 54))
+    keras.utils.set_random_seed(3)
+    with replicas.scope():
+        body = [layers.Conv2D(4, 3), layers.BatchNormalization(momentum=0.5), layers.ReLU(), layers.Flatten()]
+        body += [layers.Dense(5), layers.BatchNormalization(scale=False), layers.Dense(3, kernel_regularizer="l2")]
+        model = keras.Sequential([keras.Input((6, 6, 2)), *body])
+        loop = TrainingLoop(model, keras.optimizers.SGD(0.1, 0.9), 1.0, synchronized=synchronized)
+        loop.run(feed.batches(np.arange(54), 17), 4)
+    return [*model.get_weights(), np.array([loop.loss, loop.accuracy])]
+
+with use_devices(sys.argv[1]) as replicas:
+    found = [value for synchronized in (True, False) for value in learned(replicas, synchronized)]
+np.savez(sys.argv[2], *found)
+"""
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory):
+    """Weights, loss and accuracy after four steps of SGD: synchronised, then not, of 1, 2 and 4 replicas."""
+    folder = tmp_path_factory.mktemp("steps")
+    files = {count: folder / f"{count}.npz" for count in (1, 2, 4)}
+    words = [[sys.executable, "-c", STEPS, f"cpu:{count}", str(file)] for count, file in files.items()]
+    for running in [subprocess.Popen(each) for each in words]:
+        assert running.wait(timeout=300) == 0
+    found = {}
+    for count, file in files.items():
+        with np.load(file) as arrays:
+            values = [arrays[f"arr_{index}"] for index in range(len(arrays))]
+        found[count] = values[: len(values) // 2], values[len(values) // 2 :]
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_batch_normalisation_over_all_replicas_is_that_of_one(steps, count):
+    for found, expected in zip(steps[count][0], steps[1][1], strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_batch_normalisation_of_each_replica_is_another(steps, count):
+    assert all(np.isfinite(value).all() for value in steps[count][1])
+    pairs = zip(steps[count][1], steps[1][1], strict=True)
+    assert max(np.abs(found - expected).max() for found, expected in pairs) > 1e-3
+
+
+WORKER = """
+import json, os, signal, sys
+import numpy as np
+import cnnlab
+from cnnlab.training.session import Session
+
+corners, folder, killed, resume = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "resume"
+index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
+evaluate, train = Session._evaluate, Session.train
+
+def dying(self):
+    if self.position.epochs_done == 1 and index == killed:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return evaluate(self)
+
+def telling(self, request):
+    train(self, request)
+    with open(os.path.join(folder, f"history{index}.json"), "w") as file:
+        json.dump(self.position.history, file)
+    values = [variable.numpy() for variable in self._loop.variables]
+    np.savez(os.path.join(folder, f"weights{index}.npz"), *values)
+
+Session._evaluate, Session.train = dying, telling
+try:
+    run = cnnlab.train(corners, epochs=3, batch_size=17, out=os.path.join(folder, "run"), resume=resume, device="cpu")
+except cnnlab.CnnlabError as error:
+    sys.exit(str(error))
+assert run.complete
+"""
+
+
+def together(count, corners, folder, killed=-1, resume="anew"):
+    """Train in so many processes; one may be killed before the second epoch's evaluation."""
+    folder.mkdir(exist_ok=True)
+    launcher = [sys.executable, "-m", "cnnlab", "launch", "-n", str(count), "--"]
+    words = [sys.executable, "-c", textwrap.dedent(WORKER), str(corners), str(folder), str(killed), resume]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.run([*launcher, *words], capture_output=True, text=True, timeout=300, env=environment)
+
+
+def told(folder, index):
+    with np.load(folder / f"weights{index}.npz") as arrays:
+        return [arrays[name] for name in sorted(arrays)], json.loads((folder / f"history{index}.json").read_text())
+
+
+def without_seconds(history):
+    return [{name: row[name] for name in row if name != "seconds"} for row in history]
+
+
+def assert_all_alike(folder, count):
+    first, history = told(folder, 0)
+    for index in range(1, count):
+        others, same = told(folder, index)
+        assert without_seconds(same) == without_seconds(history)
+        for found, expected in zip(others, first, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.full)])
+def test_processes_learn_what_one_does_and_go_on_when_one_was_killed(count, corners, one, tmp_path):
+    done = together(count, corners, tmp_path / "whole")
+    assert done.returncode == 0, done.stderr
+    whole = cnnlab.runs.Run(tmp_path / "whole" / "run")
+    assert (whole.config["device"], whole.config["workers"]) == ("cpu", count)
+    assert_learned_alike(whole, one)
+    assert_all_alike(tmp_path / "whole", count)
+
+    done = together(count, corners, tmp_path / "killed", killed=count - 1)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    gone = [line for line in lines if f"process {count - 1} (127.0.0.1:" in line and "is gone" in line]
+    assert len(gone) >= 1, done.stderr
+    assert all(f"of {count} is gone: it ended, or cannot be reached" in line for line in gone)
+    assert f"cnnlab train --out {tmp_path / 'killed' / 'run'} --resume" in gone[0]
+    assert f"Error: process {count - 1} of {count} was killed by SIGKILL; the others were ended." in lines
+    run = cnnlab.runs.Run(tmp_path / "killed" / "run")
+    assert (run.state, len(run.history), (run.path / STATE).exists()) == ("unfinished", 1, True)
+
+    done = together(count, corners, tmp_path / "killed", resume="resume")
+    assert done.returncode == 0, done.stderr
+    assert numbers(run) == numbers(whole)
+    for found, expected in zip(weights(run), weights(whole), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert_all_alike(tmp_path / "killed", count)
+
+
+def test_processes_are_told_one_folder(monkeypatch, corners):
+    monkeypatch.setenv("TF_CONFIG", Cluster(("127.0.0.1:1", "127.0.0.1:2"), 0).tf_config())
+    with pytest.raises(UsageError, match="the 2 processes need one folder for their run; name it with `out=`"):
+        cnnlab.train(corners)
+
+
+def test_float16_is_of_one_device(corners, tmp_path, cnnlab_command):
+    words = ["train", "--dataset", corners, "--devices", "cpu:2", "--precision", "float16", "--out", tmp_path / "run"]
+    done = cnnlab_command(*words)
+    assert (done.returncode, (tmp_path / "run").exists()) == (2, False)
+    assert "precision must be float32 or bfloat16 on several devices; received float16" in done.stderr
