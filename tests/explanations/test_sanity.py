@@ -12,7 +12,7 @@ import cnnlab
 from cnnlab.analysis.context import Context
 from cnnlab.drawings import resolved
 from cnnlab.errors import UsageError
-from cnnlab.explanations.exchange import fill_values, ranks
+from cnnlab.explanations.exchange import exchange, fill_values, ranks
 from cnnlab.explanations.randomisation import similarity, stages
 from cnnlab.inputs import Inputs
 from cnnlab.plugin import MAP_TEST_ARRAYS, MAP_TEST_METRICS, MapTest, MapTestParams, explained, run_map_test
@@ -50,6 +50,27 @@ def test_ranks_are_an_order_and_follow_the_map(count, side, levels, seed):
 def test_ties_are_broken_at_random():
     first = np.stack([ranks(np.zeros((1, 4, 4)), np.random.default_rng(seed))[0, 0, 0] for seed in range(200)])
     assert len(np.unique(first)) == 16
+
+
+@pytest.mark.parametrize("most", [1, 3, 7, 100])
+def test_however_many_steps_are_scored_at_once_the_scores_are_those_of_each_image(most):
+    rng = np.random.default_rng(0)
+    start, end = rng.random((3, 4, 5, 2), np.float32), rng.random((3, 1, 1, 2), np.float32)
+    places, amounts = ranks(rng.random((3, 4, 5)), rng), np.array([0, 1, 7, 13, 20])
+    asked = []
+
+    def score(images):
+        asked.append(len(images))
+        return images.sum(axis=(1, 2, 3)) * np.tile([1.0, 10.0, 100.0], len(images) // 3)
+
+    found = exchange(start, end, places, amounts, score, most)
+    for image, row in enumerate(found):
+        for amount, value in zip(amounts, row, strict=True):
+            changed = start[image].copy()
+            changed[places[image] < amount] = end[image]
+            assert value == pytest.approx(changed.sum() * 10**image, rel=1e-5)
+    assert sum(asked) == 15
+    assert max(asked) == 3 * min(5, max(1, most // 3))
 
 
 @given(st.integers(2, 40), st.integers(1, 8), st.integers(0, 99))
