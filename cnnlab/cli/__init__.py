@@ -33,6 +33,7 @@ COMMANDS = {
     "verify": "cnnlab.cli.commands.verify:verify",
     "datasets": "cnnlab.cli.commands.datasets:datasets",
     "plugins": "cnnlab.cli.commands.plugins:plugins",
+    "devices": "cnnlab.cli.commands.devices:devices",
     "launch": "cnnlab.cli.commands.launch:launch",
     "completion": "cnnlab.cli.commands.completion:completion",
 }

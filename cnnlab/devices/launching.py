@@ -18,7 +18,7 @@ from cnnlab import interrupts
 from cnnlab.devices.cluster import Cluster
 from cnnlab.errors import CnnlabError
 
-GRACE = 10.0
+GRACE = 5.0
 """Seconds that the others have to end by themselves, and say why, after one has failed."""
 
 LAST = 5.0
