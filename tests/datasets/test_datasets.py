@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import json
@@ -49,13 +50,14 @@ def test_mnist_needs_no_pixels_until_somebody_looks(monkeypatch):
     from cnnlab_mnist import data
 
     original = data.read
-    monkeypatch.setattr(data, "read", lambda name: read.append(name) or original(name))
+    monkeypatch.setattr(data, "_unpacked", functools.cache(lambda name: read.append(name) or original(name)))
     mnist = datasets.load("mnist")
     assert mnist.shape == (28, 28, 1)
     assert (len(mnist.train), len(mnist.test)) == (60_000, 10_000)
     assert not [name for name in read if "images" in name]
-    mnist.test.batch([0])
-    assert [name for name in read if "images" in name] == ["t10k-images-idx3-ubyte"]
+    for again in (mnist, datasets.load("mnist")):
+        again.test.batch([0])
+    assert [name for name in read if "images" in name] == ["t10k-images-idx3-ubyte"], "once, whoever loads them again"
 
 
 @pytest.mark.parametrize("harm", [lambda data: data[:-1], lambda data: b"nothing", None])
