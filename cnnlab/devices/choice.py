@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from cnnlab.devices import cluster
@@ -76,21 +77,47 @@ def use_devices(name: str = "auto") -> Iterator[Replicas]:
         CnnlabError: There is no such device, TensorFlow has begun already, or the other processes cannot be reached.
     """
     wanted = name.strip().lower()
-    together = cluster.from_environment(os.environ)
     number = re.fullmatch(r"cpu:(\d+)", wanted)
     if number and not 1 <= int(number[1]) <= MOST:
         raise UsageError(f"device must be cpu:1 to cpu:{MOST} for so many CPU devices; received {name}.")
-    if number and together and int(number[1]) > 1:
-        raise UsageError(f"device must be auto, cpu or gpu:0 where several processes work together; received {name}.")
-    if together:
-        with only_python_speaks(), _of_many(together, wanted) as replicas:
+    if cluster.from_environment(os.environ):
+        if number and int(number[1]) > 1:
+            raise UsageError(
+                f"device must be auto, cpu or gpu:0 where several processes work together; received {name}."
+            )
+        with use_own_device("cpu" if number else wanted) as replicas:
             yield replicas
-    elif (number and int(number[1]) > 1) or (wanted == "all" and _gpus() > 1):
-        with _of_one(_split(int(number[1])) if number else [f"GPU:{each}" for each in range(_gpus())]) as replicas:
-            yield replicas
+    elif number and int(number[1]) > 1:
+        yield Replicas(wanted, _mirrored(_split(int(number[1]))))
+    elif wanted == "all" and _gpus() > 1:
+        devices = [f"GPU:{index}" for index in range(_gpus())]
+        yield Replicas("+".join(devices).lower(), _mirrored(devices))
     else:
         with use_device("auto" if wanted == "all" else "cpu" if number else wanted) as used:
             yield Replicas(used)
+
+
+@contextlib.contextmanager
+def use_own_device(name: str = "auto", progress: Progress | None = None) -> Iterator[Replicas]:
+    """Compute on one device inside the ``with`` block, and join the processes that the environment tells of.
+
+    Args:
+        name: What :func:`use_device` knows; in a cluster ``all`` too, for every GPU of this process.
+        progress: Where to show that TensorFlow loads; nowhere by default.
+
+    Raises:
+        UsageError: The name is none of these, or ``TF_CONFIG`` describes no cluster.
+        CnnlabError: There is no such device, or another process is gone.
+    """
+    together = cluster.from_environment(os.environ)
+    if together is None:
+        with use_device(name, progress) as used:
+            yield Replicas(used)
+        return
+    with only_python_speaks():
+        replicas = _joined(together, name.strip().lower())
+        with replicas.heeding():
+            yield replicas
 
 
 def _gpus() -> int:
@@ -115,30 +142,24 @@ def _split(count: int) -> list[str]:
     return [f"CPU:{each}" for each in range(count)]
 
 
-@contextlib.contextmanager
-def _of_one(devices: list[str]) -> Iterator[Replicas]:
+def _mirrored(devices: list[str]) -> Any:
     import tensorflow as tf
 
-    kind = devices[0].partition(":")[0].lower()
-    yield Replicas(f"{kind}:{len(devices)}" if kind == "cpu" else "+".join(devices).lower(), _mirrored(tf, devices))
-
-
-def _mirrored(tf: Any, devices: list[str]) -> Any:
     if devices[0].startswith("CPU"):
         # The sums of replicas in their order, the same each time.
         return tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
     return tf.distribute.MirroredStrategy(devices)
 
 
-@contextlib.contextmanager
-def _of_many(together: Cluster, wanted: str) -> Iterator[Replicas]:
-    """Join the processes of a cluster, each with the devices that it is to use."""
+@cache
+def _joined(together: Cluster, wanted: str) -> Replicas:
+    """Join the processes of a cluster, each with the devices that it is to use; a process can do so once."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
-    if wanted in ("cpu", "cpu:1"):
+    if wanted == "cpu":
         tf.config.set_visible_devices([], "GPU")
-    elif wanted.startswith("gpu"):
+    elif re.fullmatch(r"gpu(:\d+)?", wanted):
         index = int(wanted.partition(":")[2] or 0)
         if index >= len(gpus):
             raise CnnlabError(f"there is no device {wanted}: TensorFlow sees {len(gpus)} GPUs. Use `device=cpu`.")
@@ -149,4 +170,4 @@ def _of_many(together: Cluster, wanted: str) -> Iterator[Replicas]:
         tf.train.ClusterSpec({"worker": together.workers}), task_type="worker", task_id=together.index, rpc_layer="grpc"
     )
     strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
-    yield Replicas(current_device(), strategy, together)
+    return Replicas(current_device(), strategy, together)

@@ -95,6 +95,12 @@ class Replicas:
         own = np.asarray(values, np.float64)
         return self.summed(own if self.is_chief else np.zeros_like(own))
 
+    def largest(self, value: float) -> float:
+        """Return the largest of the numbers that the processes hand in; every process must call it."""
+        each = np.zeros(self.workers)
+        each[self.cluster.index if self.cluster else 0] = value
+        return float(self.summed(each).max())
+
     @cached_property
     def _sum(self) -> Callable[[np.ndarray], Any]:
         import tensorflow as tf

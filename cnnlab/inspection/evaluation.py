@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +25,7 @@ from cnnlab.versions import versions
 if TYPE_CHECKING:
     from cnnlab.classifier.classifier import Classifier
     from cnnlab.datasets import Dataset, Split
+    from cnnlab.devices.replicas import Replicas
     from cnnlab.results.result import Result
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -249,6 +251,7 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 500,
     device: str = "auto",
+    replicas: Replicas | None = None,
     progress: Progress | bool | None = None,
 ) -> EvaluatedModel:
     """Tell how well a model does on a dataset.
@@ -261,6 +264,8 @@ def evaluate(
         limit: Only the first so many images.
         batch_size: At most so many images in memory at a time.
         device: ``auto``, ``cpu`` or ``gpu:0``.
+        replicas: The processes that share the images, where :func:`cnnlab.devices.choice.use_own_device` joined
+            several: each calls this alike, and gets what one process would.
         progress: Whether to show a bar, or what to show it with; by default there is one on a terminal and in a
             notebook.
 
@@ -272,13 +277,16 @@ def evaluate(
     from cnnlab.classifier import load
     from cnnlab.devices.choice import use_device
 
-    with use_device(device) as used:
+    with use_device(device) if replicas is None else contextlib.nullcontext(replicas.name) as used:
         classifier = load(model)
         data, name, images = part_of(classifier, dataset, split)
         limit = checked("limit", Annotated[int, Ge(1)] | None, limit)
         inputs = of_split(classifier, images[:limit])
         batch_size = checked("batch_size", Annotated[int, Ge(1)], batch_size)
-        counts = tally_shown(classifier, inputs, batch_size, shown(progress))
+        if replicas is None or replicas.workers == 1:
+            counts = tally_shown(classifier, inputs, batch_size, shown(progress))
+        else:
+            counts = _tally_together(classifier, inputs, batch_size, shown(progress), replicas)
     return EvaluatedModel(
         classifier=classifier, dataset=data, split=name, limit=limit, device=used, inputs=inputs, counts=counts
     )
@@ -318,6 +326,31 @@ def part_of(classifier: Classifier, source: Any, split: str) -> tuple[Dataset, s
         source = Dataset(name="images", train=source[:0], test=source, class_names=names, value_range=bounds).test
     assert source.dataset is not None
     return source.dataset, source.name.removeprefix(f"{source.dataset.name}/"), source
+
+
+def _tally_together(
+    classifier: Classifier, inputs: Inputs, batch_size: int, progress: Progress, replicas: Replicas
+) -> Evaluation:
+    """Classify a share of the images in each process, and give all of them all."""
+    total = len(inputs)
+    part = np.arange(total)[replicas.share(total)]
+    # Of fewer images than processes some have none: they classify one that counts elsewhere.
+    own = tally_shown(classifier, inputs.select(part if len(part) else [0]), batch_size, progress)
+
+    def of_all(values: Any) -> np.ndarray:
+        whole = np.zeros(total)
+        whole[part] = values[: len(part)]
+        return replicas.summed(whole).astype(values.dtype)
+
+    arrays = {
+        each.name: of_all(getattr(own, each.name))
+        for each in fields(Evaluation)
+        if each.name not in ("loss", "confusion", "seconds")
+    }
+    confusion = np.zeros_like(own.confusion)
+    np.add.at(confusion, (inputs.labels, arrays["predicted"]), 1)
+    longest = replicas.largest(own.seconds)
+    return Evaluation(loss=float(arrays["cross_entropy"].mean()), confusion=confusion, seconds=longest, **arrays)
 
 
 def tally_shown(classifier: Classifier, inputs: Inputs, batch_size: int, progress: Progress) -> Evaluation:

@@ -282,3 +282,23 @@ def test_nothing_is_counted_of_no_image_and_of_labels_that_are_none(opened):
             UsageError, match=rf"the images have the label {label}, but the model has 4 classes, 0 to 3"
         ):
             tally(opened, [(pixels, np.array([0, label]))])
+
+
+@pytest.mark.parametrize("limit", [21, 1])
+def test_processes_share_the_images_and_the_first_tells_what_one_would(tmp_path, model, cnnlab_command, limit):
+    """Of two processes one has ten of 21 images and the other eleven; of one image one has none."""
+    model.save(tmp_path / "model.keras")
+    images, labels = images_of(21)
+    np.savez(tmp_path / "toy.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    words = ["--model", tmp_path / "model.keras", "--dataset", tmp_path / "toy.npz", "--limit", limit, "--json"]
+    done = cnnlab_command("launch", "-n", 2, "--", "cnnlab", "evaluate", *words, "--out", tmp_path / "two")
+    assert done.returncode == 0, done.stderr
+    alone = evaluate(cnnlab.load(tmp_path / "model.keras"), str(tmp_path / "toy.npz"), limit=limit)
+    said, expected = json.loads(done.stdout), alone.to_json()
+    assert said["metrics"].pop("images_per_second") > 0
+    expected["metrics"].pop("images_per_second")
+    assert said["metrics"] == expected["metrics"]
+    assert said["confusion"] == expected["confusion"]
+    arrays = cnnlab.Result.load(tmp_path / "two").arrays
+    for name, value in alone.result().arrays.items():
+        np.testing.assert_array_equal(arrays[name], value)

@@ -92,11 +92,11 @@ def evaluate(
     import cnnlab
     from cnnlab.cli.views import evaluation as view
     from cnnlab.cli.views.result import warn
-    from cnnlab.devices.choice import use_device
+    from cnnlab.devices.choice import use_own_device
     from cnnlab.progress import RichProgress
 
     progress = RichProgress()
-    with use_device(device, progress):
+    with use_own_device(device, progress) as replicas:
         with progress.stage("Opening the model"):
             classifier = choice.open()
         found = cnnlab.evaluate(
@@ -106,8 +106,11 @@ def evaluate(
             limit=limit,
             batch_size=batch_size,
             device=device,
-            progress=progress,
+            replicas=replicas,
+            progress=progress if replicas.is_chief else False,
         )
+    if not replicas.is_chief:
+        return  # the first process shows and saves it
     files = []
     if out is not None:
         with progress.stage("Drawing and saving"):
