@@ -4,6 +4,10 @@ Two rules are exact and save a third of the time that the gradient of a small ne
 rectifier that only a maximum pooling looks at need not be differentiated at every pixel: where a maximum is above zero,
 so was what it is the maximum of. And the gradient in an image, which has one channel or three, is computed several
 pixels at a time (:func:`of_first_convolution`).
+
+Others halve the time in which the gradient of a deep network is traced: where a product or a sum is with a constant
+that is no larger, or a product of what is known to have one shape, nothing about shapes is left to be found out when it
+is computed, and nobody asks for the gradient in a constant (:func:`of_product`, :func:`of_sum`).
 """
 
 from __future__ import annotations
@@ -31,7 +35,12 @@ def differentiate_well(graph: Any, outputs: Collection[Any]) -> None:
         outputs: The tensors that the function gives.
     """
     given = {tensor.ref() for tensor in outputs}
+    moved = {tensor.ref() for tensor in graph.inputs}
     for op in graph.get_operations():
+        if op.type in _AT_EACH_PLACE and (sides := _sides(op, moved)):
+            _name(op, _AT_EACH_PLACE[op.type] + sides)
+        if op.type != "StopGradient" and any(tensor.ref() in moved for tensor in op.inputs):
+            moved.update(tensor.ref() for tensor in op.outputs)
         if op.type == "Conv2D" and _is_first_convolution(op):
             _name(op, "FirstConvolution")
         if op.type == "MaxPool" and op.inputs[0].op.type == "Relu":
@@ -57,6 +66,73 @@ def _is_first_convolution(op: Any) -> bool:
         and image.shape[3] == kernel.shape[2]
         and tf.get_static_value(kernel) is not None
     )
+
+
+_AT_EACH_PLACE = {"Mul": "Product", "AddV2": "Sum", "Sub": "Sum"}
+
+
+def _sides(op: Any, moved: Collection[Any]) -> str:
+    """Which inputs depend on the image, where each of these is as large as the output; empty where it is not known."""
+    first, second = op.inputs
+    if not op.outputs[0].dtype.is_floating:
+        return ""
+    match first.ref() in moved, second.ref() in moved:
+        case True, False if _no_larger(second.shape, first.shape):
+            return "OfFirst"
+        case False, True if _no_larger(first.shape, second.shape) and op.type != "Sub":
+            return "OfSecond"
+        case True, True if op.type == "Mul" and _comes_of(second, first, moved):
+            return "OfBoth"
+    return ""
+
+
+def _no_larger(constant: Any, values: Any) -> bool:
+    """Whether a constant of one shape leaves what it is broadcast with, of another, as large as it is."""
+    if not constant.is_fully_defined() or values.rank is None or constant.rank > values.rank:
+        return False
+    pairs = zip(reversed(constant.as_list()), reversed(values.as_list()), strict=False)
+    return all(side in (1, of) for side, of in pairs)
+
+
+def _comes_of(values: Any, source: Any, moved: Collection[Any]) -> bool:
+    """Whether values are computed of a source place by place, as in x * sigmoid(beta * x)."""
+    while values is not source:
+        op = values.op
+        sides = _sides(op, moved) if op.type in _AT_EACH_PLACE else "OfFirst" if op.type == "Sigmoid" else ""
+        if sides not in ("OfFirst", "OfSecond"):
+            return False
+        values = op.inputs[sides == "OfSecond"]
+    return True
+
+
+@tf.RegisterGradient(f"{PREFIX}ProductOfFirst")
+def of_product(op: Any, slope: Any) -> tuple[Any, Any]:
+    """Return the gradient in the first factor, which is as large as the product; none in the constant."""
+    return slope * op.inputs[1], None
+
+
+@tf.RegisterGradient(f"{PREFIX}ProductOfSecond")
+def of_product_with_constant(op: Any, slope: Any) -> tuple[Any, Any]:
+    """Return the gradient in the second factor, which is as large as the product; none in the constant."""
+    return None, slope * op.inputs[0]
+
+
+@tf.RegisterGradient(f"{PREFIX}ProductOfBoth")
+def of_product_of_same_shape(op: Any, slope: Any) -> tuple[Any, Any]:
+    """Return the gradients in two factors of one shape."""
+    return slope * op.inputs[1], slope * op.inputs[0]
+
+
+@tf.RegisterGradient(f"{PREFIX}SumOfFirst")
+def of_sum(op: Any, slope: Any) -> tuple[Any, Any]:
+    """Return the gradient in what a constant is added to, or taken from; none in the constant."""
+    return slope, None
+
+
+@tf.RegisterGradient(f"{PREFIX}SumOfSecond")
+def of_sum_with_constant(op: Any, slope: Any) -> tuple[Any, Any]:
+    """Return the gradient in what is added to a constant; none in the constant."""
+    return None, slope
 
 
 @tf.RegisterGradient(f"{PREFIX}PooledRelu")

@@ -105,3 +105,31 @@ def test_what_the_rules_do_not_fit_is_left_alone():
         images = np.random.default_rng(3).random((3, 8, 8, shape[-1]), dtype=np.float32)
         found = of_outputs(classifier.logits_function, images)
         np.testing.assert_allclose(found, of_outputs(model, images), rtol=1e-5, atol=1e-6)
+
+
+def test_products_and_sums_of_what_is_as_large_as_they_are_have_the_models_gradients():
+    image = keras.Input((5, 4, 1))
+    scaled = keras.layers.Rescaling(2.0, offset=-1.0)(image)
+    swished = keras.layers.Activation("silu")(2.0 + scaled)
+    model = keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(swished)))
+    classifier = cnnlab.load(model)
+    images = np.random.default_rng(4).random((6, 5, 4, 1), dtype=np.float32)
+    expected = ["ProductOfBoth", "ProductOfFirst", "ProductOfSecond", "SumOfFirst", "SumOfSecond"]
+    assert sorted(rules(classifier)) == expected
+    np.testing.assert_allclose(
+        of_outputs(classifier.logits_function, images), of_outputs(model, images), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_what_grows_by_a_product_or_a_sum_is_left_to_tensorflow():
+    """A grey image times three colours, an image times a number of each image, a constant less an image."""
+    image = keras.Input((5, 4, 1))
+    coloured = image * np.arange(1, 4, dtype=np.float32) + np.ones((5, 4, 3), np.float32)
+    weighed = (1.0 - coloured) * keras.ops.mean(image, axis=(1, 2, 3), keepdims=True)
+    model = keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(weighed)))
+    classifier = cnnlab.load(model)
+    images = np.random.default_rng(5).random((6, 5, 4, 1), dtype=np.float32)
+    assert rules(classifier) == ["SumOfFirst"]
+    np.testing.assert_allclose(
+        of_outputs(classifier.logits_function, images), of_outputs(model, images), rtol=1e-5, atol=1e-5
+    )
