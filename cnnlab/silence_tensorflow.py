@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 
 TYPE_CHECKING = False  # typing takes long to import, and every command waits for this module
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
     from types import ModuleType
@@ -27,28 +26,6 @@ def quieten_tensorflow() -> None:
     os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "3")
     if "tensorflow" not in sys.modules and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
-
-
-@contextlib.contextmanager
-def only_python_speaks() -> Iterator[None]:
-    """Keep what TensorFlow's libraries write to standard error out of it inside the ``with`` block.
-
-    Several lines of theirs tell of each lost connection, whatever the switches say. Who asks for remarks gets all.
-    """
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") in ("0", "1") or sys.stderr is None:
-        yield
-        return
-    before, kept = sys.stderr, os.dup(2)
-    before.flush()
-    with open(os.dup(2), "w", buffering=1, errors=before.errors) as python, open(os.devnull, "w") as nowhere:
-        try:
-            sys.stderr = python
-            os.dup2(nowhere.fileno(), 2)
-            yield
-        finally:
-            sys.stderr = before
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 class _Finder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -14,7 +15,6 @@ from cnnlab.devices.cluster import Cluster
 from cnnlab.devices.replicas import Replicas
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.progress import Progress, Silent
-from cnnlab.silence_tensorflow import only_python_speaks
 
 MOST = 64
 """Logical CPU devices, at most."""
@@ -114,7 +114,7 @@ def use_own_device(name: str = "auto", progress: Progress | None = None) -> Iter
         with use_device(name, progress) as used:
             yield Replicas(used)
         return
-    with only_python_speaks():
+    with _only_python_speaks():
         replicas = _joined(together, name.strip().lower())
         with replicas.heeding():
             yield replicas
@@ -149,6 +149,28 @@ def _mirrored(devices: list[str]) -> Any:
         # The sums of replicas in their order, the same each time.
         return tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
     return tf.distribute.MirroredStrategy(devices)
+
+
+@contextlib.contextmanager
+def _only_python_speaks() -> Iterator[None]:
+    """Keep what TensorFlow's libraries write to standard error out of it inside the ``with`` block.
+
+    Several lines of theirs tell of each lost connection, whatever the switches say. Who asks for remarks gets all.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") in ("0", "1") or sys.stderr is None:
+        yield
+        return
+    before, kept = sys.stderr, os.dup(2)
+    before.flush()
+    with open(os.dup(2), "w", buffering=1, errors=before.errors) as python, open(os.devnull, "w") as nowhere:
+        try:
+            sys.stderr = python
+            os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            sys.stderr = before
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 @cache

@@ -39,7 +39,7 @@ BESIDE = (RECORD, CHECKPOINT, "analyses", "report")
 
 UNPROVED = (
     *("settings", "epochs", "seed", "metrics.train_loss", "metrics.train_accuracy"),
-    *("created", "finished", "seconds", "versions", "device", "precision"),
+    *("created", "finished", "seconds", "versions", "device", "workers", "precision"),
     "history.csv but for val_loss and val_accuracy of the last epoch",
 )
 """What a run says and only training it again could show."""
