@@ -15,6 +15,8 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from cnnlab.errors import CnnlabError
+
 _FLOATS = ("float32", "bfloat16", "float16")
 """What TensorFlow's kernel of batch normalisation computes in; its statistics are float32."""
 
@@ -37,12 +39,15 @@ def fuse(model: keras.Model, *, synchronized: bool = False) -> keras.Model:
     layers is returned as it is. Batch normalisations that are ``synchronized`` take the mean and the variance of the
     images of all replicas.
 
+    Raises:
+        CnnlabError: A batch normalisation cannot be synchronised.
+
     A max-pooling passes the gradient to the first of several equal values; behind a batch normalisation whose scale is
     exactly zero all are equal, and Keras' choice is another.
     """
+    calls = _Calls(synchronized)
     if not model.built:
         return model
-    calls = _Calls(synchronized)
     if type(model) is keras.Sequential:
         x = images = keras.Input(batch_shape=model.input_shape, dtype=model.inputs[0].dtype)
         for layer in model.layers:
@@ -50,7 +55,7 @@ def fuse(model: keras.Model, *, synchronized: bool = False) -> keras.Model:
         return keras.Model(images, x)
     if type(model).__name__ == "Functional":
         return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=calls)
-    return model
+    return calls.checked(model)
 
 
 class _Calls:
@@ -62,7 +67,7 @@ class _Calls:
 
     def __call__(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
         if len(args) != 1 or any(value is not None for value in kwargs.values()) or not _is_plain(layer):
-            return layer(*args, **kwargs)
+            return self.checked(layer)(*args, **kwargs)
         (x,) = args
         known = self._maps.get(id(x))
         if type(layer) is layers.Conv2D and _activation(layer) in ("linear", "relu"):
@@ -80,7 +85,22 @@ class _Calls:
             return normalization(layer)(x)
         if type(layer) is layers.Dense and len(x.shape) == 2 and layer.quantization_mode is None:
             return _Dense(layer)(x)
-        return layer(x)
+        return self.checked(layer)(x)
+
+    def checked(self, layer: Any) -> Any:
+        """Return a layer that is called as it is, if no batch normalisation in it was to be another.
+
+        Raises:
+            CnnlabError: One was.
+        """
+        inside = layer._flatten_layers() if self._synchronized and isinstance(layer, layers.Layer) else ()
+        for each in inside:
+            if isinstance(each, layers.BatchNormalization) and each.trainable:
+                raise CnnlabError(
+                    f"the batch normalisation {each.name!r} cannot be synchronised: it is in no graph of layers, or "
+                    "no usual one over the last axis. Train without `sync_batch_norm=True`."
+                )
+        return layer
 
     def _finished(self, before: Any, finish: Callable[[Any], Any], convolution: layers.Layer | None = None) -> Any:
         made = _Map(finish(before), before, finish, convolution)

@@ -65,6 +65,9 @@ def train_in(
             reporter.stage(f"Waiting for all {replicas.workers} processes")
             _check_alike(replicas, settings, dataset)
         choice = _precision(run, settings, replicas, reporter)
+        if choice.used == "float16" and replicas.count > 1:
+            # Keras lets each replica decide by itself whether a gradient is finite, and they would wait for each other.
+            raise UsageError("precision must be float32 or bfloat16 on several devices; received float16.")
         session = Session(run, settings, dataset, choice.used, replicas, reporter)
         start = record.at_start(settings, dataset, replicas, choice, session.sizes)
         with _opened(run) if replicas.is_chief else contextlib.nullcontext(), stop_on_interrupt() as request:
@@ -101,9 +104,6 @@ def _precision(run: Run, settings: Settings, replicas: Replicas, reporter: Repor
     used = list(POLICIES)[int(replicas.of_chief(list(POLICIES).index(choice.used)))]
     if used != choice.used:
         choice = Choice(used, "the first process has chosen so")
-    if used == "float16" and replicas.count > 1:
-        # Keras lets each replica decide by itself whether a gradient is finite, and they would wait for each other.
-        raise UsageError("precision must be float32 or bfloat16 on several devices; received float16.")
     if settings.precision == "auto":
         reporter.note(f"computing in {choice.used}: {choice.why}.")
     return choice
@@ -234,7 +234,7 @@ class Session:
                 self._training.scale,
                 label_smoothing=recipe.label_smoothing,
                 lowest=dataset.value_range[0],
-                synchronized=settings.sync_batch_norm,
+                synchronized=settings.sync_batch_norm and replicas.count > 1,
             )
         plain = precision == "float32" and replicas.strategy is None
         self.evaluated_model = model if plain else self._build(settings, dataset, "float32")

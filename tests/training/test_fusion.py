@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from cnnlab.errors import CnnlabError
 from cnnlab.training.fusion import fuse
 from cnnlab.training.network import build_network
 
@@ -198,3 +199,40 @@ def test_short_floats_are_those_of_keras_but_for_rounding(precision, batch_norm)
     ours = taken(model, fuse(model), images, labels)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, atol=0.05 * max(1.0, np.abs(b).max()))
+
+
+def subclassed():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.normal, self.last = layers.BatchNormalization(name="inner"), layers.Dense(3)
+
+        def call(self, images):
+            return self.last(layers.Flatten()(self.normal(images)))
+
+    model = Own()
+    model.build((None, 8, 8, 1))
+    return model
+
+
+def nested():
+    inner = keras.Sequential([keras.Input((8, 8, 1)), layers.BatchNormalization(name="inner")])
+    return keras.Sequential([keras.Input((8, 8, 1)), inner, layers.Flatten(), layers.Dense(3)])
+
+
+def over_rows():
+    normal = layers.BatchNormalization(axis=1, name="inner")
+    return keras.Sequential([keras.Input((8, 8, 1)), normal, layers.Flatten(), layers.Dense(3)])
+
+
+@pytest.mark.parametrize("build", [subclassed, nested, over_rows])
+def test_what_cannot_be_synchronised_is_said(build):
+    fuse(build())
+    with pytest.raises(CnnlabError, match="the batch normalisation 'inner' cannot be synchronised"):
+        fuse(build(), synchronized=True)
+
+
+def test_what_does_not_learn_need_not_be_synchronised():
+    model = over_rows()
+    model.layers[0].trainable = False
+    fuse(model, synchronized=True)
