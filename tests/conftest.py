@@ -190,7 +190,6 @@ def started() -> dict[str, Any]:
         "seed": 0,
         "validated_on": "test images",
         "device": "cpu",
-        "workers": 1,
         "versions": {"cnnlab": "0.1.0"},
     }
 

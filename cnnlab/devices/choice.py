@@ -93,7 +93,7 @@ def use_devices(name: str = "auto") -> Iterator[Replicas]:
         devices = [f"GPU:{index}" for index in range(_gpus())]
         yield Replicas("+".join(devices).lower(), _mirrored(devices))
     else:
-        with use_device("auto" if wanted == "all" else "cpu" if number else wanted) as used:
+        with use_device("auto" if wanted == "all" else "cpu" if number else name) as used:
             yield Replicas(used)
 
 

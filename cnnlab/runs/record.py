@@ -55,6 +55,7 @@ class Started:
     seed: Count
     validated_on: Images
     device: str
+    workers: Annotated[int, Ge(1)] = 1
     versions: dict[str, str | None]
 
 

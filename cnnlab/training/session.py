@@ -183,10 +183,11 @@ def _begin(run: Run, start: dict[str, Any], reporter: Reporter, resume: bool) ->
             "anew in another folder."
         )
     for what in ("device", "workers", "versions"):
-        if before.get(what, start[what]) != start[what]:
+        was, now = before.get(what), start.get(what)
+        if was is not None and was != now:
             reporter.note(
-                f"this run was started with {what} {before[what]} and goes on with {start[what]}: its weights need not "
-                "be those of an uninterrupted run, bit by bit."
+                f"this run was started with {what} {was} and goes on with {now}: its weights need not be those of an "
+                "uninterrupted run, bit by bit."
             )
 
 

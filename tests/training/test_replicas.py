@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -178,32 +179,53 @@ def assert_all_alike(folder, count):
             np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.full)])
-def test_processes_learn_what_one_does_and_go_on_when_one_was_killed(count, corners, one, tmp_path):
-    done = together(count, corners, tmp_path / "whole")
-    assert done.returncode == 0, done.stderr
-    whole = cnnlab.runs.Run(tmp_path / "whole" / "run")
-    assert (whole.config["device"], whole.config["workers"]) == ("cpu", count)
-    assert_learned_alike(whole, one)
-    assert_all_alike(tmp_path / "whole", count)
+@pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.full)])
+def killed(request, corners, tmp_path_factory):
+    """How many processes trained, the folder, and what was printed where the last of them was killed."""
+    count, folder = request.param, tmp_path_factory.mktemp("killed")
+    return count, folder, together(count, corners, folder, killed=count - 1)
 
-    done = together(count, corners, tmp_path / "killed", killed=count - 1)
+
+@pytest.fixture(scope="module")
+def resumed(killed, corners, tmp_path_factory):
+    """The processes and a copy of their folder, in which they went on."""
+    count, folder, _ = killed
+    copy = shutil.copytree(folder, tmp_path_factory.mktemp("resumed") / "all")
+    done = together(count, corners, copy, resume="resume")
+    assert done.returncode == 0, done.stderr
+    return count, copy
+
+
+def test_where_a_process_is_killed_the_others_say_so(killed):
+    count, folder, done = killed
     assert done.returncode == 1
-    lines = done.stderr.splitlines()
+    lines, run = done.stderr.splitlines(), cnnlab.runs.Run(folder / "run")
     gone = [line for line in lines if f"process {count - 1} (127.0.0.1:" in line and "is gone" in line]
     assert len(gone) >= 1, done.stderr
     assert all(f"of {count} is gone: it ended, or cannot be reached" in line for line in gone)
-    assert f"cnnlab train --out {tmp_path / 'killed' / 'run'} --resume" in gone[0]
+    assert f"cnnlab train --out {run.path} --resume" in gone[0]
     assert f"Error: process {count - 1} of {count} was killed by SIGKILL; the others were ended." in lines
-    run = cnnlab.runs.Run(tmp_path / "killed" / "run")
     assert (run.state, len(run.history), (run.path / STATE).exists()) == ("unfinished", 1, True)
 
-    done = together(count, corners, tmp_path / "killed", resume="resume")
+
+def test_processes_that_go_on_learn_what_one_does(resumed, one):
+    count, folder = resumed
+    run = cnnlab.runs.Run(folder / "run")
+    assert (run.config["device"], run.config["workers"]) == ("cpu", count)
+    assert_learned_alike(run, one)
+    assert_all_alike(folder, count)
+
+
+@pytest.mark.full
+def test_processes_that_go_on_have_the_weights_of_those_that_nobody_killed(resumed, corners, tmp_path):
+    count, folder = resumed
+    done = together(count, corners, tmp_path)
     assert done.returncode == 0, done.stderr
+    whole, run = cnnlab.runs.Run(tmp_path / "run"), cnnlab.runs.Run(folder / "run")
     assert numbers(run) == numbers(whole)
     for found, expected in zip(weights(run), weights(whole), strict=True):
         np.testing.assert_array_equal(found, expected)
-    assert_all_alike(tmp_path / "killed", count)
+    assert_all_alike(tmp_path, count)
 
 
 def test_processes_are_told_one_folder(monkeypatch, corners):
