@@ -35,9 +35,14 @@ class Replicas:
         return len(self.cluster.workers) if self.cluster else 1
 
     @property
+    def index(self) -> int:
+        """Which of the processes this is."""
+        return self.cluster.index if self.cluster else 0
+
+    @property
     def is_chief(self) -> bool:
-        """Whether this process is the one that writes."""
-        return self.cluster is None or self.cluster.index == 0
+        """Whether this process is the one that writes: the first."""
+        return self.index == 0
 
     @property
     def count(self) -> int:
@@ -57,8 +62,7 @@ class Replicas:
             >>> Replicas("cpu", cluster=Cluster(("one:1", "two:2", "three:3"), 1)).share(10)
             slice(3, 6, None)
         """
-        index = self.cluster.index if self.cluster else 0
-        return slice(count * index // self.workers, count * (index + 1) // self.workers)
+        return slice(count * self.index // self.workers, count * (self.index + 1) // self.workers)
 
     @contextlib.contextmanager
     def heeding(self, how_to_go_on: Callable[[], str] = str) -> Iterator[None]:
@@ -98,7 +102,7 @@ class Replicas:
     def largest(self, value: float) -> float:
         """Return the largest of the numbers that the processes hand in; every process must call it."""
         each = np.zeros(self.workers)
-        each[self.cluster.index if self.cluster else 0] = value
+        each[self.index] = value
         return float(self.summed(each).max())
 
     @cached_property
