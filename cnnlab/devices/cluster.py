@@ -38,7 +38,7 @@ def from_environment(environment: Mapping[str, str]) -> Cluster | None:
         environment: The variables, such as ``os.environ``.
 
     Raises:
-        UsageError: ``TF_CONFIG`` is there and describes no cluster of workers.
+        UsageError: ``TF_CONFIG`` or SLURM's variables are there and describe no cluster of workers.
 
     Example:
         >>> from_environment({"TF_CONFIG": Cluster(("one:1", "two:2"), 1).tf_config()})
@@ -46,9 +46,15 @@ def from_environment(environment: Mapping[str, str]) -> Cluster | None:
     """
     if environment.get("TF_CONFIG"):
         return _of_tf_config(environment["TF_CONFIG"])
-    if int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1 and "SLURM_PROCID" in environment:
+    if environment.get("SLURM_STEP_NUM_TASKS", "1") == "1" or "SLURM_PROCID" not in environment:
+        return None
+    try:
         return _of_slurm(environment)
-    return None
+    except (KeyError, ValueError) as error:
+        raise UsageError(
+            f"SLURM's variables describe no job step ({type(error).__name__}: {error}); expected what `srun` sets, among "
+            "them SLURM_STEP_NODELIST and SLURM_STEP_TASKS_PER_NODE. Start the processes with `srun`."
+        ) from error
 
 
 def _of_tf_config(text: str) -> Cluster | None:

@@ -57,6 +57,16 @@ def test_a_process_may_work_alone(environment):
         (config({"worker": WORKERS}, index=-1), "worker -1 of 3"),
         (config({"worker": WORKERS, "ps": ["p:1"]}), "has the job 'ps'"),
         (config({"worker": WORKERS}, "evaluator"), "has the job 'evaluator'"),
+        ({"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "0"}, "no job step .KeyError: 'SLURM_STEP_NODELIST'"),
+        (
+            {
+                "SLURM_STEP_NUM_TASKS": "2",
+                "SLURM_PROCID": "x",
+                "SLURM_STEP_NODELIST": "a",
+                "SLURM_STEP_TASKS_PER_NODE": "2",
+            },
+            "no job step .ValueError",
+        ),
     ],
 )
 def test_what_describes_no_cluster_is_said(environment, said):
