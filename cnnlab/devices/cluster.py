@@ -52,8 +52,8 @@ def from_environment(environment: Mapping[str, str]) -> Cluster | None:
         return _of_slurm(environment)
     except (KeyError, ValueError) as error:
         raise UsageError(
-            f"SLURM's variables describe no job step ({type(error).__name__}: {error}); expected what `srun` sets, among "
-            "them SLURM_STEP_NODELIST and SLURM_STEP_TASKS_PER_NODE. Start the processes with `srun`."
+            f"SLURM's variables describe no job step ({type(error).__name__}: {error}); expected what `srun` sets, "
+            "among them SLURM_STEP_NODELIST and SLURM_STEP_TASKS_PER_NODE. Start the processes with `srun`."
         ) from error
 
 
