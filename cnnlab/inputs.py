@@ -102,8 +102,11 @@ class Inputs:
     def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Go through (images, labels), at most ``size`` at a time, reading only those."""
         for start in range(0, len(self), size):
-            indices = np.arange(start, min(start + size, len(self)))
-            yield self._checked(indices), self.labels[indices]
+            yield self.span(start, min(start + size, len(self)))
+
+    def span(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Read (images, labels) from one number to the one before another."""
+        return self._checked(np.arange(start, stop)), self.labels[start:stop]
 
     def select(self, indices: Sequence[int] | np.ndarray) -> Inputs:
         """Return the inputs at ``indices``, in that order."""
