@@ -14,6 +14,7 @@ from cnnlab.datasets import images as image_files
 from cnnlab.drawings import Picture
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.numerics import UNKNOWN
+from cnnlab.sources import Sources
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
@@ -42,7 +43,8 @@ class Inputs:
 
     Attributes:
         labels: int64 [N]; -1 where unknown.
-        sources: Where each image came from: a path, or ``mnist/test:0``.
+        sources: Where each image came from: a path, or ``mnist/test:0``. A sequence of N texts, each written when it
+            is asked for.
         bounds: The value range (low, high) of the images.
         notes: What was done to make the images fit the model (resized, converted to grey), one sentence each.
         dataset: The dataset that the images belong to, or that the model was trained on; None where there is none.
@@ -71,7 +73,7 @@ class Inputs:
         self._read = read
         self.bounds = bounds
         self.labels = np.asarray(labels, np.int64)
-        self.sources = tuple(sources)
+        self.sources = Sources.of(sources)
         self.dataset = dataset
         self.notes = tuple(notes)
 
@@ -114,7 +116,7 @@ class Inputs:
         return Inputs(
             lambda wanted: self._read(chosen[wanted]),
             self.labels[chosen],
-            [self.sources[index] for index in chosen],
+            self.sources[chosen],
             bounds=self.bounds,
             dataset=self.dataset,
             notes=self.notes,
@@ -185,7 +187,7 @@ def from_arrays(
             notes = [*notes, "the model takes whole numbers, and pixels were rounded to them."]
         array = rounded
     known = _labels(labels, len(array), classifier.num_classes)
-    names = sources or [f"array:{index}" for index in range(len(array))]
+    names = sources or Sources.numbered("array", range(len(array)))
     return Inputs(lambda indices: array[indices], known, names, bounds=(low, high), dataset=dataset, notes=notes)
 
 
@@ -311,7 +313,7 @@ def from_split(
         >>> dataset = Dataset(name="spots", train=split, test=split, class_names=("dark", "bright"))
         >>> inputs = from_split(FakeClassifier.of_brightness(), dataset, "test", [3, 1])
         >>> inputs.sources, inputs.labels.tolist()
-        (('spots/test:3', 'spots/test:1'), [0, 1])
+        (['spots/test:3', 'spots/test:1'], [0, 1])
     """
     split = dataset.split(split_name)
     chosen = np.asarray(indices, np.int64)

@@ -61,7 +61,7 @@ def test_batches_and_selection_read_only_what_is_asked_for():
     assert [len(images) for images, _ in inputs.batches(3)] == [3, 1]
     assert asked == [[0, 1, 2], [3]]
     chosen = inputs.select([3, 1])
-    assert chosen.sources == ("i3", "i1")
+    assert chosen.sources == ["i3", "i1"]
     np.testing.assert_array_equal(chosen.images, IMAGES[[3, 1]])
     np.testing.assert_array_equal(chosen.labels, [0, 1])
 
