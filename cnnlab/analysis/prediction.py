@@ -35,7 +35,7 @@ class Predictions:
     """
 
     classifier: Classifier
-    sources: tuple[str, ...]
+    sources: Sequence[str]
     labels: np.ndarray
     probabilities: np.ndarray
     notes: tuple[str, ...] = ()
