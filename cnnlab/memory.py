@@ -94,7 +94,7 @@ def in_parts(
 
 def _from(first: int, count: int, size: int, work: Callable[[int, int], T], abreast: bool) -> Iterator[tuple[int, T]]:
     """Yield the ends of the parts from ``first`` on, and what came of them."""
-    if not abreast or min(size, count - first) < ABREAST * ENOUGH or _on_gpu():
+    if not abreast or min(size, count - first) < ABREAST * ENOUGH or _busy():
         for start in range(first, count, size):
             last = min(start + size, count)
             yield last, work(start, last)
@@ -119,7 +119,8 @@ def _split(first: int, count: int, size: int) -> Iterator[tuple[int, int]]:
             yield begin, min(begin + each, start + here)
 
 
-def _on_gpu() -> bool:
+def _busy() -> bool:
+    """Whether no processor waits: a GPU computes, or several devices do already."""
     import tensorflow as tf
 
-    return bool(tf.config.get_visible_devices("GPU"))
+    return bool(tf.config.get_visible_devices("GPU")) or len(tf.config.list_logical_devices("CPU")) > 1

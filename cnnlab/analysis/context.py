@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from cnnlab.classifier.finite import among
+from cnnlab.devices.sharing import chosen, gather
 from cnnlab.perturbations import round_8bit
 from cnnlab.progress import Progress, Silent
 
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from cnnlab.inputs import Inputs
 
 T = TypeVar("T")
+
+
+def _nowhere(steps: int) -> None:
+    """Show nothing."""
 
 
 class Context:
@@ -45,6 +51,7 @@ class Context:
         self.rng: np.random.Generator = np.random.default_rng(seed)
         self.warnings: list[str] = []
         self._progress = progress or Silent()
+        self._alike = 1
 
     def progress(
         self, description: str, total: int | None = None
@@ -58,7 +65,13 @@ class Context:
         Returns:
             A context manager whose value is called with the number of steps just done.
         """
-        return self._progress.task(description, total)
+        return self._counting(description, total)
+
+    @contextlib.contextmanager
+    def _counting(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        with self._progress.task(description, total) as advance:
+            # What the other processes do meanwhile is not seen: about as much.
+            yield lambda steps: advance(steps * self._alike)
 
     def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
         """Go through items, and show how far one is.
@@ -82,26 +95,40 @@ class Context:
         self,
         inputs: Inputs,
         function: Callable[[np.ndarray, np.ndarray], Mapping[str, np.ndarray]],
-        description: str = "images",
+        description: str | None = "images",
         size: int | None = None,
+        axis: int = 0,
     ) -> dict[str, np.ndarray]:
         """Call a function with one batch of images after the other, show how far one is, and join what it gives.
 
+        The batches are shared out among the devices and the processes that the user asked for: so the function looks
+        at nothing but the batch, and draws no random numbers from :attr:`rng`. Each process gets what all found.
+
         Args:
-            inputs: The images, one at least; only a batch of them is in memory at a time.
+            inputs: The images, one at least; only a batch of them for each device is in memory at a time.
             function: From images [n, H, W, C] and labels [n] to arrays by name, each [n, ...].
-            description: What is being done, in a few words.
-            size: Images in a batch; as many as the model takes at once by default.
+            description: What is being done, in a few words; None where the function itself says how far it is.
+            size: Images in a batch, at most; as many as the model takes at once by default.
+            axis: Which axis of the arrays is that of the images, where it is not the first.
 
         Returns:
             The arrays, each [N, ...].
         """
-        parts: list[Mapping[str, np.ndarray]] = []
-        with self.progress(description, len(inputs)) as advance:
-            for images, labels in inputs.batches(size or self.batch_size):
-                parts.append(function(images, labels))
-                advance(len(images))
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        shown = contextlib.nullcontext(_nowhere) if description is None else self.progress(description, len(inputs))
+        with shown as advance:
+
+            def of_batch(start: int, stop: int) -> Mapping[str, np.ndarray]:
+                with among(start, inputs.sources):
+                    found = function(*inputs.span(start, stop))
+                advance(stop - start)
+                return found
+
+            replicas = chosen()
+            self._alike = replicas.workers if replicas else 1
+            try:
+                return gather(len(inputs), size or self.batch_size, of_batch, axis)
+            finally:
+                self._alike = 1
 
     def on_grid(self, inputs: Inputs, eight_bit: bool) -> np.ndarray:
         """Return all images [N, H, W, C] to begin an attack at: with ``eight_bit`` rounded, and the user is told.

@@ -18,6 +18,7 @@ from cnnlab.analysis.completion import check_unsummed, complete, sums_of, with_s
 from cnnlab.analysis.context import Context
 from cnnlab.classifier.finite import NotFiniteError, among
 from cnnlab.devices.choice import current_device
+from cnnlab.devices.sharing import all_of
 from cnnlab.errors import CnnlabError, FailedError, UsageError
 from cnnlab.inspection.gradients import preflight
 from cnnlab.memory import NOT_EVEN_ONE, out_of_memory
@@ -96,6 +97,8 @@ def _run(
         raise blame(analysis, str(error)) from error
     result, attacked = _verified(analysis, classifier, inputs, context, result)
     for note in classifier.notes:  # one may have come while it ran
+        context.warn(note)
+    for note in all_of(context.warnings):
         context.warn(note)
     record = {
         **_record(analysis, classifier, inputs, params, context, result),

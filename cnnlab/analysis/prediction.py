@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnnlab.analysis.context import Context
 from cnnlab.analysis.image_choice import ImageChoice
-from cnnlab.classifier.finite import among
 from cnnlab.errors import UsageError
 from cnnlab.numerics import UNKNOWN
 from cnnlab.progress import Progress, shown
@@ -134,18 +134,13 @@ def predict_chosen(classifier: Classifier, choice: ImageChoice, progress: Progre
     check(choice)
     inputs = choice.read(classifier, progress=progress)
     classifier.check_weights()
-    parts = [np.zeros((0, classifier.num_classes), np.float32)]
-    first = 0
-    with progress.task("Predicting", len(inputs)) as advance:
-        for batch, _ in inputs.batches(classifier.batch_size):
-            with among(first, inputs.sources):
-                parts.append(classifier.probabilities(batch))
-            first += len(batch)
-            advance(len(batch))
+    found = Context(progress=progress, batch_size=classifier.batch_size).gather(
+        inputs, lambda images, labels: {"probabilities": classifier.probabilities(images)}, "Predicting"
+    )
     return Predictions(
         classifier=classifier,
         sources=inputs.sources,
         labels=inputs.labels,
-        probabilities=np.concatenate(parts),
+        probabilities=found["probabilities"],
         notes=(*classifier.notes, *inputs.notes),
     )

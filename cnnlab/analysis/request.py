@@ -35,7 +35,8 @@ class Request:
         model: Which model.
         images: Which images.
         seed: Seeds everything random in the analysis.
-        device: What to compute on: ``auto``, ``cpu`` or ``gpu:0``.
+        device: What to compute on: ``auto``, ``cpu`` or ``gpu:0``; or several that share the images: ``all`` GPUs, or
+            ``cpu:N``.
     """
 
     analysis: Analysis
@@ -79,9 +80,9 @@ def perform(request: Request, progress: Progress | None = None, cache: Cache | N
     progress = progress or Silent()
 
     from cnnlab.analysis.cache import name_of
-    from cnnlab.devices.choice import use_device
+    from cnnlab.devices.choice import use_devices
 
-    with use_device(request.device, progress):
+    with use_devices(request.device, progress):
         with progress.stage("Opening the model"):
             from cnnlab.analysis import host
 

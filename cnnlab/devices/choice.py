@@ -6,13 +6,16 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from cnnlab.devices import cluster
 from cnnlab.devices.cluster import Cluster
+from cnnlab.devices.growth import grow_memory
 from cnnlab.devices.replicas import Replicas
+from cnnlab.devices.sharing import chosen, sharing
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.progress import Progress, Silent
 
@@ -20,89 +23,38 @@ MOST = 64
 """Logical CPU devices, at most."""
 
 
-def current_device() -> str:
-    """Return what TensorFlow computes on, ``cpu`` or ``gpu:0``."""
-    import tensorflow as tf
-
-    gpus = tf.config.get_visible_devices("GPU")
-    return gpus[0].name.removeprefix("/physical_device:").lower() if gpus else "cpu"
-
-
 @contextlib.contextmanager
-def use_device(name: str = "auto", progress: Progress | None = None) -> Iterator[str]:
-    """Place what TensorFlow does inside the ``with`` block on a device.
+def use_devices(name: str = "auto", progress: Progress | None = None) -> Iterator[Replicas]:
+    """Compute on a device inside the ``with`` block, or share the images out among several.
+
+    Where that was said around it already, ``auto`` changes nothing; in a cluster no name does.
 
     Args:
-        name: ``auto`` (the first GPU where there is one, else the CPU), ``cpu``, or ``gpu:0``, ``gpu:1`` and so on.
+        name: ``auto`` (the first GPU where there is one, else the CPU), ``cpu``, or ``gpu:0``, ``gpu:1`` and so on;
+            ``all`` for every GPU, or the CPU where there is none; ``cpu:N`` for the CPU as N devices.
         progress: Where to show that TensorFlow loads; nowhere by default.
-
-    Yields:
-        The device's name, ``cpu`` or ``gpu:0``.
 
     Raises:
         UsageError: The name is none of these.
-        CnnlabError: There is no such GPU.
+        CnnlabError: There is no such device, or TensorFlow has begun already and cannot divide the CPU any more.
     """
-    wanted = name.strip().lower()
-    if not re.fullmatch(r"auto|cpu|gpu(:\d+)?", wanted):
-        raise UsageError(f"device must be auto, cpu or gpu:0 (gpu:1, ...); received {name}.")
+    before = chosen()
+    if before and (before.cluster or name.strip().lower() == "auto"):
+        yield before
+        return
+    used = _found(name, progress)
+    import tensorflow as tf
 
-    with (progress or Silent()).stage("Loading TensorFlow"):
-        import tensorflow as tf
-
-        gpus = [device.name.partition("device:")[2].lower() for device in tf.config.list_logical_devices("GPU")]
-    if wanted == "auto":
-        wanted = gpus[0] if gpus else "cpu"
-    if wanted == "gpu":
-        wanted = "gpu:0"
-    if wanted != "cpu" and wanted not in gpus:
-        there = f"it sees {', '.join(gpus)}" if gpus else "it sees no GPU"
-        raise CnnlabError(
-            f"there is no device {wanted}: {there}. Use `device=cpu`, or install `cnnlab[gpu]` with a CUDA driver."
-        )
-    with tf.device(f"/{'CPU:0' if wanted == 'cpu' else wanted.upper()}"):
-        yield wanted
+    with tf.device(f"/{used.devices[0]}"), sharing(used):
+        yield used
 
 
 @contextlib.contextmanager
-def use_devices(name: str = "auto") -> Iterator[Replicas]:
-    """Compute on one device or several inside the ``with`` block, with the processes that the environment tells of.
+def use_all_devices(name: str = "auto", progress: Progress | None = None) -> Iterator[Replicas]:
+    """Do as :func:`use_devices`, together with the processes that the environment tells of, where it does.
 
     Args:
-        name: What :func:`use_device` knows; ``all`` for every GPU, or the CPU where there is none; ``cpu:N`` for the
-            CPU as N devices, which compute the same as N GPUs would. In a cluster each process uses its own.
-
-    Raises:
-        UsageError: The name is none of these, or ``TF_CONFIG`` describes no cluster.
-        CnnlabError: There is no such device, TensorFlow has begun already, or the other processes cannot be reached.
-    """
-    wanted = name.strip().lower()
-    number = re.fullmatch(r"cpu:(\d+)", wanted)
-    if number and not 1 <= int(number[1]) <= MOST:
-        raise UsageError(f"device must be cpu:1 to cpu:{MOST} for so many CPU devices; received {name}.")
-    if cluster.from_environment(os.environ):
-        if number and int(number[1]) > 1:
-            raise UsageError(
-                f"device must be auto, cpu or gpu:0 where several processes work together; received {name}."
-            )
-        with use_own_device("cpu" if number else wanted) as replicas:
-            yield replicas
-    elif number and int(number[1]) > 1:
-        yield Replicas(wanted, _mirrored(_split(int(number[1]))))
-    elif wanted == "all" and _gpus() > 1:
-        devices = [f"GPU:{index}" for index in range(_gpus())]
-        yield Replicas("+".join(devices).lower(), _mirrored(devices))
-    else:
-        with use_device("auto" if wanted == "all" else "cpu" if number else name) as used:
-            yield Replicas(used)
-
-
-@contextlib.contextmanager
-def use_own_device(name: str = "auto", progress: Progress | None = None) -> Iterator[Replicas]:
-    """Compute on one device inside the ``with`` block, and join the processes that the environment tells of.
-
-    Args:
-        name: What :func:`use_device` knows; in a cluster ``all`` too, for every GPU of this process.
+        name: What :func:`use_devices` knows, but for ``cpu:N`` in a cluster, where each process uses its own devices.
         progress: Where to show that TensorFlow loads; nowhere by default.
 
     Raises:
@@ -110,20 +62,82 @@ def use_own_device(name: str = "auto", progress: Progress | None = None) -> Iter
         CnnlabError: There is no such device, or another process is gone.
     """
     together = cluster.from_environment(os.environ)
-    if together is None:
-        with use_device(name, progress) as used:
-            yield Replicas(used)
-        return
-    with _only_python_speaks():
-        replicas = _joined(together, name.strip().lower())
-        with replicas.heeding():
+    with _joined(together, name) if together else use_devices(name, progress) as replicas, sharing(replicas):
+        yield replicas
+
+
+@contextlib.contextmanager
+def use_strategy(name: str = "auto") -> Iterator[Replicas]:
+    """Train one network on one device or several inside the ``with`` block, with the processes of a cluster.
+
+    Args:
+        name: What :func:`use_all_devices` knows.
+
+    Raises:
+        UsageError: The name is none of these, or ``TF_CONFIG`` describes no cluster.
+        CnnlabError: There is no such device, TensorFlow has begun already, or the other processes cannot be reached.
+    """
+    together = cluster.from_environment(os.environ)
+    if together:
+        with _joined(together, name) as replicas:
             yield replicas
+        return
+    used = _found(name)
+    if len(used.devices) == 1:
+        with use_devices(name):
+            yield used
+    else:
+        with sharing(Replicas(used.name)):  # what is asked meanwhile is asked of one device
+            yield replace(used, strategy=_mirrored(used.devices))
 
 
-def _gpus() -> int:
+def current_device() -> str:
+    """Return what is computed on, ``cpu`` or ``gpu:0``; ``cpu:4`` or ``gpu:0+gpu:1`` where images are shared out."""
+    return (chosen() or _found("auto")).name
+
+
+def _found(name: str, progress: Progress | None = None) -> Replicas:
+    """Find the devices of this process that a name means."""
+    number = _cpus(name)
+    with (progress or Silent()).stage("Loading TensorFlow"):
+        grow_memory()
+        names = _split(number) if number > 1 else _named(name)
+    if names[0] == "CPU:0":
+        return Replicas(f"cpu:{number}" if number > 1 else "cpu", devices=tuple(names))
+    return Replicas("+".join(names).lower(), devices=tuple(names))
+
+
+def _cpus(name: str) -> int:
+    """Check a name, and return how many devices the CPU is to be; 1 where it says nothing of that."""
+    wanted = name.strip().lower()
+    if not re.fullmatch(r"auto|all|cpu(:\d+)?|gpu(:\d+)?", wanted):
+        raise UsageError(f"device must be auto, all, cpu, cpu:2 or gpu:0 (gpu:1, ...); received {name}.")
+    number = int(wanted.partition(":")[2] or 1) if wanted.startswith("cpu") else 1
+    if not 1 <= number <= MOST:
+        raise UsageError(f"device must be cpu:1 to cpu:{MOST} for so many CPU devices; received {name}.")
+    return number
+
+
+def _named(name: str) -> list[str]:
+    """Return the devices that a name other than ``cpu:N`` means, such as ``GPU:0``."""
     import tensorflow as tf
 
-    return len(tf.config.list_physical_devices("GPU"))
+    wanted = name.strip().upper()
+    gpus = [device.name.partition("device:")[2] for device in tf.config.list_logical_devices("GPU")]
+    if wanted == "ALL":
+        return gpus or ["CPU:0"]
+    if wanted == "AUTO":
+        return gpus[:1] or ["CPU:0"]
+    if wanted.startswith("CPU"):
+        return ["CPU:0"]
+    wanted = "GPU:0" if wanted == "GPU" else wanted
+    if wanted not in gpus:
+        there = f"it sees {', '.join(gpus).lower()}" if gpus else "it sees no GPU"
+        raise CnnlabError(
+            f"there is no device {wanted.lower()}: {there}. Use `device=cpu`, or install `cnnlab[gpu]` with a CUDA "
+            "driver."
+        )
+    return [wanted]
 
 
 def _split(count: int) -> list[str]:
@@ -142,7 +156,7 @@ def _split(count: int) -> list[str]:
     return [f"CPU:{each}" for each in range(count)]
 
 
-def _mirrored(devices: list[str]) -> Any:
+def _mirrored(devices: Sequence[str]) -> Any:
     import tensorflow as tf
 
     if devices[0].startswith("CPU"):
@@ -173,23 +187,39 @@ def _only_python_speaks() -> Iterator[None]:
             os.close(kept)
 
 
+@contextlib.contextmanager
+def _joined(together: Cluster, name: str) -> Iterator[Replicas]:
+    """Compute with the processes of a cluster; they part when none needs another any more."""
+    if _cpus(name) > 1:
+        raise UsageError(
+            f"device must be auto, all, cpu or gpu:0 where several processes work together; received {name}."
+        )
+    with _only_python_speaks():
+        replicas = _joining(together, name.strip().lower())
+        with replicas.heeding():
+            yield replicas
+        replicas.part()
+
+
 @cache
-def _joined(together: Cluster, wanted: str) -> Replicas:
+def _joining(together: Cluster, wanted: str) -> Replicas:
     """Join the processes of a cluster, each with the devices that it is to use; a process can do so once."""
     import tensorflow as tf
 
+    grow_memory()
     gpus = tf.config.list_physical_devices("GPU")
-    if wanted == "cpu":
+    if wanted.startswith("cpu"):
         tf.config.set_visible_devices([], "GPU")
-    elif re.fullmatch(r"gpu(:\d+)?", wanted):
+    elif wanted.startswith("gpu"):
         index = int(wanted.partition(":")[2] or 0)
         if index >= len(gpus):
             raise CnnlabError(f"there is no device {wanted}: TensorFlow sees {len(gpus)} GPUs. Use `device=cpu`.")
         tf.config.set_visible_devices(gpus[index], "GPU")
-    elif wanted not in ("auto", "all"):
-        raise UsageError(f"device must be auto, all, cpu or gpu:0 (gpu:1, ...); received {wanted}.")
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": together.workers}), task_type="worker", task_id=together.index, rpc_layer="grpc"
     )
     strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
-    return Replicas(current_device(), strategy, together)
+    names = [device.partition("device:")[2] for device in strategy.extended.worker_devices]
+    if names[0].startswith("CPU"):
+        return Replicas("cpu", strategy, together)
+    return Replicas("+".join(names).lower(), strategy, together, tuple(names))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,14 @@ import numpy as np
 from cnnlab.devices.cluster import Cluster
 from cnnlab.errors import CnnlabError
 
+PIECE = 1 << 22
+"""Numbers of eight bytes that are exchanged at a time."""
+
+PATIENCE_AT_PARTING = 600_000
+"""Milliseconds that a process waits for the others at its end."""
+
+_PARTINGS = itertools.count()
+
 
 @dataclass(frozen=True, eq=False)
 class Replicas:
@@ -23,11 +32,13 @@ class Replicas:
         name: Of the devices of this process, such as ``cpu``, ``gpu:0`` or ``cpu:4``.
         strategy: The ``tf.distribute.Strategy``; None for one device of one process.
         cluster: The processes; None for this one alone.
+        devices: Those of this process among which images are shared, such as ``GPU:0``.
     """
 
     name: str
     strategy: Any = None
     cluster: Cluster | None = None
+    devices: tuple[str, ...] = ("CPU:0",)
 
     @property
     def workers(self) -> int:
@@ -93,6 +104,36 @@ class Replicas:
         """
         own = np.asarray(values, np.float64)
         return own if self.workers == 1 else np.asarray(self._sum(own))
+
+    def filled(self, values: np.ndarray) -> np.ndarray:
+        """Return an array of which each process has filled in some entries, the same in all, the others being zeros.
+
+        It is so to the bit, whatever the type. Every process must call it, with the same shape and type.
+        """
+        stored = np.zeros(-(-values.nbytes // 8), np.int64)
+        stored.view(np.uint8)[: values.nbytes] = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+        whole = np.empty_like(stored)
+        for start in range(0, len(stored), PIECE):
+            whole[start : start + PIECE] = self._sum(stored[start : start + PIECE])
+        return whole.view(np.uint8)[: values.nbytes].view(values.dtype).reshape(values.shape)
+
+    def told(self, words: str) -> list[str]:
+        """Return the words that each of the processes hands in; every process must call it."""
+        own = words.encode()
+        lengths = np.zeros(self.workers, np.int64)
+        lengths[self.index] = len(own)
+        ends = np.cumsum(self.filled(lengths))
+        texts = np.zeros(ends[-1], np.uint8)
+        texts[ends[self.index] - len(own) : ends[self.index]] = np.frombuffer(own, np.uint8)
+        return [part.tobytes().decode() for part in np.split(self.filled(texts), ends[:-1])]
+
+    def part(self) -> None:
+        """Wait until no process needs another any more: one that ended before would be missed."""
+        import tensorflow as tf
+        from tensorflow.python.eager import context
+
+        with contextlib.suppress(tf.errors.OpError):  # who is gone now is not needed any more
+            context.context().wait_at_barrier(f"cnnlab/{next(_PARTINGS)}", PATIENCE_AT_PARTING)
 
     def of_chief(self, values: Any) -> np.ndarray:
         """Return the values that the chief hands in; every process must call it, with as many."""

@@ -11,7 +11,7 @@ from annotated_types import Ge
 
 from cnnlab.errors import CnnlabError
 from cnnlab.inputs import of_split
-from cnnlab.inspection.evaluation import part_of, tally_shown
+from cnnlab.inspection.evaluation import part_of, tally
 from cnnlab.pluginhost.of_model import AClass
 from cnnlab.pluginhost.params import checked
 from cnnlab.progress import Progress, Silent, shown
@@ -103,7 +103,7 @@ def chosen(
         told.append(f"{len(kept):,} of class {' or '.join(map(str, classes))}")
     if (mistakes or least_certain is not None) and len(kept):
         inputs = of_split(classifier, images[kept])
-        found = tally_shown(classifier, inputs, classifier.batch_size, progress or Silent())
+        found = tally(classifier, inputs, classifier.batch_size, progress or Silent())
         if mistakes:
             order = np.argsort(-found.confidence, kind="stable")
             order = order[found.predicted[order] != inputs.labels[order]]

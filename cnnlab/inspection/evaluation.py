@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,21 +15,20 @@ import numpy as np
 from annotated_types import Ge
 
 from cnnlab.classifier.finite import among
+from cnnlab.devices.replicas import Replicas
+from cnnlab.devices.sharing import chosen, gather
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.inputs import Inputs, of_split
 from cnnlab.inspection.calibration import Calibration, calibration
 from cnnlab.numerics import of_class, wilson_interval
 from cnnlab.pluginhost.params import checked
-from cnnlab.progress import Progress, shown
+from cnnlab.progress import Progress, Silent, shown
 from cnnlab.versions import versions
 
 if TYPE_CHECKING:
     from cnnlab.classifier.classifier import Classifier
     from cnnlab.datasets import Dataset, Split
-    from cnnlab.devices.replicas import Replicas
     from cnnlab.results.result import Result
-
-Batch = tuple[np.ndarray, np.ndarray]
 
 SCHEMA = 1
 MOST_CONFUSED = 100
@@ -251,7 +251,6 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 500,
     device: str = "auto",
-    replicas: Replicas | None = None,
     progress: Progress | bool | None = None,
 ) -> EvaluatedModel:
     """Tell how well a model does on a dataset.
@@ -263,9 +262,9 @@ def evaluate(
         split: ``train`` or ``test``.
         limit: Only the first so many images.
         batch_size: At most so many images in memory at a time.
-        device: ``auto``, ``cpu`` or ``gpu:0``.
-        replicas: The processes that share the images, where :func:`cnnlab.devices.choice.use_own_device` joined
-            several: each calls this alike, and gets what one process would.
+        device: ``auto``, ``cpu`` or ``gpu:0``; or several that share the images: ``all`` GPUs, or ``cpu:N``. Inside
+            :func:`cnnlab.devices.choice.use_all_devices` the processes of a cluster share them: each calls this alike,
+            and gets what one process would.
         progress: Whether to show a bar, or what to show it with; by default there is one on a terminal and in a
             notebook.
 
@@ -275,20 +274,17 @@ def evaluate(
         CnnlabError: The model or the dataset cannot be read, or the model gives logits that are not finite.
     """
     from cnnlab.classifier import load
-    from cnnlab.devices.choice import use_device
+    from cnnlab.devices.choice import use_devices
 
-    with use_device(device) if replicas is None else contextlib.nullcontext(replicas.name) as used:
+    with use_devices(device) as used:
         classifier = load(model)
         data, name, images = part_of(classifier, dataset, split)
         limit = checked("limit", Annotated[int, Ge(1)] | None, limit)
         inputs = of_split(classifier, images[:limit])
         batch_size = checked("batch_size", Annotated[int, Ge(1)], batch_size)
-        if replicas is None or replicas.workers == 1:
-            counts = tally_shown(classifier, inputs, batch_size, shown(progress))
-        else:
-            counts = _tally_together(classifier, inputs, batch_size, shown(progress), replicas)
+        counts = tally(classifier, inputs, batch_size, shown(progress))
     return EvaluatedModel(
-        classifier=classifier, dataset=data, split=name, limit=limit, device=used, inputs=inputs, counts=counts
+        classifier=classifier, dataset=data, split=name, limit=limit, device=used.name, inputs=inputs, counts=counts
     )
 
 
@@ -328,51 +324,15 @@ def part_of(classifier: Classifier, source: Any, split: str) -> tuple[Dataset, s
     return source.dataset, source.name.removeprefix(f"{source.dataset.name}/"), source
 
 
-def _tally_together(
-    classifier: Classifier, inputs: Inputs, batch_size: int, progress: Progress, replicas: Replicas
-) -> Evaluation:
-    """Classify a share of the images in each process, and give all of them all."""
-    total = len(inputs)
-    part = np.arange(total)[replicas.share(total)]
-    # Of fewer images than processes some have none: they classify one that counts elsewhere.
-    own = tally_shown(classifier, inputs.select(part if len(part) else [0]), batch_size, progress)
-
-    def of_all(values: Any) -> np.ndarray:
-        whole = np.zeros(total)
-        whole[part] = values[: len(part)]
-        return replicas.summed(whole).astype(values.dtype)
-
-    arrays = {
-        each.name: of_all(getattr(own, each.name))
-        for each in fields(Evaluation)
-        if each.name not in ("loss", "confusion", "seconds")
-    }
-    confusion = np.zeros_like(own.confusion)
-    np.add.at(confusion, (inputs.labels, arrays["predicted"]), 1)
-    longest = replicas.largest(own.seconds)
-    return Evaluation(loss=float(arrays["cross_entropy"].mean()), confusion=confusion, seconds=longest, **arrays)
-
-
-def tally_shown(classifier: Classifier, inputs: Inputs, batch_size: int, progress: Progress) -> Evaluation:
-    """Classify labelled images as :func:`tally` does, and show how far one is."""
-    with progress.task("Evaluating", len(inputs)) as advance, among(0, inputs.sources):
-        return tally(classifier, _advancing(inputs.batches(batch_size), advance))
-
-
-def _advancing(batches: Iterable[Batch], advance: Callable[[int], None]) -> Iterator[Batch]:
-    for images, labels in batches:
-        yield images, labels
-        advance(len(labels))
-
-
-def tally(classifier: Classifier, batches: Iterable[Batch]) -> Evaluation:
-    """Classify labelled images, and count.
+def tally(classifier: Classifier, inputs: Inputs, batch_size: int, progress: Progress | None = None) -> Evaluation:
+    """Classify labelled images, shared out among what computes together, and count.
 
     Args:
         classifier: An opened model.
-        batches: Images [n, H, W, C] in its value range and their labels, int [n]; one image at least. Only one batch
-            is in memory at a time. The first is classified once before the clock starts, for TensorFlow compiles
-            then.
+        inputs: The images, with their labels. On each device only a batch is in memory at a time, and the first is
+            classified once before the clock starts, for TensorFlow compiles then.
+        batch_size: Images in a batch, at most.
+        progress: Where to show how far one is; nowhere by default.
 
     Raises:
         CnnlabError: There is no image, the model gives logits that are not finite, or its classes are not exclusive.
@@ -380,48 +340,58 @@ def tally(classifier: Classifier, batches: Iterable[Batch]) -> Evaluation:
     """
     classifier.check_exclusive("an evaluation")
     classifier.check_weights()
-    classes = classifier.num_classes
-    confusion = np.zeros((classes, classes), np.int64)
-    predicted: list[np.ndarray] = []
-    confidence: list[np.ndarray] = []
-    of_label: list[np.ndarray] = []
-    losses: list[np.ndarray] = []
-    squares: list[np.ndarray] = []
-    margins: list[np.ndarray] = []
-    seconds = 0.0
-    for images, labels in batches:
-        check_labels(labels, classes)
-        with among(sum(map(len, predicted))):
-            if not predicted:
-                classifier.logits(images)
-            started = time.perf_counter()
-            logits = classifier.logits(images).astype(np.float64)
-            seconds += time.perf_counter() - started
-        guesses = logits.argmax(axis=1)
-        logarithms = logits - _log_sum_exp(logits)
-        probabilities = np.exp(logarithms)
-        losses.append(-of_class(logarithms, labels))
-        squares.append(np.sum((probabilities - np.eye(classes)[labels]) ** 2, axis=1))
-        two = np.sort(logits, axis=1)[:, -2:]
-        margins.append((two[:, -1] - two[:, 0]) / (1 + np.abs(logits).max(axis=1)))
-        np.add.at(confusion, (labels, guesses), 1)
-        predicted.append(guesses)
-        confidence.append(of_class(probabilities, guesses).astype(np.float32))
-        of_label.append(of_class(probabilities, labels).astype(np.float32))
-    if not predicted:
+    if not len(inputs):
         raise CnnlabError("there is no image to evaluate the model on.")
-    cross_entropy = np.concatenate(losses)
-    return Evaluation(
-        loss=float(cross_entropy.mean()),
-        predicted=np.concatenate(predicted),
-        confidence=np.concatenate(confidence),
-        confusion=confusion,
-        seconds=seconds,
-        probability_of_label=np.concatenate(of_label),
-        cross_entropy=cross_entropy,
-        squared_error=np.concatenate(squares),
-        margin=np.concatenate(margins),
-    )
+    check_labels(inputs.labels, classifier.num_classes)
+    devices = chosen() or Replicas("cpu")
+    clocks: defaultdict[int, _Clock] = defaultdict(lambda: _Clock(classifier))
+    with (progress or Silent()).task("Evaluating", len(inputs)) as advance:
+
+        def of_batch(start: int, stop: int) -> dict[str, np.ndarray]:
+            images, labels = inputs.span(start, stop)
+            with among(start, inputs.sources):
+                logits = clocks[threading.get_ident()].logits(images)
+            advance((stop - start) * devices.workers)
+            return _of_each(logits.astype(np.float64), labels)
+
+        arrays = gather(len(inputs), batch_size, of_batch)
+    confusion = np.zeros((classifier.num_classes, classifier.num_classes), np.int64)
+    np.add.at(confusion, (inputs.labels, arrays["predicted"]), 1)
+    seconds = devices.largest(max((clock.seconds for clock in clocks.values()), default=0.0))
+    return Evaluation(loss=float(arrays["cross_entropy"].mean()), confusion=confusion, seconds=seconds, **arrays)
+
+
+class _Clock:
+    """How long a model takes on one device."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.seconds: float = 0.0
+        self._classifier, self._warm = classifier, False
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        if not self._warm:
+            self._classifier.logits(images)
+            self._warm = True
+        started = time.perf_counter()
+        logits = self._classifier.logits(images)
+        self.seconds += time.perf_counter() - started
+        return logits
+
+
+def _of_each(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """What :class:`Evaluation` holds of each image."""
+    guesses = logits.argmax(axis=1)
+    logarithms = logits - _log_sum_exp(logits)
+    probabilities = np.exp(logarithms)
+    two = np.sort(logits, axis=1)[:, -2:]
+    return {
+        "predicted": guesses,
+        "confidence": of_class(probabilities, guesses).astype(np.float32),
+        "probability_of_label": of_class(probabilities, labels).astype(np.float32),
+        "cross_entropy": -of_class(logarithms, labels),
+        "squared_error": np.sum((probabilities - np.eye(logits.shape[1])[labels]) ** 2, axis=1),
+        "margin": (two[:, -1] - two[:, 0]) / (1 + np.abs(logits).max(axis=1)),
+    }
 
 
 def _log_sum_exp(logits: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cnnlab.analysis.cache import Cache
 from cnnlab.analysis.host import blame
 from cnnlab.analysis.model_choice import ModelChoice
-from cnnlab.devices.choice import current_device, use_device
+from cnnlab.devices.choice import current_device, use_devices
 from cnnlab.errors import CnnlabError, FailedError
 from cnnlab.interrupts import saying
 from cnnlab.pluginhost import registry
@@ -155,7 +155,7 @@ def report(
     wanted = profiles.find_profile(profile)
     choice = model if isinstance(model, ModelChoice) else ModelChoice(model=model)
     where = shown(progress)
-    with use_device(device, where):
+    with use_devices(device, where):
         with where.stage("Opening the model"):
             classifier = choice.open()
             data = _dataset(classifier, dataset)

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from cnnlab import memory
-from cnnlab.devices.choice import use_devices
+from cnnlab.devices.choice import use_strategy
 from cnnlab.devices.replicas import Replicas
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files.writing import write_json
@@ -60,7 +60,7 @@ def train_in(
     missing = _missing_classes(settings, dataset)
     if missing:
         reporter.note(f"no training image is of {few(missing)}: the network cannot learn what it never sees.")
-    with use_devices(device) as replicas, replicas.heeding(lambda: _how_to_go_on(run, ", each with {}")):
+    with use_strategy(device) as replicas, replicas.heeding(lambda: _how_to_go_on(run, ", each with {}")):
         if replicas.workers > 1:
             reporter.stage(f"Waiting for all {replicas.workers} processes")
             _check_alike(replicas, settings, dataset)

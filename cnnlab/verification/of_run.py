@@ -14,7 +14,7 @@ from cnnlab.errors import CnnlabError
 from cnnlab.inputs import Inputs, of_split
 from cnnlab.inspection.evaluation import Evaluation, tally
 from cnnlab.pluginhost import registry
-from cnnlab.runs.folder import CHECKPOINT, RECORD
+from cnnlab.runs.folder import CHECKPOINT, RECORD, TENSORBOARD
 from cnnlab.training.data import held_out
 from cnnlab.training.record import MOST_CLASSES
 from cnnlab.verification.drawings_of_run import PICTURES, as_drawn
@@ -34,7 +34,7 @@ COMPARED = 64
 LOSS = 1e-3
 """By which part a loss may differ: it is a mean of short floats."""
 
-BESIDE = (RECORD, CHECKPOINT, "analyses", "report")
+BESIDE = (RECORD, CHECKPOINT, TENSORBOARD, "analyses", "report")
 """What lies in a run's folder beside the files that training leaves."""
 
 UNPROVED = (
@@ -74,7 +74,7 @@ def findings_of_run(run: Run, classifier: Classifier, opening: Mapping[str, Any]
     yield from guarded("dataset", _same_dataset, run, dataset)
     images = _images(run, classifier, dataset) if isinstance(dataset, datasets.Dataset) else {}
     yield from guarded("model.keras", _both_models, run, classifier, images, opening)
-    read = {name: tally(classifier, inputs.batches(classifier.batch_size)) for name, inputs in images.items()}
+    read = {name: tally(classifier, inputs, classifier.batch_size) for name, inputs in images.items()}
     if images:
         yield from guarded("metrics", _metrics, run, read)
     else:

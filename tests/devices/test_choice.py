@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tensorflow as tf
 
-from cnnlab.devices.choice import use_devices
+from cnnlab.devices.choice import use_strategy
 from cnnlab.devices.cluster import Cluster
 from cnnlab.errors import CnnlabError, UsageError
 
@@ -18,7 +18,7 @@ def alone(monkeypatch):
 
 
 def used(name):
-    with use_devices(name) as replicas:
+    with use_strategy(name) as replicas:
         return replicas.name, replicas.count
 
 
@@ -49,7 +49,7 @@ def test_in_a_cluster_a_process_has_its_own_devices(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", TWO)
     with pytest.raises(UsageError, match="where several processes work together; received cpu:2"):
         used("cpu:2")
-    with pytest.raises(UsageError, match="device must be auto, all, cpu or gpu:0"):
+    with pytest.raises(UsageError, match="device must be auto, all, cpu, cpu:2 or gpu:0"):
         used("tpu")
     if not tf.config.list_physical_devices("GPU"):
         with pytest.raises(CnnlabError, match="TensorFlow sees 0 GPUs"):

@@ -15,7 +15,7 @@ from cnnlab.analysis import gates
 from cnnlab.cli import cli
 from cnnlab.datasets import Dataset, Split
 from cnnlab.errors import CnnlabError, GateError, UsageError
-from cnnlab.inputs import from_split
+from cnnlab.inputs import Inputs, from_split
 from cnnlab.inspection.evaluation import evaluate, tally
 from cnnlab.words import percent
 
@@ -274,14 +274,14 @@ def test_names_said_of_a_model_that_are_not_the_dataset_s_are_noted(model):
 
 
 def test_nothing_is_counted_of_no_image_and_of_labels_that_are_none(opened):
-    with pytest.raises(CnnlabError, match="there is no image to evaluate the model on"):
-        tally(opened, [])
     pixels = np.zeros((2, 6, 6, 1), np.float32)
+    with pytest.raises(CnnlabError, match="there is no image to evaluate the model on"):
+        tally(opened, Inputs(lambda wanted: pixels[wanted], np.zeros(0), []), 10)
     for label in (-1, 4):
         with pytest.raises(
             UsageError, match=rf"the images have the label {label}, but the model has 4 classes, 0 to 3"
         ):
-            tally(opened, [(pixels, np.array([0, label]))])
+            tally(opened, Inputs(lambda wanted: pixels[wanted], np.array([0, label]), ["a", "b"]), 10)
 
 
 @pytest.mark.parametrize("limit", [21, 1])

@@ -38,7 +38,7 @@ def forge(run: Path, edit) -> None:
 
 
 def evaluations(classifier, images) -> dict[str, Evaluation]:
-    return {name: tally(classifier, inputs.batches(500)) for name, inputs in images.items()}
+    return {name: tally(classifier, inputs, 500) for name, inputs in images.items()}
 
 
 def failed(run: Path) -> list[str]:

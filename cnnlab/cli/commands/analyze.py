@@ -164,7 +164,10 @@ def _answer(analysis: Analysis, params: dict[str, Any], values: dict[str, Any]) 
 
     from cnnlab.progress import RichProgress
 
-    result, record = answer(request, values["out"], values, RichProgress())
+    answered = answer(request, values["out"], values, RichProgress())
+    if answered is None:
+        return
+    result, record = answered
     if values["as_json"]:
         sys.stdout.write(record)
     gating.judge(wanted, result.metrics)
@@ -186,7 +189,9 @@ def check_out(request: Request, out: Path | None, force: bool) -> None:
         check_folder(out, force=force)
 
 
-def answer(request: Request, out: Path | None, values: Mapping[str, Any], progress: Progress) -> tuple[Result, str]:
+def answer(
+    request: Request, out: Path | None, values: Mapping[str, Any], progress: Progress
+) -> tuple[Result, str] | None:
     """Perform a request, save what it finds and, unless JSON is wanted, show it.
 
     Args:
@@ -196,12 +201,17 @@ def answer(request: Request, out: Path | None, values: Mapping[str, Any], progre
         progress: Where to show progress.
 
     Returns:
-        The result, and its result.json.
+        The result, and its result.json; None in a process that another one works with, which saves and shows it.
     """
     from cnnlab.analysis.request import new_folder, perform
+    from cnnlab.devices.choice import use_all_devices
+    from cnnlab.progress import Silent
     from cnnlab.results.folder import RECORD
 
-    result = perform(request, progress)
+    with use_all_devices(request.device, progress) as replicas:
+        result = perform(request, progress if replicas.is_chief else Silent())
+    if not replicas.is_chief:
+        return None
     with progress.stage("Drawing and saving"), contextlib.nullcontext(out) if out else new_folder(result) as folder:
         files = result.save(folder, format=values["format"], dpi=values["dpi"], force=values["force"])
     if not values["as_json"]:

@@ -85,19 +85,24 @@ def _answer(analyses: Sequence[Analysis], **values: Any) -> None:
     opened = _opened(requests, images, progress)
     records: dict[str, Any] = {}
     metrics: dict[str, float | None] = {}
+    chief = True
     for request in opened:
         name = request.analysis.name
         try:
-            result, record = answer(request, out and out / name, values, progress)
+            answered = answer(request, out and out / name, values, progress)
         except CnnlabError as error:
             echo(f"Error: {error}", err=True)
             records[name] = {"error": str(error)}
             continue
+        if answered is None:
+            chief = False
+            continue
+        result, record = answered
         if not values["as_json"]:
             echo()
         records[name] = json.loads(record)
         metrics |= {f"{name}.{metric}": value for metric, value in result.metrics.items()}
-    if values["as_json"]:
+    if values["as_json"] and chief:
         echo(json.dumps(records, indent=2, ensure_ascii=False))
     failed = [name for name, record in records.items() if "error" in record]
     if failed:
@@ -109,9 +114,9 @@ def _opened(requests: Sequence[Request], images: Any, progress: Progress) -> lis
     """The same requests, of the opened model and of images that were read once."""
     from cnnlab.analysis.image_choice import ImageChoice
     from cnnlab.analysis.model_choice import ModelChoice
-    from cnnlab.devices.choice import use_device
+    from cnnlab.devices.choice import use_all_devices
 
-    with use_device(requests[0].device, progress):
+    with use_all_devices(requests[0].device, progress):
         with progress.stage("Opening the model"):
             classifier = requests[0].model.open()
         wanted = any(request.analysis.inputs != "none" for request in requests)

@@ -92,11 +92,11 @@ def evaluate(
     import cnnlab
     from cnnlab.cli.views import evaluation as view
     from cnnlab.cli.views.result import warn
-    from cnnlab.devices.choice import use_own_device
+    from cnnlab.devices.choice import use_all_devices
     from cnnlab.progress import RichProgress
 
     progress = RichProgress()
-    with use_own_device(device, progress) as replicas:
+    with use_all_devices(device, progress) as replicas:
         with progress.stage("Opening the model"):
             classifier = choice.open()
         found = cnnlab.evaluate(
@@ -105,8 +105,6 @@ def evaluate(
             split=split,
             limit=limit,
             batch_size=batch_size,
-            device=device,
-            replicas=replicas,
             progress=progress if replicas.is_chief else False,
         )
     if not replicas.is_chief:

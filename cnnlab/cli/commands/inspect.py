@@ -37,10 +37,10 @@ def inspect(choice: ModelChoice, model: Path | None, remember: bool, device: str
     import cnnlab
     from cnnlab.classifier import hints
     from cnnlab.cli.views import inspection as view
-    from cnnlab.devices.choice import use_device
+    from cnnlab.devices.choice import use_devices
     from cnnlab.progress import status
 
-    with use_device(device), status("Opening and inspecting the model"):
+    with use_devices(device), status("Opening and inspecting the model"):
         found = cnnlab.inspect(choice.open())
     if as_json:
         echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))

@@ -177,8 +177,13 @@ def other_image_options() -> list[click.Parameter]:
 
 
 def device_option() -> Option:
-    """Make the option ``--device``."""
-    return Option(["--device"], default="auto", show_default=True, help="auto, cpu, or gpu:0.")
+    """Make the option ``--devices``."""
+    return Option(
+        ["--devices", "--device", "device"],
+        default="auto",
+        show_default=True,
+        help="auto, cpu or gpu:0; or several, which share the images: all (GPUs), or cpu:N.",
+    )
 
 
 def gates_option() -> Option:

@@ -62,14 +62,16 @@ def predict(paths: tuple[Path, ...], top: int, as_csv: bool, as_json: bool, devi
 
     from cnnlab.cli.views import prediction as view
     from cnnlab.cli.views.result import warn
-    from cnnlab.devices.choice import use_device
-    from cnnlab.progress import RichProgress
+    from cnnlab.devices.choice import use_all_devices
+    from cnnlab.progress import RichProgress, Silent
 
     progress = RichProgress()
-    with use_device(device, progress):
+    with use_all_devices(device, progress) as replicas:
         with progress.stage("Opening the model"):
             classifier = model.open()
-        found = predict_chosen(classifier, images, progress)
+        found = predict_chosen(classifier, images, progress if replicas.is_chief else Silent())
+    if not replicas.is_chief:
+        return  # the first process shows it
     if as_json:
         echo(json.dumps(found.to_json(top), indent=2, ensure_ascii=False))
     elif as_csv:

@@ -58,6 +58,19 @@ OWN = [
         "default the dataset and the network, below runs/), -seed0 and so on behind it. Given again, it goes on: "
         "complete runs are left as they are.",
     ),
+    Option(
+        ["--tensorboard"],
+        heading=OUTPUT,
+        is_flag=True,
+        help="Write losses, learning rate and the first kernels into the folder tensorboard of the run, for `tensorboard "
+        "--logdir runs`.",
+    ),
+    Option(
+        ["--profile"],
+        heading=OUTPUT,
+        is_flag=True,
+        help="Profile a few steps for TensorBoard, too.",
+    ),
     json_option("run.json (with --seeds: all of them, and their spread)"),
 ]
 

@@ -39,10 +39,10 @@ def verify(directory: Path, model: Path | None, rerun: bool, device: str, as_jso
     Exits with status 1 when a claim does not hold.
     """
     import cnnlab
-    from cnnlab.devices.choice import use_device
+    from cnnlab.devices.choice import use_devices
     from cnnlab.progress import status
 
-    with use_device(device), status("Verifying"):
+    with use_devices(device), status("Verifying"):
         report = cnnlab.verify(directory, model, rerun=rerun, **trust)
     if as_json:
         echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))

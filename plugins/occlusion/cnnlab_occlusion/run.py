@@ -46,13 +46,7 @@ def run(classifier: Classifier, inputs: Inputs, params: OcclusionParams, context
             mapped = functools.partial(heatmap, rows=rows, cols=cols, patch=params.patch, size=inputs.shape)
             return {"target": target, **found, "heatmap": mapped(drops), "margin_heatmap": mapped(margin_drops)}
 
-        arrays, first = {"rows": rows, "cols": cols}, 0
-        for images, labels in inputs.batches(IMAGES):
-            for name, values in covered(images, labels).items():
-                # Filled, not joined at the end: that would take everything twice.
-                whole = arrays.setdefault(name, np.empty((len(inputs), *values.shape[1:]), values.dtype))
-                whole[first : first + len(images)] = values
-            first += len(images)
+        arrays = {"rows": rows, "cols": cols, **context.gather(inputs, covered, description=None, size=IMAGES)}
     if params.precision != "float32" and (said := rounding(params, classifier, next(inputs.batches(1))[0], arrays)):
         context.warn(said)
     ask = functools.partial(explain, params)

@@ -50,11 +50,14 @@ Arrays = Mapping[str, np.ndarray]
 def run(classifier: Classifier, inputs: Inputs, params: RobustnessParams, context: Context) -> Result:
     """Attack the images block by block; what is kept of a block is a few numbers for each image."""
     epsilons = params.radii(classifier.bounds, inputs.shape, SHARES)
-    found: list[dict[str, np.ndarray]] = []
     with context.progress("steps", len(inputs) * steps_of(params, len(epsilons))) as advance:
-        for images, labels in inputs.batches(block_size(inputs.shape, len(epsilons))):
-            found.append(attack(classifier, images, labels, params, epsilons, context.seed, advance))
-    arrays = {name: np.concatenate([part[name] for part in found], axis=-1) for name in found[0]}
+        arrays = context.gather(
+            inputs,
+            lambda images, labels: attack(classifier, images, labels, params, epsilons, context.seed, advance),
+            description=None,
+            size=block_size(inputs.shape, len(epsilons)),
+            axis=-1,
+        )
     arrays["epsilon"] = np.array(epsilons)
     unknown = int((arrays["label"] == UNKNOWN).sum())
     if unknown:
