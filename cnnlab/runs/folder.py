@@ -31,6 +31,7 @@ KERAS = "model.keras"
 HISTORY = "history.csv"
 DRAWINGS = "drawings.json"
 CHECKPOINT = "checkpoint"
+TENSORBOARD = "tensorboard"
 SETTINGS = f"{CHECKPOINT}/settings.json"
 STATE = f"{CHECKPOINT}/state.npz"
 
@@ -111,6 +112,11 @@ class Run:
     def checkpoint_path(self) -> Path:
         """The folder that ``--resume`` goes on from."""
         return self.path / CHECKPOINT
+
+    @property
+    def tensorboard_path(self) -> Path:
+        """The folder of what TensorBoard shows, where that was asked for."""
+        return self.path / TENSORBOARD
 
     @property
     def complete(self) -> bool:
