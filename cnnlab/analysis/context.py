@@ -123,12 +123,41 @@ class Context:
                 advance(stop - start)
                 return found
 
-            replicas = chosen()
-            self._alike = replicas.workers if replicas else 1
-            try:
-                return gather(len(inputs), size or self.batch_size, of_batch, axis)
-            finally:
-                self._alike = 1
+            return self.in_blocks(len(inputs), of_batch, size, axis)
+
+    def in_blocks(
+        self,
+        count: int,
+        compute: Callable[[int, int], Mapping[str, np.ndarray]],
+        size: int | None = None,
+        axis: int = 0,
+        *,
+        divisible: bool = True,
+    ) -> dict[str, np.ndarray]:
+        """Compute arrays of images block by block, as :meth:`gather` does, where the blocks' places matter.
+
+        Args:
+            count: How many images there are.
+            compute: From the place of a block's first image and of the one behind its last to arrays by name, each
+                [n, ...].
+            size: Images in a block, at most; as many as the model takes at once by default.
+            axis: Which axis of the arrays is that of the images.
+            divisible: Whether blocks may be smaller, so that all devices have some; otherwise they begin where they do
+                on one device.
+
+        Returns:
+            The arrays, each [N, ...].
+
+        Example:
+            >>> Context().in_blocks(4, lambda start, stop: {"place": np.arange(start, stop)}, size=3)
+            {'place': array([0, 1, 2, 3])}
+        """
+        replicas = chosen()
+        self._alike = replicas.workers if replicas else 1
+        try:
+            return gather(count, size or self.batch_size, compute, axis, divisible=divisible)
+        finally:
+            self._alike = 1
 
     def on_grid(self, inputs: Inputs, eight_bit: bool) -> np.ndarray:
         """Return all images [N, H, W, C] to begin an attack at: with ``eight_bit`` rounded, and the user is told.

@@ -15,6 +15,7 @@ from cnnlab.attacks.objectives import LogOdds, Objective, Penalty
 from cnnlab.attacks.rows import Known, Pool, Rows, batch_size_for
 from cnnlab.attacks.starts import AtImage, Start, UniformNoise, stream
 from cnnlab.attacks.steps import NormalisedGradient, Sign, Step
+from cnnlab.devices.sharing import gather
 from cnnlab.errors import UsageError
 from cnnlab.numerics import of_class, softmax
 from cnnlab.perturbations import LEVELS, Norm, largest_epsilon, shrunk
@@ -177,15 +178,18 @@ class Attack:
             max(1, round(high - low)) if model.whole_numbers else LEVELS,
         )
         loop = model.compiled((plan, shape), lambda: Loop(model.logits_function, plan, shape, classes))
-        outcome = Outcome.empty(rows_shape, shape, classes, self.steps if trace else None)
         report = advance or (lambda steps: None)
         batch = batch_size or batch_size_for(shape)
         strengths = rows_shape[0] if len(rows_shape) == 2 else 1
         block = max(1, Pool.most_rows(shape, batch) // strengths)
-        for first in range(0, len(images), block):
-            chosen = np.arange(first, min(first + block, len(images)))
-            for attempt in range(1 + self.restarts):
-                missing = ~outcome.reached.reshape(strengths, -1)[:, chosen]
+
+        def of_block(first: int, last: int) -> dict[str, np.ndarray]:
+            nonlocal batch
+            chosen = np.arange(first, last)
+            rows_here = (*rows_shape[:-1], len(chosen))
+            outcome = Outcome.empty(rows_here, shape, classes, self.steps if trace else None)
+            for attempt in range(1 + self.restarts) if len(chosen) else ():
+                missing = ~outcome.reached.reshape(strengths, len(chosen))
                 if attempt and not missing.any():
                     report(int(missing.size) * self.steps * (1 + self.restarts - attempt))
                     break
@@ -202,8 +206,10 @@ class Attack:
                 found = pool.result()
                 if self.then == "last":
                     self._look(model, rows, found, traced)
-                outcome.put(strength, chosen[image], found, traced, replace=not attempt)
-        return outcome
+                outcome.put(strength, image, found, traced, replace=not attempt)
+            return {name: values for name, values in vars(outcome).items() if values is not None}
+
+        return Outcome(**gather(len(images), block, of_block, axis=len(rows_shape) - 1))
 
     def _look(self, model: Model, rows: Rows, found: dict[str, np.ndarray], traced: np.ndarray | None) -> None:
         """Look at the images that are found, at those of each strength by themselves: so whoever is given them does."""
@@ -342,7 +348,7 @@ class Outcome:
     steps: np.ndarray
     logits: np.ndarray
     flat: np.ndarray
-    confidence: np.ndarray | None
+    confidence: np.ndarray | None = None
 
     @classmethod
     def empty(cls, rows: tuple[int, ...], shape: tuple[int, ...], classes: int, traced: int | None) -> Outcome:

@@ -39,7 +39,9 @@ def sharing(replicas: Replicas) -> Iterator[Replicas]:
         _chosen.reset(before)
 
 
-def gather(count: int, size: int, compute: Callable[[int, int], Arrays], axis: int = 0) -> dict[str, np.ndarray]:
+def gather(
+    count: int, size: int, compute: Callable[[int, int], Arrays], axis: int = 0, *, divisible: bool = True
+) -> dict[str, np.ndarray]:
     """Compute arrays of many images, a block of them at a time, and join them.
 
     Args:
@@ -49,6 +51,8 @@ def gather(count: int, size: int, compute: Callable[[int, int], Arrays], axis: i
             name. It is a function of these images alone: blocks are computed in any order, in several threads where
             there are several devices, and each in one of the processes.
         axis: Which axis of the arrays is that of the images.
+        divisible: Whether blocks may be smaller, so that all devices have some. Otherwise they begin where they do with
+            one device.
 
     Returns:
         The arrays of all images, in every process alike.
@@ -58,7 +62,7 @@ def gather(count: int, size: int, compute: Callable[[int, int], Arrays], axis: i
         MemoryError: Another process is out of memory.
     """
     replicas = chosen() or Replicas("cpu")
-    blocks = _blocks(count, size, replicas)
+    blocks = _blocks(count, size, replicas if divisible else None)
     own = blocks[replicas.share(len(blocks))]
     whole = _Whole(count, axis)
 
@@ -77,9 +81,9 @@ def gather(count: int, size: int, compute: Callable[[int, int], Arrays], axis: i
     return whole.arrays
 
 
-def _blocks(count: int, size: int, replicas: Replicas) -> Sequence[range]:
-    parts = replicas.workers * len(replicas.devices)
-    if parts > 1:  # smaller ones, so that all have some
+def _blocks(count: int, size: int, shared_by: Replicas | None) -> Sequence[range]:
+    parts = shared_by.workers * len(shared_by.devices) if shared_by else 1
+    if parts > 1:
         size = min(size, max(LEAST, -(-count // parts)))
     return [range(start, min(start + size, count)) for start in range(0, max(count, 1), size)]
 
@@ -93,6 +97,9 @@ class _Whole:
         self._lock = threading.Lock()
 
     def fill(self, block: range, part: Arrays) -> None:
+        if len(block) == self._count:
+            self.arrays = dict(part)
+            return
         for name, values in part.items():
             with self._lock:
                 whole = self.prepare(name, values.shape, values.dtype)

@@ -15,18 +15,18 @@ Score = Callable[[np.ndarray], np.ndarray]
 """From images [n, H, W, C] to a score of each, [n]."""
 
 
-def ranks(maps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the place of each pixel in its map's order, the most important at 0, equal ones in random order.
+def ranks(maps: np.ndarray, ties: np.ndarray) -> np.ndarray:
+    """Return the place of each pixel in its map's order, the most important at 0, equal ones by others.
 
     Args:
         maps: [N, H, W].
-        rng: Breaks ties.
+        ties: [N, H, W], by which equal ones are ordered.
 
     Returns:
         int64 [N, H, W], each of 0 to H * W - 1 once for each map.
     """
     flat = maps.reshape(len(maps), -1)
-    order = np.lexsort((rng.random(flat.shape), -flat))
+    order = np.lexsort((ties.reshape(flat.shape), -flat))
     return order.argsort(axis=1).reshape(maps.shape)
 
 

@@ -7,6 +7,7 @@ A plugin that maps what a model looks at derives its parameters from :class:`cnn
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -134,12 +135,11 @@ def explained(
         [[[1.0, 0.0], [0.0, 1.0]]]
     """
     size = classifier.fixed_batch or min(IMAGES, classifier.batch_size)
-    found: list[np.ndarray] = []
     with context.progress(description, len(inputs)) as advance:
-        for number, (images, _) in enumerate(inputs.batches(size)):
-            seed = int(np.random.SeedSequence([context.seed, number]).generate_state(1)[0])
-            first = number * size
-            maps = explain(classifier, images, targets[first : first + size], seed)
+
+        def of_batch(first: int, last: int) -> dict[str, np.ndarray]:
+            seed = int(np.random.SeedSequence([context.seed, first // size]).generate_state(1)[0])
+            maps = explain(classifier, inputs.span(first, last)[0], targets[first:last], seed)
             wrong = first_not_finite(maps)
             if wrong is not None:
                 raise CnnlabError(
@@ -147,9 +147,10 @@ def explained(
                     "logits are: a gradient on the way to them overflows or is undefined there. Leave the image out, "
                     "or use what needs no gradients, as occlusion."
                 )
-            found.append(maps)
-            advance(len(images))
-    return np.concatenate(found).astype(np.float32)
+            advance(last - first)
+            return {"maps": maps.astype(np.float32)}
+
+        return context.in_blocks(len(inputs), of_batch, size, divisible=False)["maps"]
 
 
 def run_map_test(
@@ -246,23 +247,44 @@ def _exchanged(
     targets: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Delete and insert pixels in the order of the map, and in a random one."""
-    amounts = counts(maps[0].size, params.steps)
-    curves: dict[str, list[np.ndarray]] = {name: [] for name in CURVES}
-    first = 0
-    with context.progress("deletion and insertion", len(inputs)) as advance:
-        for images, _ in inputs.batches(classifier.batch_size):
-            part = slice(first, first + len(images))
-            score = _score(classifier, params, targets[part])
+    amounts, count, size = counts(maps[0].size, params.steps), len(inputs), classifier.batch_size
+    with context.progress("deletion and insertion", count) as advance:
+
+        def of_batch(first: int, last: int) -> dict[str, np.ndarray]:
+            images, own = inputs.span(first, last)[0], maps[first:last]
+            score = _score(classifier, params, targets[first:last])
             fill = fill_values(images, params.fill, classifier.bounds)
             blank = blurred(images, params.blur)
-            for suffix, order in (("", maps[part]), ("_random", np.zeros_like(maps[part]))):
-                places = ranks(order, context.rng)
+            curves: dict[str, np.ndarray] = {}
+            for turn, (suffix, order) in enumerate((("", own), ("_random", np.zeros_like(own)))):
+                # One stream of random numbers for each batch of images, wherever each is computed.
+                ties = [_random(context.rng, _behind(image, turn, count, size), own[0]) for image in range(first, last)]
+                places = ranks(order, np.stack(ties))
                 for name, begin, end in (("deletion", images, fill), ("insertion", blank, images)):
-                    scores = exchange(begin, end, places, amounts, score, classifier.batch_size)
-                    curves[name + suffix].append(scores)
-            first += len(images)
-            advance(len(images))
-    return {"fraction": amounts / maps[0].size} | {name: np.concatenate(parts) for name, parts in curves.items()}
+                    curves[name + suffix] = exchange(begin, end, places, amounts, score, size)
+            advance(last - first)
+            return curves
+
+        found = context.in_blocks(count, of_batch, size)
+    context.rng.bit_generator.advance(2 * maps.size)  # type: ignore[attr-defined]
+    return {"fraction": amounts / maps[0].size} | {name: found[name] for name in CURVES}
+
+
+def _behind(image: int, turn: int, count: int, size: int) -> int:
+    """How many images' random numbers are drawn before those of one: each batch draws for all of its images twice.
+
+    >>> [_behind(image, turn, 5, 3) for image, turn in ((0, 0), (0, 1), (3, 0), (4, 0), (3, 1))]
+    [0, 3, 6, 7, 8]
+    """
+    first = image - image % size
+    return first + image + turn * min(size, count - first)
+
+
+def _random(rng: np.random.Generator, behind: int, like: np.ndarray) -> np.ndarray:
+    """Draw numbers from a place of a random stream on, and leave the stream where it was."""
+    stream = copy.deepcopy(rng)
+    stream.bit_generator.advance(behind * like.size)  # type: ignore[attr-defined]
+    return stream.random(like.shape)
 
 
 def _score(classifier: Classifier, params: MapTestParams, targets: np.ndarray) -> Score:

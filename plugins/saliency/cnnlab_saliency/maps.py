@@ -48,7 +48,12 @@ def mapped(
     # Attributions add up only with their signs.
     ask = functools.partial(explain, replace(params, signed=True))
     maps = explained(ask, classifier, inputs, targets, context, words)
-    rise = _rise(params, classifier, inputs, targets)
+    rise = context.in_blocks(
+        len(inputs),
+        lambda first, last: {
+            "rise": logit_rise(classifier, inputs.span(first, last)[0], targets[first:last], params.baseline)
+        },
+    )["rise"]
     gap = np.abs(maps.sum(axis=(1, 2), dtype=np.float64) - rise)
     missed, whole = float(gap.mean()), float(np.abs(rise).mean())
     if missed > INCOMPLETE * whole:
@@ -59,15 +64,6 @@ def mapped(
             f"image, by {missed:.3g}{of_it}{where}; more `path_steps=` than {params.path_steps} bring them nearer."
         )
     return maps if params.signed else np.abs(maps), {"logit_rise": rise, "completeness_gap": gap}
-
-
-def _rise(params: SaliencyParams, classifier: Classifier, inputs: Inputs, targets: np.ndarray) -> np.ndarray:
-    parts: list[np.ndarray] = []
-    first = 0
-    for images, _ in inputs.batches(classifier.batch_size):
-        parts.append(logit_rise(classifier, images, targets[first : first + len(images)], params.baseline))
-        first += len(images)
-    return np.concatenate(parts)
 
 
 def explain(

@@ -86,7 +86,7 @@ def test_a_gap_is_told_of_from_a_twentieth_of_the_rise_on(monkeypatch, gap, warn
     rise = np.array([4.0, -12.0])
     planes = np.zeros((2, 2, 2))
     planes[:, 0, 0], planes[:, 1, 1] = rise * (1 + gap) + 1, -1
-    monkeypatch.setattr(maps, "_rise", lambda *_: rise)
+    monkeypatch.setattr(maps, "logit_rise", lambda *_: rise)
     monkeypatch.setattr(maps, "explain", lambda params, classifier, images, targets, seed: planes)
     images = np.zeros((2, 2, 2, 1), np.float32)
     inputs, context = Inputs(lambda indices: images[indices], np.zeros(2), ["a", "b"]), Context()
