@@ -98,7 +98,7 @@ class _Whole:
 
     def fill(self, block: range, part: Arrays) -> None:
         if len(block) == self._count:
-            self.arrays = dict(part)
+            self.arrays = {name: np.ascontiguousarray(values) for name, values in part.items()}
             return
         for name, values in part.items():
             with self._lock:
