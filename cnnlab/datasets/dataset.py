@@ -13,6 +13,7 @@ import numpy as np
 
 from cnnlab.drawings import Drawing, Picture, Tiles
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.sources import Sources
 from cnnlab.words import few
 
 COLUMNS = 10
@@ -183,10 +184,10 @@ class Split:
         return whole if self._places is None else f"{whole}[{_written(self._places)}]"
 
     @property
-    def sources(self) -> list[str]:
+    def sources(self) -> Sources:
         """Where each image came from, ``mnist/test:5``; ``array:5`` where that is no dataset."""
         places = range(len(self)) if self._places is None else self._places
-        return [f"{f'{self.dataset.name}/{self._name}' if self.dataset else 'array'}:{place}" for place in places]
+        return Sources.numbered(f"{self.dataset.name}/{self._name}" if self.dataset else "array", places)
 
     @property
     def value_range(self) -> tuple[float, float] | None:
