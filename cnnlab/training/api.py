@@ -39,6 +39,8 @@ def train(
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     force: bool = False,
+    tensorboard: bool = False,
+    profile: bool = False,
     progress: bool | None = None,
     reporter: Reporter | None = None,
 ) -> Run:
@@ -77,6 +79,10 @@ def train(
             complete run is returned as it is.
         force: Begin also in a folder that holds other files: those called as a run's are replaced, and no other is
             touched. A run is never replaced, nor a folder ``model`` or ``checkpoint``.
+        tensorboard: Write what TensorBoard shows into the folder ``tensorboard`` of the run: losses, accuracies and
+            learning rate at the number of steps done, and the first convolution's kernels after each epoch. A run
+            that was begun so goes on so.
+        profile: Profile a few steps for TensorBoard, too, once the loop is warm; brings ``tensorboard`` with it.
         progress: Whether to show a bar and a row per epoch, on stderr or below the cell of a notebook; by default where
             somebody sits before a terminal or a notebook.
         reporter: Is told of the progress instead.
@@ -121,7 +127,9 @@ def train(
             reporter.stage("Loading TensorFlow")
             from cnnlab.training.session import train_in
 
-            return train_in(run, settings, data, device, reporter, resume=resume)
+            return train_in(
+                run, settings, data, device, reporter, resume=resume, tensorboard=tensorboard, profile=profile
+            )
     finally:
         reporter.finished()
 

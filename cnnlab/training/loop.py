@@ -65,8 +65,13 @@ class TrainingLoop:
         """The training accuracy of the epoch so far."""
         return self._mean(1)
 
+    @property
+    def sums(self) -> np.ndarray:
+        """Of the epoch so far: the losses, the images classified rightly, and the images; float64 [3]."""
+        return self._sums.numpy()
+
     def _mean(self, which: int) -> float:
-        sums = self._sums.numpy()
+        sums = self.sums
         return float(sums[which] / max(sums[2], 1.0))
 
     def begin_epoch(self) -> None:

@@ -44,6 +44,8 @@ def train_seeds(
     out: str | os.PathLike[str] | None = None,
     device: str = "auto",
     force: bool = False,
+    tensorboard: bool = False,
+    profile: bool = False,
     reporter: Callable[[], Reporter] = Reporter,
 ) -> list[Run]:
     """Train once with each seed, one after the other; complete runs are left as they are, unfinished ones gone on with.
@@ -55,6 +57,8 @@ def train_seeds(
             ``runs/``.
         device: ``auto``, ``cpu`` or ``gpu:0``.
         force: As for :func:`cnnlab.train`.
+        tensorboard: As for :func:`cnnlab.train`.
+        profile: As for :func:`cnnlab.train`.
         reporter: Makes what is told of the progress of each run.
 
     Raises:
@@ -72,7 +76,17 @@ def train_seeds(
     runs = []
     for seed, folder in zip(seeds, folders, strict=True):
         try:
-            made = train(**given, seed=seed, device=device, out=folder, resume=True, force=force, reporter=reporter())
+            made = train(
+                **given,
+                seed=seed,
+                device=device,
+                out=folder,
+                resume=True,
+                force=force,
+                tensorboard=tensorboard,
+                profile=profile,
+                reporter=reporter(),
+            )
         except Interrupted as stop:
             done = str(stop).partition("\n")[0]
             advice = "Go on with: the same command again; runs that are complete are left as they are."

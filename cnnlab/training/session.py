@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import shlex
+import shutil
 import time
 import zlib
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ from cnnlab.files.writing import write_json
 from cnnlab.interrupts import keeping, saying
 from cnnlab.runs import Run, RunLock, write_history
 from cnnlab.runs.folder import SETTINGS, STATE, is_run
-from cnnlab.training import artifacts, checkpoint, precision, record
+from cnnlab.training import artifacts, checkpoint, precision, record, tensorboard as boards
 from cnnlab.training.checkpoint import Position
 from cnnlab.training.data import Batches, Feed, held_out, make_feed, moved, shuffled
 from cnnlab.training.evaluation import Evaluator
@@ -35,6 +37,7 @@ from cnnlab.training.reporter import Progress, Reporter
 from cnnlab.training.run_choice import command_to_resume, taken
 from cnnlab.training.schedules import schedule
 from cnnlab.training.settings import Settings
+from cnnlab.training.tensorboard import Board
 from cnnlab.words import few
 
 if TYPE_CHECKING:
@@ -48,9 +51,19 @@ SAVE_SECONDS = 300.0
 
 
 def train_in(
-    run: Run, settings: Settings, dataset: Dataset, device: str, reporter: Reporter, *, resume: bool = False
+    run: Run,
+    settings: Settings,
+    dataset: Dataset,
+    device: str,
+    reporter: Reporter,
+    *,
+    resume: bool = False,
+    tensorboard: bool = False,
+    profile: bool = False,
 ) -> Run:
     """Train, from the beginning or from the checkpoint in the folder, and complete the run.
+
+    The arguments are those of :func:`cnnlab.train`.
 
     Raises:
         CnnlabError: It could not be done; finished epochs are kept.
@@ -74,7 +87,8 @@ def train_in(
             if replicas.is_chief:
                 _begin(run, start, reporter, resume)
             with saying(lambda: _how_to_go_on(run)):
-                session.train(request)
+                logged = tensorboard or profile or (resume and run.tensorboard_path.is_dir())
+                session.train(request, tensorboard=logged and replicas.is_chief, profile=profile)
                 if replicas.is_chief:
                     reporter.stage("Drawing and saving")
                     artifacts.complete(
@@ -148,7 +162,7 @@ def _missing_classes(settings: Settings, dataset: Dataset) -> list[str]:
 @contextlib.contextmanager
 def _opened(run: Run) -> Iterator[None]:
     """Make the folder and keep it locked. Where it ends before the first checkpoint, nothing is left of it."""
-    existed = run.path.exists()
+    existed, logged = run.path.exists(), run.tensorboard_path.exists()
     first = [file for file in (run.path / SETTINGS, run.history_path) if not file.exists()]
     try:
         with RunLock(run.path).hold():
@@ -158,6 +172,8 @@ def _opened(run: Run) -> Iterator[None]:
                 if not (run.path / STATE).exists():
                     for file in first:
                         file.unlink(missing_ok=True)
+                    if not logged:
+                        shutil.rmtree(run.tensorboard_path, ignore_errors=True)
                 raise
     except BaseException:
         if not is_run(run.path):
@@ -210,7 +226,7 @@ class Session:
         reporter: Reporter,
     ) -> None:
         self._run, self._settings, self._replicas, self._reporter = run, settings, replicas, reporter
-        self._request = StopRequest()
+        self._request, self._board = StopRequest(), Board()
         self.position = Position()
 
         reporter.stage("Preparing the data")
@@ -226,12 +242,12 @@ class Session:
         self._steps = math.ceil(len(self._training) / self._batch_size)
         recipe = self._recipe = RECIPES[settings.recipe]
         steps = self._epochs * self._steps
-        rate = schedule(_filled(settings.learning_rate), steps, recipe.warm_up, recipe.decay)
+        self._rate = schedule(_filled(settings.learning_rate), steps, recipe.warm_up, recipe.decay)
         with replicas.scope():
             model = self._build(settings, dataset, precision)
             self._loop = TrainingLoop(
                 model,
-                make_optimizer(rate, precision, beta_1=recipe.beta_1, beta_2=recipe.beta_2),
+                make_optimizer(self._rate, precision, beta_1=recipe.beta_1, beta_2=recipe.beta_2),
                 self._training.scale,
                 label_smoothing=recipe.label_smoothing,
                 lowest=dataset.value_range[0],
@@ -253,8 +269,13 @@ class Session:
             he_normal=RECIPES[settings.recipe].he_normal,
         )
 
-    def train(self, request: StopRequest) -> None:
+    def train(self, request: StopRequest, *, tensorboard: bool = False, profile: bool = False) -> None:
         """Go through the epochs that remain.
+
+        Args:
+            request: Whether somebody asked to stop.
+            tensorboard: Whether to write what TensorBoard shows.
+            profile: Whether to profile a few steps for it.
 
         Raises:
             Interrupted: Somebody asked to stop; the position is saved.
@@ -272,8 +293,20 @@ class Session:
             )
         self._write_history()
         self._reporter.started(self._run.path, len(self._training), len(self._evaluated), self.position.epochs_done)
-        while self.position.epochs_done < self._epochs:
-            self._train_epoch(self.position.epochs_done + 1)
+        done = self.position.epochs_done * self._steps + self.position.step
+        folder = self._run.tensorboard_path if tensorboard else None
+        with boards.opened(
+            folder, self._steps, done, self._loop.sums, self.position.history, profile=profile
+        ) as self._board:
+            if tensorboard:
+                self._reporter.note(
+                    f"TensorBoard shows this run: tensorboard --logdir {shlex.quote(str(self._run.path))}"
+                )
+            while self.position.epochs_done < self._epochs:
+                self._train_epoch(self.position.epochs_done + 1)
+            if self._board.profile:
+                self._reporter.note("nothing was profiled: so few steps are taken before the compiled loop is warm.")
+        self._board = Board()
         self._copy_weights()
 
     def stop_if_asked(self) -> None:
@@ -313,6 +346,7 @@ class Session:
             "val_accuracy": accuracy,
             "seconds": round(position.seconds, 3),
         }
+        self._board.epoch(row, self.evaluated_model)
         self.position = Position(epochs_done=epoch, history=[*position.history, row])
         self._save()
         self._write_history()
@@ -338,19 +372,20 @@ class Session:
             count = self._agreed(min(count, self._steps - position.step))
             started = time.perf_counter()
             try:
-                with self._replicas.scope():
+                with self._replicas.scope(), self._board.profiled():
                     self._loop.run(batches, count)
+                    loss = self._loop.loss  # which waits for what a GPU has still to do
             except Exception as error:
                 if not memory.out_of_memory(error):
                     raise
                 raise CnnlabError(self._too_large()) from error
-            loss = self._loop.loss
             seconds = time.perf_counter() - started
             position.step += count
             position.seconds += seconds
             if not math.isfinite(loss):
                 where = f"in epoch {epoch}, by step {position.step} of {self._steps}"
                 raise CnnlabError(self._divergence(where, "the loss"))
+            self._board.steps((epoch - 1) * self._steps + position.step, self._loop, self._rate)
             self._reporter.progress(self._progress(epoch, loss))
             count = max(1, min(4 * count, int(CALL_SECONDS * count / seconds)))
             if time.monotonic() - saved > SAVE_SECONDS:
@@ -405,6 +440,7 @@ class Session:
 
     def _save(self) -> None:
         if self._replicas.is_chief:
+            self._board.flush()
             with keeping():
                 checkpoint.save(self._run.path / STATE, self._loop.variables, self.position)
 

@@ -70,7 +70,7 @@ STEPS = """
 import sys
 import keras, numpy as np
 from keras import layers
-from cnnlab.devices.choice import use_devices
+from cnnlab.devices.choice import use_strategy
 from cnnlab.training.data import MemoryFeed
 from cnnlab.training.loop import TrainingLoop
 
@@ -86,7 +86,7 @@ def learned(replicas, synchronized):
         loop.run(feed.batches(np.arange(54), 17), 4)
     return [*model.get_weights(), np.array([loop.loss, loop.accuracy])]
 
-with use_devices(sys.argv[1]) as replicas:
+with use_strategy(sys.argv[1]) as replicas:
     found = [value for synchronized in (True, False) for value in learned(replicas, synchronized)]
 np.savez(sys.argv[2], *found)
 """
@@ -136,8 +136,8 @@ def dying(self):
         os.kill(os.getpid(), signal.SIGKILL)
     return evaluate(self)
 
-def telling(self, request):
-    train(self, request)
+def telling(self, request, **options):
+    train(self, request, **options)
     with open(os.path.join(folder, f"history{index}.json"), "w") as file:
         json.dump(self.position.history, file)
     values = [variable.numpy() for variable in self._loop.variables]
@@ -145,7 +145,8 @@ def telling(self, request):
 
 Session._evaluate, Session.train = dying, telling
 try:
-    run = cnnlab.train(corners, epochs=3, batch_size=17, out=os.path.join(folder, "run"), resume=resume, device="cpu")
+    out = os.path.join(folder, "run")
+    run = cnnlab.train(corners, epochs=3, batch_size=17, out=out, resume=resume, device="cpu", tensorboard=True)
 except cnnlab.CnnlabError as error:
     sys.exit(str(error))
 assert run.complete
@@ -214,6 +215,7 @@ def test_processes_that_go_on_learn_what_one_does(resumed, one):
     assert (run.config["device"], run.config["workers"]) == ("cpu", count)
     assert_learned_alike(run, one)
     assert_all_alike(folder, count)
+    assert len(list(run.tensorboard_path.iterdir())) == 2  # the first process' alone, before and after
 
 
 @pytest.mark.full

@@ -62,8 +62,8 @@ OWN = [
         ["--tensorboard"],
         heading=OUTPUT,
         is_flag=True,
-        help="Write losses, learning rate and the first kernels into the folder tensorboard of the run, for `tensorboard "
-        "--logdir runs`.",
+        help="Write losses, learning rate and the first kernels for TensorBoard, into the run's folder tensorboard: "
+        "`tensorboard --logdir runs` shows all runs.",
     ),
     Option(
         ["--profile"],
@@ -101,7 +101,10 @@ def _train(given: dict[str, Any], values: Mapping[str, Any]) -> None:
     if before is not None:
         out, given = before.path, run_choice.stored_settings(before) | given
     Settings.from_public(dict(given))
-    done = train_network(**given, device=values["device"], out=out, resume=resume, force=force, reporter=RichReporter())
+    board = {name: values[name] for name in ("tensorboard", "profile")}
+    done = train_network(
+        **given, **board, device=values["device"], out=out, resume=resume, force=force, reporter=RichReporter()
+    )
     together = cluster.from_environment(os.environ)
     if together and together.index:
         return  # the first process shows it
@@ -121,9 +124,8 @@ def _train_seeds(text: str, given: dict[str, Any], values: Mapping[str, Any]) ->
     wanted = seeds.parse(text)
     if "seed" in given:
         raise UsageError("--seed and --seeds exclude each other; give one of them.")
-    runs = seeds.train_seeds(
-        wanted, given, out=values["out"], device=values["device"], force=values["force"], reporter=RichReporter
-    )
+    others = {name: values[name] for name in ("out", "device", "force", "tensorboard", "profile")}
+    runs = seeds.train_seeds(wanted, given, **others, reporter=RichReporter)
     label = str(runs[0].path).removesuffix(f"-seed{wanted[0]}")
     spread = Spread.of(label, runs)
     if values["as_json"]:
