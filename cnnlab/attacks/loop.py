@@ -17,6 +17,7 @@ import tensorflow as tf
 from cnnlab.attacks.goals import Goal
 from cnnlab.attacks.objectives import Objective, Penalty, of_class
 from cnnlab.attacks.steps import Step
+from cnnlab.devices.sharing import one_at_a_time
 from cnnlab.errors import CnnlabError
 from cnnlab.perturbations import LEVELS, Norm, grid, tolerance
 
@@ -87,7 +88,7 @@ class Loop:
         self._evaluated: Callable[[Any, Tensors], tuple[Any, Any]] = by_itself(self._evaluate)
 
         def function(body: Callable[..., Any], *signature: Any) -> Any:
-            return tf.function(body, input_signature=signature, autograph=False)
+            return tf.function(one_at_a_time(body), input_signature=signature, autograph=False)
 
         self.start = function(self._start, image, rows)
         self.start_known = function(self._start_known, rows, state["logits"], image)

@@ -20,6 +20,7 @@ from cnnlab.classifier.hints import About
 from cnnlab.classifier.logits import Output, OutputKind, written_type
 from cnnlab.classifier.preprocessing import Preparation
 from cnnlab.classifier.recall import Answer, Implied, Recall
+from cnnlab.devices.sharing import one_at_a_time
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 from cnnlab.memory import in_parts, least_batch, too_little
 from cnnlab.numerics import UNKNOWN, known_label, sigmoid, softmax
@@ -616,6 +617,7 @@ class Classifier:
         function = self.logits_function  # made here: what it shares with others is no part of what is compiled below
 
         @tf.function(autograph=False, input_signature=[image, label])
+        @one_at_a_time
         def both(images: Any, labels: Any) -> tuple[Any, Any]:
             with tf.GradientTape() as tape:
                 tape.watch(images)

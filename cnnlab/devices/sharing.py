@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
 from cnnlab.devices.replicas import Replicas
 from cnnlab.errors import CnnlabError
 from cnnlab.memory import LEAST, out_of_memory
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_TRACING = threading.RLock()
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -37,6 +44,20 @@ def sharing(replicas: Replicas) -> Iterator[Replicas]:
         yield replicas
     finally:
         _chosen.reset(before)
+
+
+def one_at_a_time(body: Callable[P, T]) -> Callable[P, T]:
+    """Let one thread at a time trace the body of a ``tf.function``.
+
+    TensorFlow builds the gradient of a graph inside that graph, and breaks it where two threads do so at once.
+    """
+
+    @functools.wraps(body)
+    def alone(*args: P.args, **kwargs: P.kwargs) -> T:
+        with _TRACING:
+            return body(*args, **kwargs)
+
+    return alone
 
 
 def gather(
