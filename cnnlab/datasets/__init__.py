@@ -1,7 +1,8 @@
 """Named images and labels: installed datasets, files of the usual kinds, and single image files.
 
-``dataset`` says what a dataset is, ``loading`` finds one by name or path, ``npz``, ``idx``, ``folder`` and
-``keras_datasets`` read it, ``images`` reads and writes single image files. :class:`DatasetSource`, which plugins
+``dataset`` says what a dataset is, ``loading`` finds one by name or path, ``npz``, ``idx``, ``folder``, ``tfrecords``,
+``keras_datasets`` and ``tfds_datasets`` read it, ``records`` reads the records of TFRecord files, ``images`` reads and
+writes single image files. :class:`DatasetSource`, which plugins
 declare, is cheap; the rest needs NumPy and is looked up when first used.
 """
 

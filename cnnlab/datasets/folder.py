@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 from cnnlab.datasets import images
 from cnnlab.datasets.dataset import Dataset, Split
 from cnnlab.errors import CnnlabError
+from cnnlab.sources import Sources
 
 
 def read(folder: Path) -> Dataset:
@@ -30,26 +33,60 @@ def read(folder: Path) -> Dataset:
     unknown = sorted(set(found.get("test", {})) - set(names))
     if unknown:
         raise CnnlabError(f"{parts['test'] / unknown[0]} is a class without training images in {parts['train']}.")
-    listed = {split: _taking_turns([classes.get(name, []) for name in names]) for split, classes in found.items()}
-    if not listed["train"]:
+    if not names:
         raise CnnlabError(
             f"{folder} is empty, or no dataset: expected a subfolder of images for each class, perhaps below train/ "
             f"and test/; images are {', '.join(sorted(images.SUFFIXES))}."
         )
-    shape = _common_shape([file for each in listed.values() for file, _ in each])
-
-    def split(name: str) -> Split:
-        files = [file for file, _ in listed.get(name, [])]
-        labels = [label for _, label in listed.get(name, [])]
-        return Split(ImageFiles(files, shape), np.asarray(labels, np.int64))
-
+    listed = {name: Turns([found.get(name, {}).get(each) for each in names]) for name in ("train", "test")}
+    shape = images.common_shape((file, images.stored_shape(file)) for turns in listed.values() for file in turns)
     return Dataset(
         name=folder.resolve().name,
-        train=split("train"),
-        test=split("test"),
+        train=Split(ImageFiles(listed["train"], shape), listed["train"].labels),
+        test=Split(ImageFiles(listed["test"], shape), listed["test"].labels),
         class_names=tuple(names),
         provenance=str(folder),
     )
+
+
+@dataclass(frozen=True)
+class Class:
+    """The image files of a class.
+
+    Attributes:
+        folder: Where they are.
+        names: What they are called, sorted.
+    """
+
+    folder: Path
+    names: Sequence[str]
+
+
+class Turns(Sequence[Path]):
+    """The files of some classes: the first of every class, then the second of every class, and so on.
+
+    Args:
+        classes: In the order of their labels; None for one without files.
+
+    Attributes:
+        labels: int64 [N].
+    """
+
+    def __init__(self, classes: Sequence[Class | None]) -> None:
+        self._classes = classes
+        counts = [len(each.names) if each else 0 for each in classes]
+        labels = np.repeat(np.arange(len(classes)), counts)
+        places = np.concatenate([np.arange(count) for count in (*counts, 0)])
+        order = np.lexsort((labels, places))
+        self.labels, self._places = labels[order], places[order]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: Any) -> Any:
+        files = self._classes[self.labels[index]]
+        assert files is not None, "a class without files has no turn"
+        return files.folder / files.names[self._places[index]]
 
 
 class ImageFiles:
@@ -61,48 +98,33 @@ class ImageFiles:
     """
 
     def __init__(self, files: Sequence[Path], shape: tuple[int, int, int]) -> None:
-        self._files = list(files)
-        self.shape = (len(self._files), *shape)
+        self._files = files
+        self.shape = (len(files), *shape)
         self.dtype = np.dtype(np.uint8)
 
     def __getitem__(self, indices: Any) -> np.ndarray:
         """Decode the images at ``indices``."""
-        chosen = [self._files[int(index)] for index in np.atleast_1d(indices)]
-        decoded = np.empty((len(chosen), *self.shape[1:]), np.uint8)
-        for position, file in enumerate(chosen):
-            decoded[position] = images.decode_8bit(file, channels=self.shape[3])
-        return decoded
+        chosen, shape = np.atleast_1d(indices), self.shape[1:]
+        return images.decode_all(
+            lambda place: images.decode_8bit(self._files[chosen[place]], shape), (len(chosen), *shape)
+        )
 
 
-def _classes(folder: Path) -> dict[str, list[Path]]:
+def _classes(folder: Path) -> dict[str, Class]:
     """The image files of each subfolder that has any."""
     found = {}
     for child in sorted(folder.iterdir()):
         if child.is_dir() and not child.name.startswith("."):
-            files = sorted(file for file in child.iterdir() if file.suffix.lower() in images.SUFFIXES)
-            if files:
-                found[child.name] = files
+            names = Sources.packed(sorted(_images(os.listdir(child))))
+            if len(names):
+                found[child.name] = Class(child, names)
     return found
 
 
-def _taking_turns(classes: Sequence[Sequence[Path]]) -> list[tuple[Path, int]]:
-    """Each file with its label: the first of every class, then the second of every class, and so on."""
-    turns = [(turn, label, file) for label, files in enumerate(classes) for turn, file in enumerate(files)]
-    return [(file, label) for _, label, file in sorted(turns, key=lambda each: each[:2])]
+def _images(names: Iterable[str]) -> Iterator[str]:
+    return (name for name in names if os.path.splitext(name)[1].lower() in images.SUFFIXES)
 
 
-def _in_order(names: Sequence[str] | dict[str, Any]) -> list[str]:
+def _in_order(names: Iterable[str]) -> list[str]:
+    names = list(names)
     return sorted(names, key=int) if all(name.isdecimal() for name in names) else sorted(names)
-
-
-def _common_shape(files: Sequence[Path]) -> tuple[int, int, int]:
-    channels, first = 1, images.stored_shape(files[0])
-    for file in files:
-        shape = images.stored_shape(file)
-        if shape[:2] != first[:2]:
-            raise CnnlabError(
-                f"{file} is {shape[1]}x{shape[0]} pixels and {files[0]} is {first[1]}x{first[0]}; the images of a "
-                "dataset must be of one size. Resize them first."
-            )
-        channels = max(channels, shape[2])
-    return (first[0], first[1], channels)

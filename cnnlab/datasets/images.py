@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
+import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +29,9 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 MOST_PIXELS = 64_000_000
 """A file that unpacks to more pixels than this is refused: a small file can hold a picture that fills the memory."""
 
+LARGE = 64 * 64
+"""Images of at least so many pixels are decoded in threads; smaller ones are done before another gets its turn."""
+
 Fit = Literal["stretch", "crop", "pad"]
 """How an image of another shape is brought to the model's: stretched; its middle cut out; or black bars added."""
 
@@ -43,6 +49,22 @@ class ReadImage:
 
     pixels: np.ndarray
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An image file that lies within another file.
+
+    Attributes:
+        content: Its bytes.
+        name: What to call it where something is wrong with it.
+    """
+
+    content: bytes
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def read_image(
@@ -113,17 +135,72 @@ def write_image(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
         image.save(beside)
 
 
-def decode_8bit(path: Path, channels: int) -> np.ndarray:
-    """Decode a file to uint8 [H, W, channels], with one or three channels."""
-    pixels, _ = _decode(path)
-    if pixels.shape[2] != channels:
-        pixels, _ = _convert_channels(path, pixels, channels)
-    return np.rint(pixels * 255).astype(np.uint8)
+def decode_8bit(file: Path | Encoded, shape: tuple[int, int, int]) -> np.ndarray:
+    """Decode a file to uint8 [H, W, C], with one or three channels.
+
+    Raises:
+        CnnlabError: It is damaged, or of another size.
+    """
+    with _opened(file) as image:
+        upright, _ = _upright(file, image)
+        deep = _is_deep(upright)
+        pixels = _floats(upright) if deep else _eight(upright)
+    if pixels.shape[:2] != shape[:2]:
+        raise CnnlabError(f"{file} has changed: it was {_described(shape)} and is {_described(pixels.shape)}.")
+    if pixels.shape[2] > shape[2]:
+        raise CnnlabError(f"{file} has changed: it was grey and is in colour.")
+    eight = np.rint(pixels * 255).astype(np.uint8) if deep else pixels
+    return np.broadcast_to(eight, shape)
 
 
-def stored_shape(path: Path) -> tuple[int, int, int]:
+def decode_all(decode: Callable[[int], np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Decode images into one array, in a thread for each processor where they are of :data:`LARGE` pixels.
+
+    Args:
+        decode: From a number, counted from 0, to an image uint8 [H, W, C].
+        shape: [N, H, W, C], of all.
+    """
+    decoded = np.empty(shape, np.uint8)
+
+    def fill(places: range) -> None:
+        for place in places:
+            decoded[place] = decode(place)
+
+    threads = min(shape[0], os.cpu_count() or 1)
+    if threads < 2 or shape[1] * shape[2] < LARGE:
+        fill(range(shape[0]))
+        return decoded
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(fill, [range(first, shape[0], threads) for first in range(threads)]):
+            pass
+    return decoded
+
+
+def common_shape(shapes: Iterable[tuple[object, tuple[int, int, int]]]) -> tuple[int, int, int]:
+    """Return height, width and channels that the images of a dataset share: grey if all of them are, else colour.
+
+    Args:
+        shapes: What each image is called, and its own shape; one at least.
+
+    Raises:
+        CnnlabError: They differ in size.
+    """
+    channels, first, name = 0, (0, 0, 0), object()
+    for other, shape in shapes:
+        if not channels:
+            first, name = shape, other
+        if shape[:2] != first[:2]:
+            raise CnnlabError(
+                f"{other} is {shape[1]}x{shape[0]} pixels and {name} is {first[1]}x{first[0]}; the images of a "
+                "dataset must be of one size. Resize them first."
+            )
+        channels = max(channels, shape[2])
+    return (first[0], first[1], channels)
+
+
+def stored_shape(file: Path | Encoded) -> tuple[int, int, int]:
     """Return height, width and channels (1 or 3) of a file, from its header alone."""
-    with _opened(path) as image:
+    with _opened(file) as image:
         width, height = image.size
         if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # orientations that turn by 90 degrees
             width, height = height, width
@@ -163,30 +240,56 @@ def _decode(path: Path) -> tuple[np.ndarray, list[str]]:
     if path.suffix.lower() == ".npy":
         return _decode_npy(path), []
     with _opened(path) as image:
-        image.load()
-        notes = []
-        upright = ImageOps.exif_transpose(image)
-        if _has_transparency(upright):
-            upright = _on_white(upright)
-            notes.append(f"the transparent parts of {path} were laid on white.")
+        upright, notes = _upright(path, image)
         return _floats(upright), notes
 
 
+def _upright(file: Path | Encoded, image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """Read the whole of an opened image, turned as EXIF says and without transparency, and say what was done."""
+    image.load()
+    upright = ImageOps.exif_transpose(image)
+    if not _has_transparency(upright):
+        return upright, []
+    return _on_white(upright), [f"the transparent parts of {file} were laid on white."]
+
+
+class _Unwarned:
+    """Silences warnings while any thread is in it: what Python has for that knows of one thread only."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._silence = threading.Lock(), 0, warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._silence = warnings.catch_warnings()
+                self._silence.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._silence.__exit__(None, None, None)
+
+
+_UNWARNED = _Unwarned()
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path | Encoded) -> Iterator[Image.Image]:
     """Open an image; whatever Pillow runs into, in here and in the block, is said in one sentence."""
-    check_regular(path)
+    stored = check_regular(path) if isinstance(path, Path) else io.BytesIO(path.content)
     try:
-        with warnings.catch_warnings():
-            # What Pillow warns of, damaged metadata and too many pixels, is harmless or refused.
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise CnnlabError(
-                        f"{path} has {image.width}x{image.height}, more than the {MOST_PIXELS:,} pixels that cnnlab "
-                        "unpacks. Make it smaller first."
-                    )
-                yield image
+        # What Pillow warns of, damaged metadata and too many pixels, is harmless or refused.
+        with _UNWARNED, Image.open(stored, formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise CnnlabError(
+                    f"{path} has {image.width}x{image.height}, more than the {MOST_PIXELS:,} pixels that cnnlab "
+                    "unpacks. Make it smaller first."
+                )
+            yield image
     except CnnlabError:
         raise
     except Image.DecompressionBombError as error:
@@ -220,17 +323,25 @@ def _on_white(image: Image.Image) -> Image.Image:
     return over.convert("L" if grey else "RGB")
 
 
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def _eight(image: Image.Image) -> np.ndarray:
+    """The pixels of an image that has no more than 8 bits, uint8 [H, W, 1 or 3]."""
+    eight = np.asarray(image.convert("L" if _is_grey(image) else "RGB"))
+    return eight if eight.ndim == 3 else eight[..., np.newaxis]
+
+
 def _floats(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I") or image.mode == "F":
+    if _is_deep(image):
         # Pillow has 16-bit greys in "I;16" or "I"; "F" is whatever its writer meant.
         values = np.asarray(image, np.float32)
         largest = 65535.0 if image.mode != "F" else 1.0
         if values.min() < 0 or values.max() > largest:
             raise ValueError(f"its values go from {values.min():g} to {values.max():g}; expected 0 to {largest:g}")
         return (values / np.float32(largest))[..., np.newaxis]
-    eight = np.asarray(image.convert("L" if _is_grey(image) else "RGB")).astype(np.float32)
-    eight /= np.float32(255)
-    return eight if eight.ndim == 3 else eight[..., np.newaxis]
+    return _eight(image).astype(np.float32) / np.float32(255)
 
 
 def _decode_npy(path: Path) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Finding a dataset by what the user called it: an installed name, a path, or ``keras:NAME``."""
+"""Finding a dataset by what the user called it: an installed name, a path, ``keras:NAME`` or ``tfds:NAME``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnlab.datasets import folder, idx, keras_datasets, npz
+from cnnlab.datasets import folder, idx, keras_datasets, npz, tfds_datasets, tfrecords
 from cnnlab.datasets.dataset import Dataset
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.pluginhost import registry
@@ -22,8 +22,9 @@ def load(source: str | os.PathLike[str]) -> Dataset:
 
     Args:
         source: A name that ``cnnlab datasets`` lists; the path of an ``.npz`` file in Keras' layout (x_train, y_train,
-            x_test, y_test), of a folder of IDX files, or of a folder of images with a subfolder per class; or
-            ``keras:NAME`` for one of ``keras.datasets``.
+            x_test, y_test), of a folder of IDX files, of a folder of images with a subfolder per class, or of a
+            TFRecord file or a folder of some; ``keras:NAME`` for one of ``keras.datasets``; or ``tfds:NAME`` for one of
+            TensorFlow Datasets.
 
     Returns:
         The dataset, its images as float32 in its value range.
@@ -37,6 +38,8 @@ def load(source: str | os.PathLike[str]) -> Dataset:
         raise UsageError("a dataset is a name or a path; received an empty one.")
     if word.startswith("keras:"):
         return replace(keras_datasets.load(word.removeprefix("keras:")), source=word)
+    if word.startswith("tfds:"):
+        return replace(tfds_datasets.load(word.removeprefix("tfds:")), source=word)
     if word in registry.datasets():
         return replace(_checked(resolve(registry.find_dataset(word).load)(), word), source=word)
     if registry.is_name(word) and not Path(word).exists():
@@ -62,13 +65,17 @@ def read_path(path: Path) -> Dataset:
     """
     if not path.exists():
         raise CnnlabError(f"there is no file or folder {path}, where a dataset was expected.")
+    if path.is_dir() and idx.is_idx_folder(path):
+        return idx.read(path)
+    if tfrecords.found(path):
+        return tfrecords.read(path)
     if path.is_dir():
-        return idx.read(path) if idx.is_idx_folder(path) else folder.read(path)
+        return folder.read(path)
     if path.suffix.lower() == ".npz":
         return npz.read(path)
     raise CnnlabError(
         f"{path} is no dataset: expected an .npz file with x_train, y_train, x_test and y_test, a folder of IDX files, "
-        "or a folder of images with a subfolder for each class."
+        "a folder of images with a subfolder for each class, or TFRecord files (.tfrecord)."
     )
 
 
