@@ -18,7 +18,7 @@ import numpy as np
 from cnnlab import memory
 from cnnlab.devices.choice import use_strategy
 from cnnlab.devices.replicas import Replicas
-from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.errors import CnnlabError
 from cnnlab.files.writing import write_json
 from cnnlab.interrupts import keeping, saying
 from cnnlab.runs import Run, RunLock, write_history
@@ -78,9 +78,6 @@ def train_in(
             reporter.stage(f"Waiting for all {replicas.workers} processes")
             _check_alike(replicas, settings, dataset)
         choice = _precision(run, settings, replicas, reporter)
-        if choice.used == "float16" and replicas.count > 1:
-            # Keras lets each replica decide by itself whether a gradient is finite, and they would wait for each other.
-            raise UsageError("precision must be float32 or bfloat16 on several devices; received float16.")
         session = Session(run, settings, dataset, choice.used, replicas, reporter)
         start = record.at_start(settings, dataset, replicas, choice, session.sizes)
         with _opened(run) if replicas.is_chief else contextlib.nullcontext(), stop_on_interrupt() as request:

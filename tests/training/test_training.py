@@ -20,12 +20,12 @@ from cnnlab.datasets import Dataset, Split
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.runs.comparison import curves
 from cnnlab.runs.folder import SETTINGS
-from cnnlab.training import Interrupted, Reporter, Settings, artifacts, data, export, precision, session
+from cnnlab.training import Interrupted, Reporter, Settings, artifacts, data, export, optimizer, precision, session
 from cnnlab.training.data import held_out, make_feed, moved, shuffled
 from cnnlab.training.evaluation import Evaluator
 from cnnlab.training.loop import TrainingLoop, cross_entropy, move
 from cnnlab.training.network import build_network
-from cnnlab.training.optimizer import make_optimizer
+from cnnlab.training.optimizer import FusedAdam, make_optimizer
 from cnnlab.training.recipes import RECIPES
 from cnnlab.training.schedules import RiseHoldFall, schedule
 
@@ -354,11 +354,34 @@ def test_the_fused_update_is_adams(decay):
     optimizers = make_adam(rate), keras.optimizers.Adam(rate)
     for _ in range(20):
         gradients = [tf.constant(rng.normal(size=value.shape), tf.float32) for value in start]
-        for optimizer, variables in zip(optimizers, (ours, theirs), strict=True):
-            optimizer.apply(gradients, variables)
+        for each, variables in zip(optimizers, (ours, theirs), strict=True):
+            each.apply(gradients, variables)
     for a, b, before in zip(ours, theirs, start, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=2e-6)
         assert np.abs(a.numpy() - before).min() > 1e-4
+
+
+def test_the_scaled_update_is_that_of_keras(monkeypatch):
+    monkeypatch.setattr(optimizer, "STEPS_TO_GROW", 3)
+    rng = np.random.default_rng(0)
+    start = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 4), (5,))]
+    ours, theirs = ([keras.Variable(value) for value in start] for _ in range(2))
+    rate = schedule(0.01, 20, decay=0.5)
+    scaled = make_optimizer(rate, "float16")
+    expected = keras.optimizers.LossScaleOptimizer(FusedAdam(rate), dynamic_growth_steps=3)
+    for each, variables in ((scaled, ours), (expected, theirs)):
+        each.build(variables)
+    for step in range(20):
+        gradients = [tf.constant(1e4 * rng.normal(size=value.shape), tf.float32) for value in start]
+        if step in (0, 7, 8, 13):
+            gradients[1] *= [1.0, 1.0, 1.0, 1.0, np.inf if step == 7 else np.nan]
+        scaled.apply(gradients, ours)
+        expected.apply(gradients, theirs)
+        assert float(scaled.scale_loss(1.0)) == float(expected.scale_loss(1.0)) == float(scaled.scale)
+        assert int(scaled.iterations) == int(expected.iterations)
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+    assert (int(scaled.iterations), float(scaled.scale)) == (16, 2.0**16)
 
 
 def test_a_penalty_of_the_network_is_part_of_the_loss():
