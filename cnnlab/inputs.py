@@ -14,6 +14,7 @@ from cnnlab.datasets import images as image_files
 from cnnlab.drawings import Picture
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.numerics import UNKNOWN
+from cnnlab.results.rows import Column, Rows
 from cnnlab.sources import Sources
 
 if TYPE_CHECKING:
@@ -122,20 +123,23 @@ class Inputs:
             notes=self.notes,
         )
 
-    def records(self, size: int = 1024) -> list[dict[str, Any]]:
+    def records(self, size: int = 1024) -> Rows:
         """Describe every image for ``result.json``: source, digest of its float32 bytes, shape, label (or None)."""
-        rows: list[dict[str, Any]] = []
-        for images, labels in self.batches(size):
-            for image, label in zip(images, labels, strict=True):
-                rows.append(
-                    {
-                        "source": self.sources[len(rows)],
-                        "digest": hashlib.sha256(np.ascontiguousarray(image).data).hexdigest(),
-                        "shape": list(image.shape),
-                        "label": None if label == UNKNOWN else int(label),
-                    }
-                )
-        return rows
+        digests, sides = np.empty((len(self), 32), np.uint8), (0, 0, 0)
+        for start in range(0, len(self), size):
+            images, _ = self.span(start, min(start + size, len(self)))
+            sides = images.shape[1:]
+            for place, image in enumerate(images, start):
+                digests[place] = np.frombuffer(hashlib.sha256(np.ascontiguousarray(image).data).digest(), np.uint8)
+        unknown = self.labels == UNKNOWN
+        return Rows.of_columns(
+            {
+                "source": Column("text", self.sources),
+                "digest": Column("digest", digests),
+                "shape": Column("shape", np.broadcast_to(np.array(sides, np.int32), (len(self), 3))),
+                "label": Column("int", self.labels, unknown if unknown.any() else None),
+            }
+        )
 
     def _checked(self, indices: np.ndarray) -> np.ndarray:
         images = np.array(self._read(indices), np.float32)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -42,6 +43,14 @@ class Sources(Sequence[str]):
         """Return texts that are there already."""
         return texts if isinstance(texts, cls) else cls(texts.__getitem__, range(len(texts)))
 
+    @classmethod
+    def packed(cls, texts: Iterable[str]) -> Sources:
+        """Return texts that lie one after the other in memory: no object is kept for each."""
+        held = Packed()
+        for text in texts:
+            held.append(text)
+        return held.sources()
+
     def __len__(self) -> int:
         return len(self._places)
 
@@ -66,3 +75,22 @@ class Sources(Sequence[str]):
     def __repr__(self) -> str:
         more = f", and {len(self) - SHOWN:,} more" if len(self) > SHOWN else ""
         return f"[{', '.join(map(repr, self[:SHOWN]))}{more}]"
+
+
+class Packed:
+    """Texts one after the other in memory, without an object for each."""
+
+    def __init__(self) -> None:
+        self._letters, self._ends = bytearray(), array("q", [0])
+
+    def append(self, text: str) -> None:
+        """Put one more behind the others."""
+        self._letters += text.encode("utf-8", "surrogatepass")
+        self._ends.append(len(self._letters))
+
+    def sources(self) -> Sources:
+        """Return them, as they are; none may be added any more."""
+        letters, ends = self._letters, self._ends
+        return Sources(
+            lambda place: letters[ends[place] : ends[place + 1]].decode("utf-8", "surrogatepass"), range(len(ends) - 1)
+        )

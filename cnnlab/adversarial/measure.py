@@ -52,7 +52,7 @@ class Measured:
     columns: dict[str, Any]
     probabilities: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def rows(self, claims: Claims) -> list[dict[str, Any]]:
+    def rows(self, claims: Claims) -> Sequence[Mapping[str, Any]]:
         """Return a flat record for each image and strength."""
         return rows_of(self.columns, claims.axis, claims.names(len(self.arrays["label_after"])))
 
@@ -231,7 +231,7 @@ def _columns(arrays: Mapping[str, np.ndarray], sources: Sequence[str] | None) ->
     """The values of each image [N] and of each strength of it [E, N], in the order in which they are read."""
     label = arrays["label"]
     columns: dict[str, Any] = {
-        "image": list(sources) if sources else list(range(len(label))),
+        "image": sources or list(range(len(label))),
         "label": [None if value == UNKNOWN else int(value) for value in label],
     }
     columns |= {"target": arrays["target"]} if "target" in arrays else {}

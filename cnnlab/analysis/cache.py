@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cnnlab.devices.choice import current_device
 from cnnlab.errors import CnnlabError
 from cnnlab.pluginhost import registry
+from cnnlab.results.lists import digest_of
 from cnnlab.results.result import Result
 from cnnlab.versions import versions
 
@@ -73,7 +74,7 @@ def name_of(
         plugin=[plugin.distribution, plugin.version, code_digest(analysis.run.partition(".")[0].partition(":")[0])],
         params=params.settled(classifier).to_json(),
         model=[classifier.digest, classifier.about.to_json(), classifier.class_names],
-        inputs=inputs.records(),
+        inputs=digest_of(inputs.records()),
         dataset=inputs.dataset.digest if inputs.dataset else None,
         seed=seed,
         device=[device, current_device()],

@@ -18,7 +18,8 @@ from cnnlab.pluginhost.declarations import Analysis, resolve
 from cnnlab.results.claims import Claims
 from cnnlab.results.meanings import declared_as
 from cnnlab.results.result import Result
-from cnnlab.results.rows import plain, rows_of
+from cnnlab.results.rows import MOST, Rows, kept, plain, rows_of
+from cnnlab.sources import Sources
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
@@ -91,8 +92,9 @@ def rows_from(analysis: Analysis, result: Result, sources: Sequence[str]) -> Seq
     """
     columns, claims = _columns(analysis, result, sources), result.claims or Claims()
     if columns:
-        return rows_of(columns, claims.axis, _strengths(claims, columns))
-    return [{key: plain(value) for key, value in row.items()} for row in result.rows]
+        return kept(rows_of(columns, claims.axis, _strengths(claims, columns)))
+    rows = [{key: plain(value) for key, value in row.items()} for row in result.rows]
+    return rows if len(rows) <= MOST else Rows.of(rows)
 
 
 def _check_declared(analysis: Analysis, result: Result) -> None:
@@ -102,6 +104,9 @@ def _check_declared(analysis: Analysis, result: Result) -> None:
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufU":
             kind = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
             raise UsageError(f"returned the array {name!r} as {kind}, not as numbers in NumPy")
+    taken = {"inputs", "rows"} & set(result.tables)
+    if taken:
+        raise UsageError(f"returned a table {taken.pop()!r}, whose file is the host's own; it takes another name")
     for name, value in result.metrics.items():
         if not isinstance(value, (int, float, np.integer, np.floating)):
             raise UsageError(f"returned the metric {name!r} as {type(value).__name__}, not as a number")
@@ -121,14 +126,22 @@ def _columns(analysis: Analysis, result: Result, sources: Sequence[str]) -> dict
     if not columns:
         return {}
     if analysis.inputs == "required":
-        image = np.asarray(columns.get("image", range(len(sources))))
+        given = columns.get("image", np.arange(len(sources)))
+        image = np.zeros(0) if isinstance(given, Sources) else np.asarray(given)
         if image.dtype.kind in "iu" and image.size and 0 <= image.min() <= image.max() < len(sources):
-            columns = {"image": [sources[index] for index in image]} | _without(columns, "image")
-    lengths = {name: np.shape(values)[-1] if np.ndim(values) else -1 for name, values in columns.items()}
+            columns = {"image": Sources.of(sources)[image]} | _without(columns, "image")
+    lengths = {name: _length(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         said = ", ".join(f"{count} of {name}" for name, count in lengths.items())
         raise UsageError(f"gave columns of different lengths: {said}")
     return columns
+
+
+def _length(values: Any) -> int:
+    """Of the last axis; texts that are written when they are asked for are not, and what is no column has -1."""
+    if isinstance(values, Sources):
+        return len(values)
+    return int(np.shape(values)[-1]) if np.ndim(values) else -1
 
 
 def _without(columns: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -137,7 +150,7 @@ def _without(columns: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _strengths(claims: Claims, columns: Mapping[str, Any]) -> tuple[str, ...]:
     """What the strengths are called that columns [E, N] have; none where there is no such column."""
-    counts = [len(values) for values in columns.values() if np.ndim(values) > 1]
+    counts = [len(values) for values in columns.values() if not isinstance(values, Sources) and np.ndim(values) > 1]
     try:
         return claims.names(max(counts)) if counts else ()
     except UsageError as error:

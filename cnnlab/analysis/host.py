@@ -27,8 +27,9 @@ from cnnlab.pluginhost.declarations import Analysis, Declaration, resolve
 from cnnlab.pluginhost.params import Params
 from cnnlab.pluginhost.requirements import check_requirements
 from cnnlab.progress import Progress
+from cnnlab.results.lists import told_of_inputs, told_of_rows
 from cnnlab.results.meanings import declared_as, meanings_of, settled
-from cnnlab.results.record import SCHEMA
+from cnnlab.results.record import lists_beside, schema_of
 from cnnlab.results.result import Result
 from cnnlab.results.rows import plain
 from cnnlab.versions import versions
@@ -100,13 +101,15 @@ def _run(
         context.warn(note)
     for note in all_of(context.warnings):
         context.warn(note)
+    given = inputs.records()
     record = {
-        **_record(analysis, classifier, inputs, params, context, result),
+        **_record(analysis, classifier, inputs, params, context, result, told_of_inputs(given)),
         "seconds": round(seconds, 3),
         **attacked,
         "preflight": looked,
     }
-    return replace(result, metrics=record["metrics"], rows=record["rows"], record=record)
+    listing = given if "inputs" in lists_beside(record) else None
+    return replace(result, metrics=record["metrics"], listing=listing, record=record)
 
 
 def _looked_at(analysis: Analysis, classifier: Classifier, inputs: Inputs, context: Context) -> dict[str, Any] | None:
@@ -196,16 +199,23 @@ def _verified(
 
 
 def _record(
-    analysis: Analysis, classifier: Classifier, inputs: Inputs, params: Params, context: Context, result: Result
+    analysis: Analysis,
+    classifier: Classifier,
+    inputs: Inputs,
+    params: Params,
+    context: Context,
+    result: Result,
+    given: Any,
 ) -> dict[str, Any]:
     plugin = registry.provider(analysis)
+    lists = {"inputs": given, "rows": told_of_rows(result.rows)}
     return {
-        "schema": SCHEMA,
+        "schema": schema_of(lists),
         "analysis": analysis.name,
         "plugin": {"distribution": plugin.distribution, "version": plugin.version},
         "params": params.to_json(),
         "model": {**classifier.record(), "about": classifier.about.to_json()},
-        "inputs": inputs.records(),
+        "inputs": lists["inputs"],
         "dataset": {"name": inputs.dataset.name, "source": inputs.dataset.source or None} if inputs.dataset else None,
         "seed": context.seed,
         "headline": result.headline,
@@ -219,7 +229,7 @@ def _record(
             for name, array in result.arrays.items()
         },
         "figures": [],
-        "rows": list(result.rows),
+        "rows": lists["rows"],
         "meanings": meanings_of(
             {name: array.meaning for name, array in analysis.arrays.items()},
             analysis.metrics,

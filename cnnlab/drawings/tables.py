@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 MOST_ROWS = 20
 """Rows of a table that are shown, unless it says otherwise."""
@@ -34,11 +34,10 @@ class Table:
     most: int = MOST_ROWS
 
     @classmethod
-    def of(cls, records: Sequence[Mapping[str, Any]], shares: Collection[str] = ()) -> Table:
-        """Make a table of records, a column for each of their keys."""
-        names = list(dict.fromkeys(key for record in records for key in record))
-        rows = [[row.get(name) for name in names] for row in records]
-        return cls([_spoken(name) for name in names], rows, {_spoken(name) for name in shares})
+    def of(cls, records: Sequence[Mapping[str, Any]], shares: Collection[str] = (), names: Sequence[str] = ()) -> Table:
+        """Make a table of records, a column for each of their keys, or of ``names``; rows are made when asked for."""
+        names = names or list(dict.fromkeys(key for record in records for key in record))
+        return cls([_spoken(name) for name in names], _Cells(records, names), {_spoken(name) for name in shares})
 
     def is_share(self, head: str, row: Sequence[Any]) -> bool:
         """Say whether the number of a row in the column of that head is read in percent."""
@@ -53,6 +52,28 @@ class Table:
     def more(self) -> str:
         """How many are not shown; empty where all are."""
         return f"{len(self.rows) - self.most:,} more" if len(self.rows) > self.most else ""
+
+
+class _Cells(Sequence[Sequence[Any]]):
+    """The cells of records."""
+
+    def __init__(self, records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+        self._records, self._names = records, names
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> Sequence[Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sequence[Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        record = self._records[index]
+        return [record.get(name) for name in self._names]
 
 
 def _spoken(name: str) -> str:

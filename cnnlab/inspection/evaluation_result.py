@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from cnnlab.inspection.calibration import calibration
 from cnnlab.inspection.evaluation import METRICS, Evaluation, metrics_of
 from cnnlab.results.record import SCHEMA
 from cnnlab.results.result import Result
-from cnnlab.results.rows import plain
+from cnnlab.results.rows import BLOCK, plain
+from cnnlab.results.tables import Tables
 from cnnlab.versions import versions
 from cnnlab.words import out_of, percent
 
@@ -119,7 +121,7 @@ def sum_up(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> Result:
         },
         headline=f"{out_of(int(np.trace(confusion)), len(label), digits=2)} read correctly",
         metrics={name: math.nan if value is None else value for name, value in metrics.items()},
-        tables={"predictions": predictions(arrays, names)},
+        tables=Tables({"predictions": functools.partial(predictions, arrays, names)}),
     )
 
 
@@ -139,16 +141,17 @@ def _mistakes(found: EvaluatedModel, shown: np.ndarray) -> Drawing:
     return drawings.mistakes("mistakes", captions, total - found.right, total, found.inputs.bounds)
 
 
-def predictions(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> str:
-    """Return a row for each image as CSV: index, label and predicted (the classes' names), confidence, correct."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["index", "label", "predicted", "confidence", "correct"])
-    columns = (arrays[name] for name in ("index", "label", "predicted", "confidence"))
-    for index, label, predicted, confidence in zip(*columns, strict=True):
-        row = [index, names[label], names[predicted], f"{confidence:.6g}", str(bool(label == predicted)).lower()]
-        table.writerow(row)
-    return text.getvalue()
+def predictions(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> Iterator[str]:
+    """Give a row for each image as CSV, piece by piece: index, label and predicted (as names), confidence, correct."""
+    yield "index,label,predicted,confidence,correct\n"
+    columns = [arrays[name] for name in ("index", "label", "predicted", "confidence")]
+    for start in range(0, len(columns[0]), BLOCK):
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        for index, label, predicted, confidence in zip(*(each[start : start + BLOCK] for each in columns), strict=True):
+            right = str(bool(label == predicted)).lower()
+            table.writerow([index, names[label], names[predicted], f"{confidence:.6g}", right])
+        yield text.getvalue()
 
 
 def _record(

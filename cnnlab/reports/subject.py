@@ -74,7 +74,7 @@ class Answer:
             params=record.get("params", {}),
             seed=record.get("seed"),
             rows=self.result.rows,
-            images=tuple(each["digest"] for each in record.get("inputs", ())),
+            images=tuple(each["digest"] for each in self.result.inputs),
         )
 
     def metric(self, name: str, label: str = "", *, of: int | None = None, reported: float | None = None) -> Metric:

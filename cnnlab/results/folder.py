@@ -6,8 +6,9 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cnnlab.errors import CnnlabError
 from cnnlab.files import places
@@ -15,7 +16,7 @@ from cnnlab.files.reading import read_json
 from cnnlab.files.writing import BEFORE, alone_in, check_plain, is_leftover, leftovers, move_up
 from cnnlab.interrupts import keeping
 from cnnlab.results.images import IMAGES
-from cnnlab.results.record import NAMES, check_record, is_as_signed
+from cnnlab.results.record import NAMES, check_record, is_as_signed, lists_beside
 
 RECORD = "result.json"
 ARRAYS = "arrays.npz"
@@ -56,13 +57,16 @@ def move_in(stage: Path, target: Path, names: Sequence[str], *, force: bool = Fa
             (target / IMAGES).rmdir()
 
 
-def tables_of(names: Iterable[str]) -> list[str]:
+def tables_of(record: Mapping[str, Any]) -> list[str]:
     """Return those of the files that a record names which are tables, without their ending.
 
-    >>> tables_of(["arrays.npz", "predictions.csv", "../elsewhere.csv"])
+    >>> tables_of({"files": {"arrays.npz": "0", "predictions.csv": "1", "../elsewhere.csv": "2"}})
     ['predictions']
     """
-    return [name.removesuffix(".csv") for name in names if re.fullmatch(r"\w+\.csv", name)]
+    lists = lists_beside(record).values()
+    return [
+        name.removesuffix(".csv") for name in record["files"] if re.fullmatch(r"\w+\.csv", name) and name not in lists
+    ]
 
 
 def digest(path: Path) -> str:
@@ -116,5 +120,5 @@ def _written(path: Path) -> dict[str, str] | None:
         return None
     files: dict[str, str] = record["files"]
     told = {ARRAYS, DRAWINGS, *record["figures"], *(image["file"] for image in record.get("images", ()))}
-    told |= {f"{name}.csv" for name in tables_of(files)}
+    told |= {*lists_beside(record).values(), *(f"{name}.csv" for name in tables_of(record))}
     return files if is_as_signed(record) and ARRAYS in files and told.issuperset(files) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnlab.numerics import UNKNOWN, known_mean
+from cnnlab.results.rows import Column, columns_of
 
 if TYPE_CHECKING:
     from cnnlab.results.result import Result
@@ -51,8 +53,13 @@ def _keys(result: Result) -> np.ndarray | None:
     """What identifies each image of a result without rows."""
     dataset = result.record.get("dataset") or {}
     if "digest" in dataset and "index" in result.arrays:
-        return np.array([f"{dataset['digest']}/{dataset['split']}:{place}" for place in result.arrays["index"]])
-    return np.array([entry["digest"] for entry in result.record.get("inputs", ())])
+        return np.char.add(f"{dataset['digest']}/{dataset['split']}:".encode(), result.arrays["index"].astype("S20"))
+    return _digests(result)
+
+
+def _digests(result: Result) -> np.ndarray:
+    """Of the images that were given, in hexadecimal, bytes [N]."""
+    return np.array([digest.encode() for digest in columns_of(result.inputs).get("digest", ())], "S")
 
 
 def _of_rows(result: Result, strengths: Sequence[str]) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
@@ -61,17 +68,34 @@ def _of_rows(result: Result, strengths: Sequence[str]) -> tuple[np.ndarray | Non
     The rows of the E strengths of an entry follow each other; without strengths E is 1. There may be several entries
     for an image: targets.
     """
-    rows, claims = result.rows, result.claims
-    several = bool(strengths) and claims is not None and claims.axis in rows[0]
+    columns, claims = columns_of(result.rows), result.claims
+    several = bool(strengths) and claims is not None and claims.axis in columns
     count = len(strengths) if several else 1
-    digests = {str(entry["source"]): entry["digest"] for entry in result.record.get("inputs", ())}
-    keys = [digests.get(str(row.get("image"))) for row in rows[::count]]
-    if None in keys or len(rows) % count:
+    keys = _keys_of(columns.get("image", ())[::count], result)
+    if keys is None or len(result.rows) % count:
         return None, {}
     leave_out = {"image", claims.axis if claims is not None and several else "image"}
-    names = [name for name in rows[0] if name not in leave_out]
-    columns = {name: np.array([_number(row.get(name)) for row in rows]).reshape(-1, count).T for name in names}
-    return np.array(keys), {name: values for name, values in columns.items() if not np.isnan(values).all()}
+    numbers = {name: _numbers(each).reshape(-1, count).T for name, each in columns.items() if name not in leave_out}
+    return keys, {name: values for name, values in numbers.items() if not np.isnan(values).all()}
+
+
+def _keys_of(images: Sequence[Any], result: Result) -> np.ndarray | None:
+    """The digests of images by their sources; None where one is none of those given."""
+    sources = columns_of(result.inputs).get("source", ())
+    if len(images) == len(sources) and all(map(operator.eq, map(str, images), map(str, sources))):
+        return _digests(result)
+    digests = dict(zip(map(str, sources), _digests(result), strict=True))
+    keys = [digests.get(str(image)) for image in images]
+    return None if None in keys or not keys else np.array(keys)
+
+
+def _numbers(values: Sequence[Any]) -> np.ndarray:
+    """A column as numbers, float64 [N]; NaN where an image takes no part."""
+    if isinstance(values, Column) and values.kind in ("int", "float", "bool"):
+        numbers = np.array(values.values, np.float64)
+        numbers[~np.isfinite(numbers) if values.missing is None else values.missing] = np.nan
+        return numbers
+    return np.array([_number(value) for value in values], np.float64)
 
 
 def _number(cell: Any) -> float:
@@ -116,7 +140,7 @@ def _named(
     result: Result, candidates: Mapping[str, np.ndarray], strengths: Sequence[str]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Give each candidate [E, N] the name of the metric that is its mean, or its own where it is no metric's."""
-    summed_up = set()
+    summed_up, columns = set(), columns_of(result.rows)
     for name, metric in result.metrics.items():
         base, _, strength = name.partition("@")
         # The metric correlation/conv1 of a layer may be the mean of a column conv1_correlation.
@@ -130,7 +154,7 @@ def _named(
             yield name, row
     for name, values in candidates.items():
         fractions = values[np.isfinite(values)]
-        words = any(row.get(name) in ("yes", "no") for row in result.rows)
+        words = any(value in ("yes", "no") for value in columns.get(name, ()))
         if name not in summed_up and (words or (fractions != fractions.round()).any()):
             same = np.array_equal(values, np.broadcast_to(values[0], values.shape), equal_nan=True)
             for row, strength in zip(values[:1] if same else values, ("",) if same else strengths, strict=True):

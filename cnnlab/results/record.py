@@ -15,11 +15,18 @@ from annotated_types import Ge, Len
 from cnnlab.errors import CnnlabError
 from cnnlab.files.reading import check_typed
 from cnnlab.results.images import IMAGES
+from cnnlab.results.rows import Kind
 from cnnlab.words import shortened
 
 SCHEMA = 1
 
-NAMES = re.compile(rf"arrays\.npz|drawings\.json|\w+\.csv|figure[^/\\]*\.(png|svg|pdf)|{IMAGES}/[^/\\]+\.png")
+SCHEMA_OF_MANY = 2
+"""That of a result whose images or rows are too many for result.json and lie beside it. Whoever reads schema 1 expects
+lists there: it is told by the number that it cannot read this, and every other result stays as it was."""
+
+NAMES = re.compile(
+    rf"arrays\.npz|drawings\.json|rows\.parquet|\w+\.csv|figure[^/\\]*\.(png|svg|pdf)|{IMAGES}/[^/\\]+\.png"
+)
 """What a result's folder holds beside its record. A record from elsewhere must not lead to other files."""
 
 DIGEST = "digest"
@@ -76,6 +83,28 @@ class Input:
     digest: str
     shape: list[Count]
     label: int | None
+
+
+@dataclass(kw_only=True)
+class InputsBeside:
+    """The images that were given, where they are too many to be listed."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    count: Count
+    file: Literal["inputs.csv"]
+    digest: str
+
+
+@dataclass(kw_only=True)
+class RowsBeside:
+    """The rows, where they are too many; of each column what it holds."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    count: Count
+    file: Literal["rows.csv", "rows.parquet"]
+    columns: dict[str, Kind]
 
 
 @dataclass(kw_only=True)
@@ -165,12 +194,45 @@ class Record:
     claims: Claimed | None = None
     images: list[Written] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     digest: str | None = None
 
     def __post_init__(self) -> None:
         for name in (*self.files, *self.figures, *(image.file for image in self.images)):
             if not NAMES.fullmatch(name):
                 raise ValueError(f"files of a result alone, and not {shortened(name, 60)!r}")
+
+
+@dataclass(kw_only=True)
+class RecordOfMany(Record):
+    """``result.json`` where a list lies in a file beside it."""
+
+    schema: Literal[2]  # type: ignore[assignment]
+    inputs: InputsBeside | list[Input]  # type: ignore[assignment]
+    rows: RowsBeside | list[dict[str, Cell]] = field(default_factory=list)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        beside = [part.file for part in (self.inputs, self.rows) if not isinstance(part, list)]
+        if not beside or not set(beside) <= set(self.files):
+            raise ValueError(f"digests of its lists among its files: {' and '.join(beside) or 'a list in one of them'}")
+
+
+_SCHEMAS: dict[Any, type[Record]] = {SCHEMA: Record, SCHEMA_OF_MANY: RecordOfMany}
+
+
+def lists_beside(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return which of its lists a record has in a file beside it: the file, by the key.
+
+    >>> lists_beside({"inputs": {"count": 20_000, "file": "inputs.csv", "digest": "0"}, "rows": []})
+    {'inputs': 'inputs.csv'}
+    """
+    return {key: record[key]["file"] for key in ("inputs", "rows") if isinstance(record.get(key), Mapping)}
+
+
+def schema_of(record: Mapping[str, Any]) -> int:
+    """Return the schema that a record with these lists has."""
+    return SCHEMA_OF_MANY if lists_beside(record) else SCHEMA
 
 
 def check_record(record: Any, path: Path) -> dict[str, Any]:
@@ -184,12 +246,12 @@ def check_record(record: Any, path: Path) -> dict[str, Any]:
         CnnlabError: It was written by a newer cnnlab, or something in it is missing or of another type.
     """
     found = record.get("schema") if isinstance(record, dict) else None
-    if found != SCHEMA or isinstance(found, bool):
+    if isinstance(found, bool) or not isinstance(found, int) or found not in _SCHEMAS:
         raise CnnlabError(
-            f"{path} has schema {shortened(repr(found), 60)}; this cnnlab reads schema {SCHEMA}, which `cnnlab analyze "
-            "NAME --out DIR` writes."
+            f"{path} has schema {shortened(repr(found), 60)}; this cnnlab reads schemas {SCHEMA} and {SCHEMA_OF_MANY}, "
+            "which `cnnlab analyze NAME --out DIR` writes."
         )
-    return check_typed(record, Record, path, "Run the analysis again.")
+    return check_typed(record, _SCHEMAS[found], path, "Run the analysis again.")
 
 
 def signed(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,11 +16,13 @@ from cnnlab import drawings as drawing_data
 from cnnlab.errors import CnnlabError
 from cnnlab.files.reading import read_json, read_npz, read_text
 from cnnlab.files.writing import write_into
-from cnnlab.results import images as saved_images
+from cnnlab.results import images as saved_images, lists
 from cnnlab.results.claims import Claims
 from cnnlab.results.folder import ARRAYS, DRAWINGS, RECORD, check_folder, digest, move_in, tables_of
 from cnnlab.results.meanings import declared_as
-from cnnlab.results.record import check_record, signed
+from cnnlab.results.record import check_record, lists_beside, signed
+from cnnlab.results.rows import Rows, columns_of
+from cnnlab.results.tables import Tables
 from cnnlab.words import is_share
 
 if TYPE_CHECKING:
@@ -54,7 +56,9 @@ class Result:
             figure is taken too, and kept as an image.
         tables: Named tables as the text of CSV files, saved as ``<name>.csv``.
         claims: What an attack promises of its images, where there are any (arrays ``original`` and ``adversarial``).
-        rows: One flat record per image (and strength).
+        rows: One flat record per image (and strength): a sequence, of which each is made when it is asked for where
+            there are many.
+        listing: The images that were given, where they are too many for the record; see :attr:`inputs`.
         record: What ``result.json`` holds beyond the arrays themselves: parameters, model, inputs, seed, versions.
 
     Example:
@@ -72,13 +76,14 @@ class Result:
     tables: Mapping[str, str] = field(default_factory=dict)
     claims: Claims | None = None
     rows: Sequence[Mapping[str, Any]] = ()
+    listing: Rows | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         words = [self.record.get("analysis", "not run by the host")]
         if "model" in self.record:
             words[0] += f" of {self.record['model']['path'] or 'a live model'}"
-        counts = {"image": self.record.get("inputs", ()), "array": self.arrays, "drawing": self.drawings}
+        counts = {"image": self.inputs, "array": self.arrays, "drawing": self.drawings}
         words += [f"{len(n):,} {name}{'' if len(n) == 1 else 's'}" for name, n in counts.items() if len(n)]
         return f"Result({', '.join(words)})"
 
@@ -92,7 +97,7 @@ class Result:
             notes=self.warnings,
             drawings=[self.drawing()] if self.drawings else [],
             tables=[
-                Table.of(self.rows, self._shares("columns")),
+                Table.of(self.rows, self._shares("columns"), list(columns_of(self.rows))),
                 Table(("metric", "value"), list(self.metrics.items()), self._shares("metrics")),
             ],
         )
@@ -116,7 +121,12 @@ class Result:
                 "result.to_frame() gives a pandas DataFrame, and pandas is not installed. Install it with "
                 "`pip install pandas`, or read result.rows."
             ) from error
-        return pandas.DataFrame(list(self.rows))
+        return pandas.DataFrame({name: list(values) for name, values in columns_of(self.rows).items()})
+
+    @property
+    def inputs(self) -> Sequence[Mapping[str, Any]]:
+        """The images that were given: ``source``, ``digest``, ``shape`` and ``label`` (None where unknown) of each."""
+        return self.record.get("inputs", ()) if self.listing is None else self.listing
 
     @property
     def warnings(self) -> list[str]:
@@ -156,7 +166,8 @@ class Result:
     ) -> list[Path]:
         """Write ``result.json``, ``arrays.npz``, ``drawings.json``, tables and ``figure*.png``, and return their paths.
 
-        The first adversarial images, where there are any, go to ``images/``, rounded to 8 bits. Everything is written
+        The first adversarial images, where there are any, go to ``images/``, rounded to 8 bits; more than 10,000 images
+        are listed in ``inputs.csv``, and their rows in ``rows.parquet`` or ``rows.csv``. Everything is written
         beside its place and moved in at the end, the record last: a folder with a ``result.json`` is a whole result.
         An earlier result there is replaced, its images too; other files are left alone.
 
@@ -176,7 +187,7 @@ class Result:
         with write_into(target) as stage:
             figures = self._save_figures(stage, format, dpi) if format else []
             written = [ARRAYS, *self._save_drawings(stage), *figures]
-            written += [*self._save_tables(stage), *self._save_images(stage)]
+            written += [*self._save_tables(stage), *self._save_images(stage), *self._save_lists(stage)]
             with open(stage / ARRAYS, "wb") as packed:
                 arrays: dict[str, Any] = dict(self.arrays)
                 np.savez_compressed(packed, **arrays)
@@ -207,9 +218,17 @@ class Result:
         return [DRAWINGS]
 
     def _save_tables(self, stage: Path) -> list[str]:
-        for name, text in self.tables.items():
-            (stage / f"{name}.csv").write_text(text, encoding="utf-8", newline="")
-        return [f"{name}.csv" for name in self.tables]
+        tables = Tables.of(self.tables)
+        for name in tables:
+            with (stage / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+                file.writelines(tables.pieces(name))
+        return [f"{name}.csv" for name in tables]
+
+    def _save_lists(self, stage: Path) -> list[str]:
+        beside = lists_beside(self.record)
+        for key, file in beside.items():
+            lists.write(stage / file, Rows.of(self.inputs if key == "inputs" else self.rows))
+        return list(beside.values())
 
     def _save_images(self, stage: Path) -> list[str]:
         """Write what the record lists; without the host's record nobody has verified them, and none is written."""
@@ -225,24 +244,51 @@ class Result:
     def load(cls, directory: str | os.PathLike[str]) -> Result:
         """Read a saved result back, whole: arrays, metrics, rows, drawings, claims and record.
 
+        Tables, and lists that lie beside the record, are read when they are looked at.
+
         Raises:
             CnnlabError: There is no result, it was written by a newer cnnlab, or a file of it is damaged.
         """
         record = read_record(directory)
         arrays = read_arrays(directory)
         text = read_text(_part_of(directory, DRAWINGS)) if DRAWINGS in record["files"] else "{}"
-        tables = {name: read_text(_part_of(directory, f"{name}.csv")) for name in tables_of(record["files"])}
+        tables = {name: _pieces(_part_of(directory, f"{name}.csv")) for name in tables_of(record)}
         with _reading(directory):
             return cls(
                 headline=record.get("headline", ""),
                 arrays=arrays,
                 metrics=dict(record["metrics"]),
-                rows=list(record.get("rows", ())),
+                rows=rows_in(directory, record),
+                listing=inputs_in(directory, record) if "inputs" in lists_beside(record) else None,
                 drawings=drawing_data.from_json(text),
-                tables=tables,
+                tables=Tables(tables),
                 claims=Claims.from_json(record["claims"]) if record.get("claims") else None,
                 record=record,
             )
+
+
+def inputs_in(directory: str | os.PathLike[str], record: Mapping[str, Any]) -> Any:
+    """Return the images that a saved result was given; those in a file are read when they are looked at.
+
+    Raises:
+        CnnlabError: There is no such file.
+    """
+    told = record["inputs"]
+    return (
+        told if isinstance(told, list) else lists.read(_part_of(directory, told["file"]), told["count"], lists.INPUTS)
+    )
+
+
+def rows_in(directory: str | os.PathLike[str], record: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the rows of a saved result, in the same way."""
+    told = record.get("rows", [])
+    if isinstance(told, list):
+        return told
+    return lists.read(_part_of(directory, told["file"]), told["count"], told["columns"])
+
+
+def _pieces(path: Path) -> Callable[[], list[str]]:
+    return lambda: [read_text(path)]
 
 
 def read_record(directory: str | os.PathLike[str]) -> dict[str, Any]:

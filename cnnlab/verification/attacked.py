@@ -70,7 +70,7 @@ _ONLY_SO = "It holds only as closely as a GPU computes."
 
 def _originals(saved: Saved) -> Iterator[Finding]:
     """Hold the originals against the digests of the images that were given, where they are those images."""
-    origin, told = saved.record["claims"]["original"], saved.record["inputs"]
+    origin, told = saved.record["claims"]["original"], saved.inputs
     if origin != "inputs":
         known = {"other": "They are noise or other images, not those that were given."}
         yield not_checked("original", known.get(origin, f"They are the {origin}, not the images that were given."))

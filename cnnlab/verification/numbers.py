@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.adversarial.judge import Finding, is_adversarial
 from cnnlab.adversarial.measure import derive, with_strengths
 from cnnlab.analysis.completion import rows_from, sums_of, with_sums
+from cnnlab.files.reading import open_regular
 from cnnlab.inspection import evaluation_result
 from cnnlab.pluginhost import registry
+from cnnlab.results.folder import tables_of
 from cnnlab.results.result import Result
 from cnnlab.results.rows import plain
+from cnnlab.results.tables import Tables
 from cnnlab.verification.report import fails, holds, judged, not_checked
 from cnnlab.versions import versions
 
@@ -56,7 +61,7 @@ def numbers(saved: Saved) -> Iterator[Finding]:
 
 
 def _sums(saved: Saved) -> Sums:
-    other = another_version(saved)
+    other = saved.left_out or another_version(saved)
     if other:
         return Sums(reason=other)
     if saved.record["analysis"] == evaluation_result.NAME:
@@ -68,7 +73,7 @@ def _sums(saved: Saved) -> Sums:
         result = Result(arrays=saved.arrays, claims=saved.claims)
         params = analysis.params.from_public(dict(saved.record["params"])).settled(saved.classifier)
         result = with_sums(result, sums_of(analysis, saved.classifier, result, params))
-        rows = rows_from(analysis, result, [entry["source"] for entry in saved.record["inputs"]])
+        rows = rows_from(analysis, result, saved.sources)
         return Sums(metrics=result.metrics, rows=rows, headline=result.headline)
     reason = f"{name} does not declare where its arrays are summed up (`sum_up=`)"
     if analysis is None:
@@ -114,7 +119,7 @@ def _metrics(said: Mapping[str, Any], sums: Sums) -> Iterator[Finding]:
 
 
 def _rows(saved: Saved, sums: Sums) -> Iterator[Finding]:
-    said = saved.record.get("rows", [])
+    said = saved.rows
     if sums.rows is None or (sums.reason and not said):
         yield not_checked("rows", f"{len(said):,} rows were not checked: {sums.reason}.")
         return
@@ -136,19 +141,22 @@ def _rows(saved: Saved, sums: Sums) -> Iterator[Finding]:
         yield not_checked("rows", f"The columns {_listed(list(unknown))} were not checked.")
 
 
-def _with_images(saved: Saved, sums: Sums, said: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+def _with_images(saved: Saved, sums: Sums, said: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
     """Leave out what the rows call their images, where nobody can tell: an analysis may choose images of its own."""
     assert sums.rows is not None
     required = saved.analysis is not None and saved.analysis.inputs == "required"
     if required and not sums.reason:
         return sums.rows
-    sources = [entry["source"] for entry in saved.record["inputs"]]
-    each = len(said) // len(sources) if sources else 0
-    in_order = [source for source in sources for _ in range(each)] == [row.get("image") for row in said]
-    return [
+    sources = saved.sources
+    each = len(said) // len(sources) if len(sources) else 0
+    named = (source for source in sources for _ in range(each))
+    in_order = each * len(sources) == len(said) and all(
+        row.get("image") == name for row, name in zip(said, named, strict=True)
+    )
+    return (
         {key: value for key, value in due.items() if key != "image"} | ({"image": row["image"]} if in_order else {})
         for row, due in zip(said, sums.rows, strict=True)
-    ]
+    )
 
 
 def _headline(said: str, sums: Sums) -> Iterator[Finding]:
@@ -159,19 +167,23 @@ def _headline(said: str, sums: Sums) -> Iterator[Finding]:
 
 
 def _tables(saved: Saved, sums: Sums) -> Iterator[Finding]:
-    from cnnlab.files.reading import read_text
-    from cnnlab.results.folder import tables_of
-
-    held = tables_of(saved.record["files"])
-    wrong = [f"{name}.csv is missing" for name in sums.tables if name not in held]
-    for name in (name for name in held if name in sums.tables):
-        if read_text(saved.directory / f"{name}.csv").replace("\r\n", "\n") != sums.tables[name]:
+    held, due = tables_of(saved.record), Tables.of(sums.tables)
+    wrong = [f"{name}.csv is missing" for name in due if name not in held]
+    for name in (name for name in held if name in due):
+        if not any(_reads(saved.directory / f"{name}.csv", due.pieces(name), ends) for ends in ("", None)):
             wrong.append(f"{name}.csv does not follow from the arrays")
     if sums.tables:
         yield judged("tables", wrong, "They follow from the arrays.")
     others = [f"{name}.csv" for name in held if name not in sums.tables]
     if others:
         yield not_checked("tables", f"{_listed(others)} were not checked beyond their digests.")
+
+
+def _reads(path: Path, pieces: Iterable[str], ends: str | None) -> bool:
+    """Whether a file holds a text, the ends of its lines being taken for ``ends``, or for any where that is None."""
+    with open_regular(path) as file:
+        text = io.TextIOWrapper(file, "utf-8", newline=ends)
+        return all(text.read(len(piece)) == piece for piece in pieces) and not text.read(1)
 
 
 def same(said: Any, due: Any) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,11 @@ from cnnlab.inspection.evaluation import names_of
 from cnnlab.pluginhost import registry
 from cnnlab.results.claims import Claims
 from cnnlab.results.folder import ARRAYS, DRAWINGS, RECORD
-from cnnlab.results.result import read_arrays
+from cnnlab.results.lists import INPUTS_FILE
+from cnnlab.results.record import lists_beside
+from cnnlab.results.result import inputs_in, read_arrays, rows_in
+from cnnlab.results.rows import columns_of
+from cnnlab.sources import Sources
 from cnnlab.verification.attacked import attacked
 from cnnlab.verification.entries import others
 from cnnlab.verification.files import as_recorded, as_written, redrawn
@@ -44,11 +49,13 @@ KNOWN = (
     *("schema", "digest", "analysis", "params", "seed", "warnings", "preflight", "meanings", "headline", "metrics"),
     *("files", "figures", "rows", "claims", "images", *UNPROVED),
     *("model.path", "model.kind", "model.digest"),
-    *("inputs.source", "inputs.digest", "inputs.shape", "inputs.label"),
+    *("inputs.source", "inputs.digest", "inputs.shape", "inputs.label", "inputs.count", "inputs.file", "left_out"),
     *("dataset.name", "dataset.source"),
     *("arrays.*.shape", "arrays.*.dtype", "arrays.*.meaning", "arrays.*.axes"),
 )
 """The entries that the checks below speak of, or that are listed as not checked."""
+
+LEFT_OUT = "what they follow from was left out, for the metrics alone were to be kept"
 
 EVALUATED = ("classes", "dataset.split", "dataset.images", "dataset.digest")
 """Those of an evaluation alone."""
@@ -87,6 +94,27 @@ class Saved:
             directory=directory, record=record, classifier=classifier, arrays=arrays, damage=damage, analysis=analysis
         )
 
+    @cached_property
+    def inputs(self) -> Sequence[Mapping[str, Any]]:
+        """The images that were given."""
+        found: Sequence[Mapping[str, Any]] = inputs_in(self.directory, self.record)
+        return found
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Where they are from."""
+        return Sources.of(columns_of(self.inputs).get("source", ()))
+
+    @cached_property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """The rows."""
+        return rows_in(self.directory, self.record)
+
+    @property
+    def left_out(self) -> str:
+        """Why its numbers cannot be worked out anew; empty where they can."""
+        return f"{LEFT_OUT}: {', '.join(self.record['left_out'])}" if self.record.get("left_out") else ""
+
     @property
     def is_evaluation(self) -> bool:
         """Whether it is one: no plugin's, and of a whole dataset."""
@@ -114,15 +142,21 @@ def findings_of_result(saved: Saved, *, rerun: bool) -> Iterator[Finding]:
     yield as_recorded(record, RECORD)
     yield from guarded("files", _files, saved)
     yield from guarded("model", _model, saved)
-    choice, wrong = choice_of(record, saved.classifier)
-    yield from guarded("inputs", inputs, record, choice, wrong)
+    try:
+        choice, wrong = choice_of(record, saved.inputs, saved.classifier)
+        yield from guarded("inputs", inputs, saved.inputs, choice, wrong)
+    except CnnlabError as error:  # of many images, the file that lists them
+        choice, wrong = None, []
+        yield fails("inputs", str(error))
     if saved.damage:
         yield fails("arrays", saved.damage)
         return
     yield from guarded("dataset", _dataset, saved)
     yield from guarded("arrays", _arrays, saved)
     yield from guarded("figures", _figures, saved)
-    if is_adversarial(saved.arrays) or record.get("claims") or record.get("images"):
+    if saved.left_out:
+        yield not_checked("claims", f"What is claimed of images was not checked: {saved.left_out}.")
+    elif is_adversarial(saved.arrays) or record.get("claims") or record.get("images"):
         yield from guarded("claims", attacked, saved)
     yield from guarded("metrics", numbers, saved)
     if rerun:
@@ -142,6 +176,8 @@ def _files(saved: Saved) -> Iterator[Finding]:
     unlisted += [ARRAYS] if files and ARRAYS not in files else []
     if unlisted:
         yield judged("files", [f"The record holds no digest of {name}" for name in unlisted], "")
+    if "inputs" in lists_beside(saved.record) and saved.record["inputs"]["digest"] != files[INPUTS_FILE]:
+        yield fails("files", f"The record holds two digests of {INPUTS_FILE}.")
     extra = [name for name in files if name.startswith("figure") and name not in figures]
     if extra:
         yield fails("files", f"The record holds digests of figures that it does not list: {', '.join(extra)}.")
@@ -200,8 +236,11 @@ def _other_part(saved: Saved, dataset: Dataset) -> Iterator[str]:
     told, arrays = saved.record["dataset"], saved.arrays
     if told.get("split") != saved.record["params"].get("split"):
         yield "dataset.split is not what params names"
-    if told.get("split") not in ("train", "test") or not {"index", "label"} <= set(arrays):
+    if told.get("split") not in ("train", "test") or not (saved.left_out or {"index", "label"} <= set(arrays)):
         yield "It has no such part"
+        return
+    if saved.left_out:
+        yield from [] if 0 < told.get("images", 0) <= len(dataset.split(told["split"])) else ["There are not as many"]
         return
     labels, index = dataset.split(told["split"]).labels, arrays["index"]
     if told.get("images") != len(index):
@@ -219,6 +258,13 @@ def _arrays(saved: Saved) -> Iterator[Finding]:
         if told.get(name) != found.get(name)
     ]
     yield judged("arrays", wrong, f"{len(told)} of {len(told)} have the shapes and types they should.")
+    if saved.left_out:
+        yield (
+            fails("arrays", "The record says that they were left out.")
+            if found
+            else not_checked("arrays", f"There is none: {saved.left_out}.")
+        )
+        return
     yield from _described(saved)
     if saved.is_evaluation:
         due = evaluation_result.sum_up(saved.arrays, saved.record["classes"]).arrays

@@ -17,9 +17,10 @@ from cnnlab.drawings import Image
 from cnnlab.files.reading import read_text
 from cnnlab.inspection.evaluation import evaluate
 from cnnlab.results.folder import DRAWINGS
+from cnnlab.results.keeping import kept_of
 from cnnlab.verification.attacked import JUDGED
 from cnnlab.verification.likeness import ABSOLUTE, RELATIVE, alike
-from cnnlab.verification.numbers import another_version
+from cnnlab.verification.numbers import BY_THE_CLOCK, another_version
 from cnnlab.verification.report import fails, holds, not_checked
 from cnnlab.versions import versions
 
@@ -73,7 +74,7 @@ def again(saved: Saved, choice: ImageChoice | None) -> Iterator[Finding]:
     if choice is None:
         why = "Without its images the analysis cannot be run again"
     elif saved.is_evaluation:
-        yield from _compared(saved, _evaluated(saved))
+        yield from _compared(saved, _as_kept(saved, _evaluated(saved)))
         return
     elif saved.analysis is None:
         why = f"The plugin that gives {name} is not installed here"
@@ -86,7 +87,7 @@ def again(saved: Saved, choice: ImageChoice | None) -> Iterator[Finding]:
             seed=saved.record["seed"],
             device=current_device(),
         )
-        yield from _compared(saved, perform(request))
+        yield from _compared(saved, _as_kept(saved, perform(request)))
         return
     yield unrepeated(saved, f"{why}, which alone shows these")
 
@@ -100,6 +101,10 @@ def _evaluated(saved: Saved) -> Result:
     ).result()
 
 
+def _as_kept(saved: Saved, found: Result) -> Result:
+    return kept_of(found, "metrics" if saved.left_out else "arrays")
+
+
 def _compared(saved: Saved, found: Result) -> Iterator[Finding]:
     differing = {name: _difference(saved.arrays.get(name), found.arrays.get(name)) for name in _names(saved, found)}
     elsewhere = current_device() != saved.record["device"] or versions() != saved.record["versions"]
@@ -109,19 +114,27 @@ def _compared(saved: Saved, found: Result) -> Iterator[Finding]:
     if other:
         yield fails("rerun", f"Run again, the analysis gives other arrays: {', '.join(other)}.")
         return
-    wrong = [key for key in COMPARED if not _same(saved.record.get(key), found.record.get(key))]
+    keys = (*COMPARED, "left_out") if saved.left_out else COMPARED
+    wrong = [key for key in keys if not _same(saved.record.get(key), found.record.get(key))]
+    if saved.left_out:  # else they follow from the arrays
+        wrong += [] if _same(*map(_lasting, (saved.record, found.record))) else ["metrics"]
     drawn, unknown = _drawn(saved), []
     if "here and there" in differing.values() or another_version(saved):
         unknown = [DRAWINGS] if drawn else []
     else:
-        unlike, pixels = _unlike(drawn, drawing_data.from_json(drawing_data.to_json(found.drawings)), bool(loose))
+        unlike, pixels = _unlike(
+            drawn,
+            drawing_data.from_json(drawing_data.to_json(found.drawings)),
+            bool(loose or (saved.left_out and elsewhere)),
+        )
         wrong += [DRAWINGS] if unlike else []
         unknown = [f"{DRAWINGS} ({name or 'figure'})" for name in pixels]
     if wrong:
         yield fails("rerun", f"Run again, the analysis gives the same arrays, and other {', '.join(wrong)}.")
         return
     count = len(differing) - len(loose)
-    says = f"With these parameters and seed it gives the same {count} arrays to the bit, and all that is said of them."
+    gives = "metrics" if saved.left_out else f"{count} arrays to the bit"
+    says = f"With these parameters and seed it gives the same {gives}, and all that is said of them."
     yield holds("rerun", says)
     if loose or unknown:
         far = sum(int(_far(saved.arrays[name], found.arrays[name]).sum()) for name in loose)
@@ -129,6 +142,11 @@ def _compared(saved: Saved, found: Result) -> Iterator[Finding]:
         says = f"Another processor may give other last digits{more}, and so may who changes them"
         names = [*(f"arrays.{name}" for name in loose), *unknown]
         yield not_checked("rerun", f"{says}; these were held no closer: {', '.join(names)}.")
+
+
+def _lasting(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics that no clock measured."""
+    return {name: value for name, value in record["metrics"].items() if name not in BY_THE_CLOCK}
 
 
 def _names(saved: Saved, found: Result) -> list[str]:

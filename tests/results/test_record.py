@@ -107,7 +107,8 @@ def test_whatever_stands_anywhere_is_taken_or_refused_in_one_sentence(tmp_path_f
         ({"images": [{**RECORD["images"][0], "file": "images/../../x.png"}]}, "files of a result alone"),
         ({"metrics": {"\x1b[31m": "x"}}, r"metrics.\x1b[31m is 'x'"),
         ({"schema": True}, "has schema True"),
-        ({"schema": 2}, "has schema 2; this cnnlab reads schema 1"),
+        ({"schema": 3}, "has schema 3; this cnnlab reads schemas 1 and 2"),
+        ({"schema": 2}, "expected digests of its lists among its files: a list in one of them"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, edit, message):

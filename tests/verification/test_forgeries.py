@@ -6,6 +6,7 @@ import functools
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def states(findings, state: str) -> list[str]:
 
 def looked_at(saved: Saved, record: dict[str, Any]) -> list[str]:
     """What fails of the numbers of an edited record."""
-    return states(numbers(Saved(**{**vars(saved), "record": record})), "fails")
+    return states(numbers(replace(saved, record=record)), "fails")
 
 
 def otherwise(value: Any) -> Any:
@@ -126,7 +127,7 @@ def test_every_number_of_every_analysis_is_held_against_the_arrays(network, fold
         changed = forged(
             record, lambda made, name=name, value=value: made["rows"][last].update({name: otherwise(value)})
         )
-        told = list(numbers(Saved(**{**vars(saved), "record": changed})))
+        told = list(numbers(replace(saved, record=changed)))
         named = name == "image" and any("image" in each.says for each in told if each.state == "not checked")
         assert named or states(told, "fails") == ["rows"], name
         if name != "image":
@@ -151,7 +152,7 @@ def test_every_array_is_held_against_something_or_named(network, folder, result,
         other.flat[0] = ~other.flat[0] if array.dtype == bool else "x" if array.dtype.kind == "U" else other.flat[0] + 1
         if other.tobytes() == array.tobytes():  # NaN
             continue
-        saved = Saved(**{**vars(whole), "arrays": {**whole.arrays, name: other}})
+        saved = replace(whole, arrays={**whole.arrays, name: other})
         found = [*guarded("metrics", numbers, saved), *(guarded("claims", attacked, saved) if saved.claims else ())]
         assert states(found, "fails") or f"arrays.{name}" in unrepeated(saved, "").says, name
         differs = _difference(other, result(case).arrays[name])

@@ -113,7 +113,7 @@ def test_images_that_cannot_be_read_again(tmp_path):
         ("nothing", "not checked", "The 1 images cannot be read again: nothing."),
     ):
         told = {"inputs": [{"source": source, **facts}]}
-        (finding,) = inputs(told, *choice_of(told, Model()))
+        (finding,) = inputs(told["inputs"], *choice_of(told, told["inputs"], Model()))
         assert (finding.state, finding.says) == (state, says)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -12,6 +14,8 @@ from rich.text import Text
 
 from cnnlab.cli.views.tables import Column, fitted
 from cnnlab.results.meanings import at_strength, axis_of, declared_as, meaning_of
+from cnnlab.results.record import lists_beside
+from cnnlab.results.rows import columns_of
 from cnnlab.words import is_share, number
 
 if TYPE_CHECKING:
@@ -37,14 +41,11 @@ def numbers(result: Result, width: int) -> list[RenderableType]:
         return metrics_tables(metrics, said["metrics"], axis, width)
     if len(result.rows) == 1:
         # Which image it is stands above, where there is one.
-        row = {
-            name: value
-            for name, value in result.rows[0].items()
-            if name != "image" or len(result.record["inputs"]) != 1
-        }
+        row = {name: value for name, value in result.rows[0].items() if name != "image" or len(result.inputs) != 1}
         meanings = said["columns"] | {name: meaning_of(said["metrics"], name, axis) for name in metrics}
         return one_row({**row, **metrics}, meanings, width)
-    table = rows_tables(result.rows, width, lambda name: is_share(said["columns"].get(name, "")))
+    where = lists_beside(result.record).get("rows", "result.json")
+    table = rows_tables(result.rows, width, lambda name: is_share(said["columns"].get(name, "")), f" in {where}")
     return [*table, *metrics_lines(metrics, said["metrics"], axis, width)]
 
 
@@ -101,7 +102,7 @@ def untold(
         bare, at, strength = name.partition("@")
         if at and (declared_as(declared, name), value) in plain:
             return True
-        of = [row for row in rows if not at or axis not in row or f"{row[axis]:g}" == strength]
+        of = list(islice((row for row in rows if not at or axis not in row or f"{row[axis]:g}" == strength), 2))
         return len(of) == 1 and bare in of[0] and _same(of[0][bare], value)
 
     return {name: value for name, value in metrics.items() if not told(name, value)}
@@ -148,7 +149,10 @@ def metrics_tables(
 
 
 def rows_tables(
-    rows: Sequence[Row], width: int, shares: Callable[[str], bool] = lambda name: False
+    rows: Sequence[Row],
+    width: int,
+    shares: Callable[[str], bool] = lambda name: False,
+    where: str = " in result.json",
 ) -> list[RenderableType]:
     """The per-image rows, the first of them where there are many; what is the same in all is said once, below.
 
@@ -157,14 +161,15 @@ def rows_tables(
         width: Characters that a line may have. Columns that do not fit side by side go on in a further table, which
             begins again with those that say what a row is about.
         shares: Whether a column holds numbers from 0 to 1 that are read in percent.
+        where: Where all of them are to be found.
     """
-    names = list(dict.fromkeys(key for row in rows for key in row))
-    values = {name: tuple(row.get(name) for row in rows) for name in names}
-    same = [name for name in names if len(rows) > 1 and len(set(values[name])) == 1]
+    values = columns_of(rows)
+    names = list(values)
+    same = [name for name in names if len(rows) > 1 and _alike(values[name], repeat(values[name][0]))]
     shown: list[str] = []
     twice: dict[str, str] = {}
     for name in [name for name in names if name not in same] or names[:1]:
-        first = next((other for other in shown if values[other] == values[name]), None)
+        first = next((other for other in shown if _alike(values[other], values[name])), None)
         if first is None or len(rows) == 1:
             shown.append(name)
         else:
@@ -174,15 +179,19 @@ def rows_tables(
         return [number(value, shares(name)) for value in values[name][:MOST_ROWS]]
 
     columns = [
-        Column(spoken(name), texts(name), number=not any(isinstance(value, str) for value in values[name]))
+        Column(spoken(name), texts(name), number=not any(isinstance(value, str) for value in values[name][:MOST_ROWS]))
         for name in shown
     ]
-    found = fitted(columns, width, identifying(shown, rows))
+    found = fitted(columns, width, identifying(shown, rows[:MOST_ROWS]))
     once = [f"{spoken(name)} {texts(name)[0]}" for name in same if values[name][0] is not None]
     once += [f"{spoken(name)} = {spoken(first)}" for name, first in twice.items()]
-    more = f"and {len(rows) - MOST_ROWS:,} more in result.json" if len(rows) > MOST_ROWS else ""
+    more = f"and {len(rows) - MOST_ROWS:,} more{where}" if len(rows) > MOST_ROWS else ""
     words = [more, f"in every row: {', '.join(once)}" if once else ""]
     return [*found, *(Text(text, style="dim") for text in words if text)]
+
+
+def _alike(first: Iterable[Any], second: Iterable[Any]) -> bool:
+    return all(map(operator.eq, first, second))
 
 
 def spoken(name: str) -> str:
