@@ -58,6 +58,11 @@ class _Part:
     def dtype(self) -> np.dtype[Any]:
         return self.pixels.dtype
 
+    @property
+    def files(self) -> np.ndarray | None:
+        files = _files(self.pixels)
+        return None if files is None else files[self.chosen]
+
     def __getitem__(self, indices: Any) -> Any:
         return self.pixels[self.chosen[indices]]
 
@@ -65,6 +70,11 @@ class _Part:
     def of(cls, pixels: Pixels, chosen: np.ndarray) -> _Part:
         """Choose; some of some are some of the whole."""
         return cls(pixels.pixels, pixels.chosen[chosen]) if isinstance(pixels, cls) else cls(pixels, chosen)
+
+
+def _files(pixels: Pixels) -> np.ndarray | None:
+    files: np.ndarray | None = getattr(pixels, "files", None)
+    return files
 
 
 class Split:
@@ -209,6 +219,16 @@ class Split:
         return (int(height), int(width), int(channels[0]) if channels else 1)
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """What a stored value is: uint8, uint16 or floats."""
+        return self._pixels.dtype
+
+    @property
+    def files(self) -> np.ndarray | None:
+        """The number of the file that each image lies in, int [N], where files hold several; else None."""
+        return _files(self._pixels)
+
+    @property
     def nbytes(self) -> int:
         """How many bytes the images take as float32."""
         return 4 * len(self) * int(np.prod(self.shape))
@@ -230,11 +250,15 @@ class Split:
 
     def batch(self, indices: Sequence[int] | range | np.ndarray) -> np.ndarray:
         """Return the images at ``indices``, float32 [n, H, W, C]."""
-        chosen = np.asarray(indices, np.int64)
-        stored = np.asarray(self._pixels[chosen]).reshape(len(chosen), *self.shape)
+        stored = self.stored(indices)
         if stored.dtype.kind == "f":
             return stored.astype(np.float32)
         return stored.astype(np.float32) / np.float32(np.iinfo(stored.dtype).max)
+
+    def stored(self, indices: Sequence[int] | range | np.ndarray) -> np.ndarray:
+        """Return the images at ``indices`` as they are stored, [n, H, W, C] of :attr:`dtype`."""
+        chosen = np.asarray(indices, np.int64)
+        return np.asarray(self._pixels[chosen]).reshape(len(chosen), *self.shape)
 
     @cached_property
     def digest(self) -> str:

@@ -1,11 +1,14 @@
 """Feeding images to the compiled loop: from tensors when they fit in memory, streamed with tf.data when not.
 
-Both give the same batches, bit by bit, in an order that is a function of the seed and the epoch alone.
+Both give the same batches, bit by bit, for the same order, which is a function of the seed and the epoch alone, and of
+how images lie in files where they are streamed from some that hold several. No image is read to find it: so training
+goes on at any batch at once, and all processes agree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +20,14 @@ if TYPE_CHECKING:
 IN_MEMORY_BYTES = 2 << 30
 """Images that take more than this are streamed. Images of 8-bit origin count a byte a value, others four."""
 
-_BLOCK = 4096
-"""Images read at once while they are copied into memory."""
+_BLOCK_BYTES = 1 << 28
+"""Bytes of images as float32 that are read at once while they are copied into memory."""
+
+_PIECES = 16
+"""As many pieces of files, at least, are drawn from at a time where images are streamed."""
+
+_READING, _AHEAD = 2, 4
+"""Batches that are read at a time, and that wait for the loop at most."""
 
 _SHUFFLE, _HOLD_OUT, _MOVE = 0, 1, 2
 """What a stream of random numbers is for, beside the seed: one is never used for two things."""
@@ -41,6 +50,10 @@ class MemoryFeed:
 
     def __len__(self) -> int:
         return self._length
+
+    def order(self, seed: int, epoch: int) -> np.ndarray:
+        """Return the positions of the images in the order of an epoch, counted from 1; int64."""
+        return shuffled(len(self), seed, epoch)
 
     def batches(
         self, order: np.ndarray, batch_size: int, first: int = 0, moves: np.ndarray | None = None
@@ -86,53 +99,84 @@ class StreamFeed:
     """Images read when they are wanted, a few batches ahead of the loop.
 
     Attributes:
-        scale: 1, for what is read has the dataset's values already.
+        scale: What stored values are divided by to give the dataset's values: images of 8 bits are read as they are.
     """
-
-    scale = 1.0
 
     def __init__(self, split: Split, indices: np.ndarray) -> None:
         self._split, self._indices = split, indices
         self._labels = np.asarray(split.labels)[indices]
+        self._as_stored = split.dtype == np.uint8
+        self.scale = 255.0 if self._as_stored else 1.0
 
     def __len__(self) -> int:
         return len(self._indices)
+
+    def order(self, seed: int, epoch: int) -> np.ndarray:
+        """Return the positions of the images in the order of an epoch, counted from 1; int64.
+
+        Files that hold one image each are drawn at random from all. Of files that hold several, those are drawn at
+        random, and the images through a buffer of as many as memory would hold (:func:`buffered`).
+        """
+        files = self._split.files
+        if files is None:
+            return shuffled(len(self), seed, epoch)
+        size = int(np.prod(self._split.shape)) * (1 if self._as_stored else 4)
+        return buffered(files[self._indices], max(1, IN_MEMORY_BYTES // size), seed, epoch)
 
     def batches(
         self, order: np.ndarray, batch_size: int, first: int = 0, moves: np.ndarray | None = None
     ) -> StreamBatches:
         """Return the images at the positions in ``order``, batch by batch, as :meth:`MemoryFeed.batches` does."""
         more = () if moves is None else (moves,)
+        failures: list[Exception] = []
 
-        def read() -> Iterator[tuple[np.ndarray, ...]]:
-            for start in range(first * batch_size, len(order), batch_size):
-                part = slice(start, start + batch_size)
-                chosen = order[part]
-                images = self._split.batch(self._indices[chosen])
-                yield images, self._labels[chosen], *(each[part] for each in more)
+        def read(step: int) -> list[np.ndarray]:
+            part = slice(step * batch_size, (step + 1) * batch_size)
+            chosen = self._indices[order[part]]
+            try:
+                images = self._split.stored(chosen) if self._as_stored else self._split.batch(chosen)
+            except Exception as error:
+                failures.append(error)
+                raise
+            return [images, self._labels[order[part]], *(each[part] for each in more)]
 
-        signature = (
-            tf.TensorSpec((None, *self._split.shape), tf.float32),
-            tf.TensorSpec((None,), tf.int64),
-            *(tf.TensorSpec((None, 2), tf.int32) for _ in more),
-        )
-        dataset = tf.data.Dataset.from_generator(read, output_signature=signature)
-        return StreamBatches(iter(dataset.prefetch(4)))
+        shapes = ((None, *self._split.shape), (None,), *((None, 2) for _ in more))
+        types = (tf.uint8 if self._as_stored else tf.float32, tf.int64, *(tf.int32 for _ in more))
+
+        def load(step: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            loaded = tf.numpy_function(read, [step], types)
+            return tuple(tf.ensure_shape(each, shape) for each, shape in zip(loaded, shapes, strict=True))
+
+        steps = tf.data.Dataset.range(first, -(-len(order) // batch_size))
+        return StreamBatches(iter(steps.map(load, num_parallel_calls=_READING).prefetch(_AHEAD)), failures)
 
 
 class StreamBatches:
     """Consecutive batches of a :class:`StreamFeed`, the last one perhaps smaller.
 
+    Args:
+        iterator: The tf.data iterator that they come from.
+        failures: What reading ran into, once it did.
+
     Attributes:
-        iterator: The tf.data iterator that they come from: images, labels and, where they are to be moved, by how much.
+        iterator: Gives images, labels and, where they are to be moved, by how much.
     """
 
-    def __init__(self, iterator: Any) -> None:
-        self.iterator = iterator
+    def __init__(self, iterator: Any, failures: list[Exception]) -> None:
+        self.iterator, self._failures = iterator, failures
 
     def __next__(self) -> tuple[tf.Tensor, tf.Tensor]:
-        images, labels, *_ = next(self.iterator)
+        with self.reading():
+            images, labels, *_ = next(self.iterator)
         return images, labels
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Say what went wrong in reading as it was said there, not as TensorFlow passes it on."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            raise self._failures[0] if self._failures else error from None
 
 
 Feed = MemoryFeed | StreamFeed
@@ -154,18 +198,50 @@ def make_feed(split: Split, indices: np.ndarray) -> Feed:
 def _as_bytes(split: Split, indices: np.ndarray) -> np.ndarray | None:
     """Return the images as uint8, where 255ths give back every float32 exactly; else None."""
     images = np.empty((len(indices), *split.shape), np.uint8)
-    for start in range(0, len(indices), _BLOCK):
-        block = split.batch(indices[start : start + _BLOCK])
-        rounded = np.rint(block * 255).clip(0, 255).astype(np.uint8)
-        if not np.array_equal(rounded.astype(np.float32) / np.float32(255), block):
+    size = max(1, _BLOCK_BYTES // (4 * int(np.prod(split.shape))))
+    for start in range(0, len(indices), size):
+        part = slice(start, start + size)
+        if split.dtype == np.uint8:
+            images[part] = split.stored(indices[part])
+            continue
+        block = split.batch(indices[part])
+        images[part] = np.rint(block * 255).clip(0, 255)
+        if not np.array_equal(images[part].astype(np.float32) / np.float32(255), block):
             return None
-        images[start : start + _BLOCK] = rounded
     return images
 
 
 def shuffled(count: int, seed: int, epoch: int) -> np.ndarray:
     """Return the order of ``count`` images in one epoch (counted from 1), int64."""
     return np.random.default_rng([_SHUFFLE, seed, epoch]).permutation(count)
+
+
+def buffered(files: np.ndarray, buffer: int, seed: int, epoch: int) -> np.ndarray:
+    """Return an order of images in one epoch (counted from 1) in which those near each other lie near in their files.
+
+    Files, long ones cut into pieces, come in random order. Every image of this sequence waits for up to ``buffer``
+    places, drawn at random: it ends up less than so many from where it was, and neighbours in it need not be read
+    together. What is read at a time are the images of some :data:`_PIECES` pieces, wherever in the dataset these are.
+
+    Args:
+        files: The number of the file that each image is in, int [N]; images of a file follow each other.
+        buffer: Images that are drawn from at a time.
+        seed: The seed of the run.
+        epoch: Which epoch.
+
+    Returns:
+        int64 [N].
+    """
+    count, generator = len(files), np.random.default_rng([_SHUFFLE, seed, epoch])
+    places = np.arange(count)
+    begins = np.flatnonzero(np.diff(files, prepend=-1))
+    within = places - np.repeat(begins, np.diff(begins, append=count))
+    starts = np.flatnonzero(within % max(1, buffer // _PIECES) == 0)
+    lengths = np.diff(starts, append=count)
+    drawn = generator.permutation(len(starts))
+    starts, lengths = starts[drawn], lengths[drawn]
+    sequence = places + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
+    return sequence[np.argsort(places + buffer * generator.random(count), kind="stable")]
 
 
 def moved(count: int, most: int, seed: int, epoch: int) -> np.ndarray | None:

@@ -86,7 +86,8 @@ class TrainingLoop:
             feed = batches.feed
             self._run_gathered(self._scale, feed.images, feed.labels, batches.order, batches.moves, bounds)
         else:
-            self._run_streamed(self._scale, batches.iterator, tf.constant(count, tf.int64))
+            with batches.reading():
+                self._run_streamed(self._scale, batches.iterator, tf.constant(count, tf.int64))
 
     def step(self, images: tf.Tensor, labels: tf.Tensor) -> None:
         """Take one step, of which this replica computes its part: the gradients of all are summed.

@@ -25,7 +25,7 @@ from cnnlab.runs import Run, RunLock, write_history
 from cnnlab.runs.folder import SETTINGS, STATE, is_run
 from cnnlab.training import artifacts, checkpoint, precision, record, tensorboard as boards
 from cnnlab.training.checkpoint import Position
-from cnnlab.training.data import Batches, Feed, held_out, make_feed, moved, shuffled
+from cnnlab.training.data import Batches, Feed, held_out, make_feed, moved
 from cnnlab.training.evaluation import Evaluator
 from cnnlab.training.interrupt import Interrupted, StopRequest, stop_on_interrupt
 from cnnlab.training.loop import TrainingLoop
@@ -328,7 +328,7 @@ class Session:
             self._loop.begin_epoch()
         self._reporter.epoch_started(epoch, self._epochs, self._steps)
         count = len(self._training)
-        order = shuffled(count, settings.seed, epoch)
+        order = self._training.order(settings.seed, epoch)
         moves = moved(count, self._recipe.shift, settings.seed, epoch)
         self._take_steps(epoch, self._training.batches(order, self._batch_size, first=position.step, moves=moves))
         self._copy_weights()
