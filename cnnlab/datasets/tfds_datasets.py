@@ -60,7 +60,7 @@ def load(name: str) -> Dataset:
 def _keys(info: Any, name: str) -> tuple[str, str]:
     """What the images and the labels are called, where there are such."""
     keys: Any = info.supervised_keys
-    if not keys or len(keys) != 2 or not hasattr(info.features.get(keys[1]), "names"):
+    if not keys or len(keys) != 2 or not hasattr(info.features[keys[1]], "names"):
         raise CnnlabError(
             f"tfds:{name} is no dataset of images with one class each; it has {few(sorted(info.features), 12)}."
         )

@@ -261,6 +261,19 @@ def test_threads_decode_what_one_thread_does(large, tmp_path, monkeypatch):
 # TensorFlow Datasets
 
 
+class Features:
+    """No dictionary, though it looks like one."""
+
+    def __init__(self, held: dict[str, object]) -> None:
+        self._held = held
+
+    def __getitem__(self, key: str) -> object:
+        return self._held[key]
+
+    def __iter__(self):
+        return iter(self._held)
+
+
 class Builder:
     """What of a tfds builder is asked for; it writes when it is told to prepare."""
 
@@ -273,7 +286,7 @@ class Builder:
         }
         facts = {
             "supervised_keys": ("photo", "kind"),
-            "features": {"photo": object(), "kind": label},
+            "features": Features({"photo": object(), "kind": label}),
             "splits": splits,
             "full_name": "pets/1.0.0",
             "file_format": SimpleNamespace(value="tfrecord"),
@@ -325,7 +338,7 @@ def test_what_cannot_be_fetched_is_told_in_a_sentence(tfds, tmp_path):
     ("changed", "message"),
     [
         ({"supervised_keys": None}, "no dataset of images with one class each; it has kind, photo"),
-        ({"features": {"photo": object(), "kind": object()}}, "no dataset of images with one class each"),
+        ({"features": Features({"photo": object(), "kind": object()})}, "no dataset of images with one class each"),
         ({"file_format": SimpleNamespace(value="array_record")}, "written as array_record; expected TFRecord files"),
     ],
 )
