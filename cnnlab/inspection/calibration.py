@@ -90,8 +90,8 @@ def _by_chance(bins: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     """Draw anew which images are right, and measure the error of each draw."""
     drawn = np.random.default_rng(SEED)
     order = np.argsort(bins, kind="stable")
-    sorted_bins, confidence = bins[order], confidence[order]
-    starts = np.flatnonzero(np.diff(sorted_bins, prepend=-1))
+    starts, confidence = np.flatnonzero(np.diff(bins[order], prepend=-1)), confidence[order]
+    del order  # as large as the confidences
     errors = np.empty(np.clip(DRAWS // len(bins), *SIMULATIONS))
     for number in range(len(errors)):  # one draw in memory at a time
         gaps = np.add.reduceat((drawn.random(len(bins)) < confidence) - confidence, starts)

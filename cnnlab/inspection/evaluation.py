@@ -151,7 +151,8 @@ class EvaluatedModel:
     @cached_property
     def index(self) -> np.ndarray:
         """Where each image stands in that split, int64 [N]."""
-        return np.array([int(source.rpartition(":")[2]) for source in self.inputs.sources], np.int64)
+        sources = self.inputs.sources
+        return np.fromiter((int(source.rpartition(":")[2]) for source in sources), np.int64, len(sources))
 
     @cached_property
     def calibration(self) -> Calibration:
