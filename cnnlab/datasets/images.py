@@ -150,7 +150,7 @@ def decode_8bit(file: Path | Encoded, shape: tuple[int, int, int]) -> np.ndarray
     if pixels.shape[2] > shape[2]:
         raise CnnlabError(f"{file} has changed: it was grey and is in colour.")
     eight = np.rint(pixels * 255).astype(np.uint8) if deep else pixels
-    return np.broadcast_to(eight, shape)
+    return eight if eight.shape == shape else np.repeat(eight, shape[2], axis=2)
 
 
 def decode_all(decode: Callable[[int], np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
@@ -247,10 +247,10 @@ def _decode(path: Path) -> tuple[np.ndarray, list[str]]:
 def _upright(file: Path | Encoded, image: Image.Image) -> tuple[Image.Image, list[str]]:
     """Read the whole of an opened image, turned as EXIF says and without transparency, and say what was done."""
     image.load()
-    upright = ImageOps.exif_transpose(image)
-    if not _has_transparency(upright):
-        return upright, []
-    return _on_white(upright), [f"the transparent parts of {file} were laid on white."]
+    ImageOps.exif_transpose(image, in_place=True)
+    if not _has_transparency(image):
+        return image, []
+    return _on_white(image), [f"the transparent parts of {file} were laid on white."]
 
 
 class _Unwarned:
@@ -329,7 +329,8 @@ def _is_deep(image: Image.Image) -> bool:
 
 def _eight(image: Image.Image) -> np.ndarray:
     """The pixels of an image that has no more than 8 bits, uint8 [H, W, 1 or 3]."""
-    eight = np.asarray(image.convert("L" if _is_grey(image) else "RGB"))
+    plain = image if image.mode in ("L", "RGB") else image.convert("L" if _is_grey(image) else "RGB")
+    eight = np.asarray(plain)
     return eight if eight.ndim == 3 else eight[..., np.newaxis]
 
 

@@ -26,8 +26,8 @@ _BLOCK_BYTES = 1 << 28
 _PIECES = 16
 """As many pieces of files, at least, are drawn from at a time where images are streamed."""
 
-_READING, _AHEAD = 2, 4
-"""Batches that are read at a time, and that wait for the loop at most."""
+_AHEAD = 4
+"""Batches that wait for the loop at most."""
 
 _SHUFFLE, _HOLD_OUT, _MOVE = 0, 1, 2
 """What a stream of random numbers is for, beside the seed: one is never used for two things."""
@@ -98,6 +98,9 @@ class MemoryBatches:
 class StreamFeed:
     """Images read when they are wanted, a few batches ahead of the loop.
 
+    Batches are read one after the other, the images of each in threads where these pay
+    (:func:`cnnlab.datasets.images.decode_all`): several batches at a time were slower.
+
     Attributes:
         scale: What stored values are divided by to give the dataset's values: images of 8 bits are read as they are.
     """
@@ -148,7 +151,7 @@ class StreamFeed:
             return tuple(tf.ensure_shape(each, shape) for each, shape in zip(loaded, shapes, strict=True))
 
         steps = tf.data.Dataset.range(first, -(-len(order) // batch_size))
-        return StreamBatches(iter(steps.map(load, num_parallel_calls=_READING).prefetch(_AHEAD)), failures)
+        return StreamBatches(iter(steps.map(load).prefetch(_AHEAD)), failures)
 
 
 class StreamBatches:
