@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import sys
@@ -176,6 +177,7 @@ def _only_python_speaks() -> Iterator[None]:
         return
     before, kept = sys.stderr, os.dup(2)
     before.flush()
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # each process would warn of the same
     with open(os.dup(2), "w", buffering=1, errors=before.errors) as python, open(os.devnull, "w") as nowhere:
         try:
             sys.stderr = python

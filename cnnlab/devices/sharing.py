@@ -83,7 +83,7 @@ def gather(
         MemoryError: Another process is out of memory.
     """
     replicas = chosen() or Replicas("cpu")
-    blocks = _blocks(count, size, replicas if divisible else None)
+    blocks = _blocks(count, size, replicas, divisible)
     own = blocks[replicas.share(len(blocks))]
     whole = _Whole(count, axis)
 
@@ -102,11 +102,13 @@ def gather(
     return whole.arrays
 
 
-def _blocks(count: int, size: int, shared_by: Replicas | None) -> Sequence[range]:
-    parts = shared_by.workers * len(shared_by.devices) if shared_by else 1
-    if parts > 1:
-        size = min(size, max(LEAST, -(-count // parts)))
-    return [range(start, min(start + size, count)) for start in range(0, max(count, 1), size)]
+def _blocks(count: int, size: int, replicas: Replicas, divisible: bool) -> Sequence[range]:
+    """Divide images into blocks; even ones, of :data:`LEAST` at least where it can be, wherever they are computed."""
+    if not divisible:
+        return [range(start, min(start + size, count)) for start in range(0, max(count, 1), size)]
+    parts = replicas.workers * len(replicas.devices)
+    number = max(1, -(-count // size), min(parts, count // LEAST))
+    return [range(count * place // number, count * (place + 1) // number) for place in range(number)]
 
 
 class _Whole:

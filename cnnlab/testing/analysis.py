@@ -99,6 +99,18 @@ class AnalysisContract(Contract):
         for name in first.arrays:
             assert_same(first.arrays[name], second.arrays[name], name)
 
+    def test_devices_that_share_the_images_find_the_same(self, tiny_models: TinyModels) -> None:
+        """What is gathered of blocks of the images, in two threads at once, is what one device finds."""
+        from cnnlab.devices import sharing
+        from cnnlab.devices.replicas import Replicas
+
+        images, labels = tiny_models.images((8, 8, 1), 2 * sharing.LEAST)
+        alone = self.run(tiny_models.convolutional((8, 8, 1)), images, labels)
+        with sharing.sharing(Replicas("cpu", devices=("CPU:0", "CPU:0"))):
+            shared = self.run(tiny_models.convolutional((8, 8, 1)), images, labels)
+        for name in alone.arrays:
+            assert_same(alone.arrays[name], shared.arrays[name], name)
+
     @pytest.mark.parametrize("count", [1, 5])
     @pytest.mark.parametrize("shape", [(8, 8, 1), (7, 9, 1), (9, 6, 3)], ids=str)
     def test_any_number_of_images_of_any_shape(
