@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -20,6 +21,7 @@ from cnnlab.cli.commands.options import (
     with_options,
 )
 from cnnlab.cli.help import Command, Option
+from cnnlab.errors import UsageError
 from cnnlab.pluginhost.declarations import ProfileName
 
 if TYPE_CHECKING:
@@ -108,6 +110,14 @@ def report(
     goes on. The profiles: assignment (training, architecture, filters, occlusion, and three ways to fool it), audit
     (health, calibration, robustness, saliency and its tests), quick (a first look).
     """
+    from cnnlab.devices.cluster import from_environment
+
+    together = from_environment(os.environ)
+    if together:
+        raise UsageError(
+            f"a report is written by one process, and {len(together.workers)} were started together; start it alone, "
+            "with `devices=` for several devices."
+        )
     choice = replace(choice, model=model)
     source = choice.source
 
