@@ -34,6 +34,7 @@ def command_of(request: Request) -> str:
             *options_of(request.images),
             *params_of(request.analysis.params, request.params),
             *(["--seed", str(request.seed)] if request.seed else []),
+            *(["--keep", request.keep] if request.keep != "arrays" else []),
             *(["--device", request.device] if request.device != "auto" else []),
         ]
     except UnspokenError:

@@ -17,8 +17,9 @@ from cnnlab.errors import UsageError
 from cnnlab.files import places
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis
-from cnnlab.pluginhost.params import checked
+from cnnlab.pluginhost.params import checked, fields_of
 from cnnlab.progress import Progress, Silent, shown
+from cnnlab.results.keeping import Keep, kept_of
 
 if TYPE_CHECKING:
     from cnnlab.analysis.cache import Cache
@@ -37,6 +38,7 @@ class Request:
         seed: Seeds everything random in the analysis.
         device: What to compute on: ``auto``, ``cpu`` or ``gpu:0``; or several that share the images: ``all`` GPUs, or
             ``cpu:N``.
+        keep: What is kept of the result: ``arrays`` for all of it, ``metrics`` for nothing of single images.
     """
 
     analysis: Analysis
@@ -45,6 +47,7 @@ class Request:
     images: ImageChoice = field(default_factory=ImageChoice)
     seed: int = 0
     device: str = "auto"
+    keep: Keep = "arrays"
 
     def check(self) -> None:
         """Refuse what can be refused by the words alone, before anything heavy is imported.
@@ -61,6 +64,7 @@ class Request:
                 "`indices=` or `limit=`."
             )
         checked("seed", Annotated[int, Ge(0)], self.seed)
+        checked("keep", Keep, self.keep)
         _ = self.model.source
 
 
@@ -91,11 +95,12 @@ def perform(request: Request, progress: Progress | None = None, cache: Cache | N
         params = request.analysis.params.from_public(dict(request.params))
         ask = functools.partial(host.run, request.analysis, classifier, inputs, params, seed=int(request.seed))
         if cache is None:
-            return ask(progress=progress)
-        return cache.answered(
+            return kept_of(ask(progress=progress), request.keep)
+        found = cache.answered(
             name_of(request.analysis, classifier, inputs, params, request.seed, request.device),
             lambda: ask(progress=progress),
         )
+        return kept_of(found, request.keep)
 
 
 def analyze(
@@ -125,7 +130,8 @@ def analyze(
             images; by default the one the model was trained on, where it can be loaded.
         progress: Whether to show a bar, or what to show it with; by default there is one on a terminal and in a
             notebook.
-        **params: The analysis' own parameters.
+        **params: The analysis' own parameters. And, of an analysis that has none of that name, ``keep``: with
+            ``"metrics"`` arrays, rows, tables and image files are left out.
 
     Returns:
         The Result, with its record filled in; ``result.save(DIR)`` writes what the command writes.
@@ -134,12 +140,16 @@ def analyze(
         UsageError: An unknown analysis or parameter, a value out of bounds, images that do not fit the model.
         CnnlabError: The model or an image cannot be read, or the analysis failed.
     """
+    analysis = registry.find_analysis(name)
+    own = {field.public for field in fields_of(analysis.params)}
+    keep: Any = "arrays" if "keep" in own else params.pop("keep", "arrays")
     request = Request(
-        analysis=registry.find_analysis(name),
+        analysis=analysis,
         params=params,
         model=ModelChoice(model=model),
         images=ImageChoice(images=images, labels=labels, dataset=dataset),
         seed=seed,
+        keep=keep,
     )
     return perform(request, shown(progress))
 

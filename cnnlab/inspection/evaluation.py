@@ -23,6 +23,7 @@ from cnnlab.inspection.calibration import Calibration, calibration
 from cnnlab.numerics import of_class, wilson_interval
 from cnnlab.pluginhost.params import checked
 from cnnlab.progress import Progress, Silent, shown
+from cnnlab.results.keeping import Keep, kept_of
 from cnnlab.versions import versions
 
 if TYPE_CHECKING:
@@ -134,14 +135,20 @@ class EvaluatedModel:
     inputs: Inputs
     counts: Evaluation
 
-    def result(self) -> Result:
+    def result(self, keep: Keep = "arrays") -> Result:
         """Return it as a Result: what ``cnnlab evaluate --out DIR`` saves.
 
         Its arrays (``label``, ``predicted``, ``confidence``, ``confusion``, ...) are explained in its record.
+
+        Args:
+            keep: ``metrics`` leaves out all that is said of single images: arrays, and the table of predictions.
+
+        Raises:
+            UsageError: ``keep`` is another word.
         """
         from cnnlab.inspection.evaluation_result import result_of
 
-        return result_of(self)
+        return kept_of(result_of(self), checked("keep", Keep, keep))
 
     @property
     def part(self) -> str:

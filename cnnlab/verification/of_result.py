@@ -55,7 +55,8 @@ KNOWN = (
 )
 """The entries that the checks below speak of, or that are listed as not checked."""
 
-LEFT_OUT = "what they follow from was left out, for the metrics alone were to be kept"
+LEFT_OUT = "what they follow from was left out, for only metrics and drawings were to be kept"
+"""Why nothing of a result can be worked out anew."""
 
 EVALUATED = ("classes", "dataset.split", "dataset.images", "dataset.digest")
 """Those of an evaluation alone."""
@@ -113,7 +114,7 @@ class Saved:
     @property
     def left_out(self) -> str:
         """Why its numbers cannot be worked out anew; empty where they can."""
-        return f"{LEFT_OUT}: {', '.join(self.record['left_out'])}" if self.record.get("left_out") else ""
+        return LEFT_OUT if self.record.get("left_out") else ""
 
     @property
     def is_evaluation(self) -> bool:
@@ -154,8 +155,8 @@ def findings_of_result(saved: Saved, *, rerun: bool) -> Iterator[Finding]:
     yield from guarded("dataset", _dataset, saved)
     yield from guarded("arrays", _arrays, saved)
     yield from guarded("figures", _figures, saved)
-    if saved.left_out:
-        yield not_checked("claims", f"What is claimed of images was not checked: {saved.left_out}.")
+    if saved.left_out and record.get("claims"):
+        yield not_checked("claims", f"They were not checked: {saved.left_out}.")
     elif is_adversarial(saved.arrays) or record.get("claims") or record.get("images"):
         yield from guarded("claims", attacked, saved)
     yield from guarded("metrics", numbers, saved)
@@ -163,7 +164,7 @@ def findings_of_result(saved: Saved, *, rerun: bool) -> Iterator[Finding]:
         yield from guarded("rerun", again, saved, None if wrong else choice)
     else:
         yield unrepeated(saved, "Only `cnnlab verify --rerun`, which runs the analysis again, shows these")
-    none = [name for name in ("inputs", "dataset") if not record.get(name)]
+    none = [name for name in ("inputs", "dataset", "arrays") if not record.get(name)]
     strange = others(record, (*KNOWN, *(EVALUATED if saved.is_evaluation else ()), *none))
     yield not_checked("circumstances", f"What nothing can show: {', '.join([*UNPROVED, *strange])}.")
 
@@ -259,11 +260,9 @@ def _arrays(saved: Saved) -> Iterator[Finding]:
     ]
     yield judged("arrays", wrong, f"{len(told)} of {len(told)} have the shapes and types they should.")
     if saved.left_out:
-        yield (
-            fails("arrays", "The record says that they were left out.")
-            if found
-            else not_checked("arrays", f"There is none: {saved.left_out}.")
-        )
+        gone = ", ".join(saved.record["left_out"])
+        why = f"These were left out, for only metrics and drawings were to be kept: {gone}."
+        yield fails("arrays", "The record says that they were left out.") if found else not_checked("arrays", why)
         return
     yield from _described(saved)
     if saved.is_evaluation:

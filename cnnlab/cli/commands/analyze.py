@@ -22,6 +22,7 @@ from cnnlab.cli.commands.options import (
     gates_option,
     image_options,
     json_option,
+    keep_option,
     model_option,
     take_images,
     take_model,
@@ -112,6 +113,7 @@ def host_options(images: bool) -> list[click.Parameter]:
             show_default=True,
             help="Dots per inch of the figures.",
         ),
+        keep_option(),
         Option(["--seed"], type=click.IntRange(min=0), default=0, show_default=True, help="Seeds what is random."),
         device_option(),
         gates_option(),
@@ -157,6 +159,7 @@ def _answer(analysis: Analysis, params: dict[str, Any], values: dict[str, Any]) 
         images=take_images(values),
         seed=values["seed"],
         device=values["device"],
+        keep=values.get("keep", "arrays"),  # an analysis' own parameter of that name goes first
     )
     wanted = gating.parse(values["gates"], analysis.metrics, analysis.name)
     request.check()

@@ -74,7 +74,8 @@ def _answer(analyses: Sequence[Analysis], **values: Any) -> None:
     requests = []
     for analysis in analyses:
         chosen = ImageChoice() if analysis.inputs == "none" else images
-        request = Request(analysis=analysis, model=model, images=chosen, seed=values["seed"], device=values["device"])
+        asked = {name: values[name] for name in ("seed", "device", "keep")}
+        request = Request(analysis=analysis, model=model, images=chosen, **asked)
         request.check()
         check_out(request, out and out / analysis.name, values["force"])
         requests.append(request)

@@ -19,11 +19,13 @@ from cnnlab.cli.commands.options import (
     force_option,
     gates_option,
     json_option,
+    keep_option,
     model_options,
     with_options,
 )
 from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Command, Option
+from cnnlab.results.keeping import Keep
 
 
 @click.command(cls=Command)
@@ -59,7 +61,7 @@ from cnnlab.cli.help import Command, Option
     type=Place(),
     help="Save it as a result: figures, arrays, predictions.csv. [default: nothing is written]",
 )
-@with_options(force_option(RESULTS), device_option(), gates_option(), json_option())
+@with_options(force_option(RESULTS), keep_option(), device_option(), gates_option(), json_option())
 def evaluate(
     choice: ModelChoice,
     dataset: str | None,
@@ -68,6 +70,7 @@ def evaluate(
     batch_size: int,
     out: Path | None,
     force: bool,
+    keep: Keep,
     device: str,
     gates: tuple[str, ...],
     as_json: bool,
@@ -112,7 +115,7 @@ def evaluate(
     files = []
     if out is not None:
         with progress.stage("Drawing and saving"):
-            files = found.result().save(out, force=force)
+            files = found.result(keep).save(out, force=force)
     if as_json:
         echo(json.dumps(found.to_json(), indent=2))
     else:

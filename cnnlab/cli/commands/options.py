@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -15,6 +15,7 @@ from cnnlab.analysis.image_choice import ImageChoice
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.cli.commands.completion import dataset_names, model_paths
 from cnnlab.cli.help import Option
+from cnnlab.results.keeping import Keep
 
 MODEL, IMAGES, OUTPUT = "Model", "Images", "Output"
 """The headings under which the help shows options that several commands have."""
@@ -199,6 +200,18 @@ def gates_option() -> Option:
 def force_option(help: str) -> Option:
     """Make the option ``--force``: what it replaces, and what not."""
     return _of_output(["--force"], is_flag=True, help=help)
+
+
+def keep_option() -> Option:
+    """Make the option ``--keep``: whether anything of single images is kept."""
+    return _of_output(
+        ["--keep"],
+        type=click.Choice(get_args(Keep)),
+        default="arrays",
+        show_default=True,
+        help="`metrics` leaves out what is said of single images: arrays, rows, tables and image files. Kept are "
+        "headline, metrics, drawings and the list of the images.",
+    )
 
 
 def json_option(what: str = "JSON") -> Option:
