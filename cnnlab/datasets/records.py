@@ -26,7 +26,10 @@ _AT_ONCE = 32
 """Records that are looked at together while files are opened: of large images they take megabytes each."""
 
 _HEADER, _FOOTER = 12, 4
-"""Bytes before and after a record: its length, and checksums."""
+"""Bytes before and after a record: its length, of eight bytes, and checksums."""
+
+MOST = 1 << 28
+"""Bytes that a record may have, and that the records looked at together have at most."""
 
 _FILES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 """What PNG and JPEG files begin with."""
@@ -213,28 +216,53 @@ def _records(file: Path) -> Iterator[tuple[int, bytes]]:
     """Read a file from its beginning, with its checksums looked at: where each record begins, and its bytes."""
     import tensorflow as tf
 
-    size = check_regular(file).stat().st_size
-    done = end = 0
+    starts, longest = _starts(file)
+    at_once, done = max(1, min(_AT_ONCE, MOST // max(1, longest))), 0
     try:
-        for batch in tf.data.TFRecordDataset(str(file)).batch(_AT_ONCE):
+        for batch in tf.data.TFRecordDataset(str(file)).batch(at_once):
             for record in batch.numpy():
-                yield end + _HEADER, record
-                done, end = done + 1, end + _HEADER + len(record) + _FOOTER
+                yield starts[done], record
+                done += 1
     except tf.errors.DataLossError:
         with suppress(tf.errors.DataLossError):
             for _ in tf.data.TFRecordDataset(str(file)).skip(done):
                 done += 1
-        with file.open("rb") as opened:
-            packed = not done and opened.read(2) == b"\x1f\x8b"
-        raise CnnlabError(
-            f"{file} is compressed, and images are read from the middle of a file. Unpack it first, with `gunzip`."
-            if packed
-            else f"{_called(file, done)} is damaged or cut off: its checksum does not hold. Write the file again."
-        ) from None
+        raise _damaged(file, done, "its checksum does not hold") from None
     except tf.errors.OpError as error:
         raise CnnlabError(f"{file} cannot be read: {error.message}.") from error
-    if end != size:  # TensorFlow takes half a header for the end
-        raise CnnlabError(f"{_called(file, done)} is damaged or cut off: only {size - end} bytes of it are there.")
+
+
+def _starts(file: Path) -> tuple[array[int], int]:
+    """Where each record of a file begins, and the bytes of the longest.
+
+    TensorFlow believes a record that says how long it is, and dies of one that says a terabyte.
+    """
+    size, starts, start, longest = check_regular(file).stat().st_size, array("q"), 0, 0
+    try:
+        with file.open("rb") as opened:
+            while start < size:
+                opened.seek(start)
+                length = int.from_bytes(opened.read(8), "little")
+                if start + _HEADER + length + _FOOTER > size:
+                    raise _damaged(file, len(starts), "it is longer than what is left of the file")
+                if length > MOST:
+                    raise CnnlabError(
+                        f"{_called(file, len(starts))} has {length:,} bytes, more than the {MOST:,} that are read."
+                    )
+                starts.append(start + _HEADER)
+                start, longest = start + _HEADER + length + _FOOTER, max(longest, length)
+    except OSError as error:
+        raise CnnlabError(f"{file} cannot be read: {error.strerror or error}.") from error
+    return starts, longest
+
+
+def _damaged(file: Path, place: int, reason: str) -> CnnlabError:
+    with file.open("rb") as opened:
+        if not place and opened.read(2) == b"\x1f\x8b":
+            return CnnlabError(
+                f"{file} is compressed, and images are read from the middle of a file. Unpack it first, with `gunzip`."
+            )
+    return CnnlabError(f"{_called(file, place)} is damaged or cut off: {reason}. Write the file again.")
 
 
 def _features(record: bytes, name: str) -> Any:

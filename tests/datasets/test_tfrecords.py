@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import struct
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -222,6 +224,39 @@ def test_what_is_no_tfrecord_file_is_refused(tmp_path):
         datasets.load(tmp_path)
     write(tmp_path / "train.tfrecord", labelled(), "GZIP")
     with pytest.raises(CnnlabError, match=r"is compressed.*gunzip"):
+        datasets.load(tmp_path)
+
+
+def claiming(length: int) -> bytes:
+    """The header of a record that says it has so many bytes, with a checksum that holds (CRC-32C, masked)."""
+    crc, header = 0xFFFFFFFF, struct.pack("<Q", length)
+    for byte in header:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return header + struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+@pytest.mark.parametrize("length", [20, 2**40, 2**64 - 9])
+def test_a_record_that_claims_more_than_there_is_takes_no_memory(length, tmp_path):
+    file = write(tmp_path / "train.tfrecord", labelled())
+    before = len(file.read_bytes())
+    written = write(tmp_path / "other.tfrecord", [bytes(20)]).read_bytes()
+    assert claiming(20) == written[:12]
+    (tmp_path / "other.tfrecord").unlink()
+    with file.open("ab") as opened:
+        opened.write(claiming(length) + bytes(23))
+    with pytest.raises(CnnlabError, match=r"^record 11 of .* is damaged or cut off: it is longer than what is left"):
+        datasets.load(tmp_path)
+    os.truncate(file, before)
+    assert len(datasets.load(tmp_path).train) == 11
+
+
+def test_a_record_larger_than_memory_should_hold_is_refused(tmp_path, monkeypatch):
+    write(tmp_path / "train.tfrecord", labelled())
+    monkeypatch.setattr(records, "MOST", 60)
+    with pytest.raises(CnnlabError, match=r"record 0 of .* bytes, more than the 60 that are read"):
         datasets.load(tmp_path)
 
 
