@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnlab.datasets import images as image_files
+from cnnlab.devices.sharing import gather
 from cnnlab.drawings import Picture
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.numerics import UNKNOWN
@@ -125,12 +126,14 @@ class Inputs:
 
     def records(self, size: int = 1024) -> Rows:
         """Describe every image for ``result.json``: source, digest of its float32 bytes, shape, label (or None)."""
-        digests, sides = np.empty((len(self), 32), np.uint8), (0, 0, 0)
-        for start in range(0, len(self), size):
-            images, _ = self.span(start, min(start + size, len(self)))
-            sides = images.shape[1:]
-            for place, image in enumerate(images, start):
-                digests[place] = np.frombuffer(hashlib.sha256(np.ascontiguousarray(image).data).digest(), np.uint8)
+
+        def of_block(start: int, stop: int) -> dict[str, np.ndarray]:
+            images, _ = self.span(start, stop)
+            found = b"".join(hashlib.sha256(np.ascontiguousarray(image).data).digest() for image in images)
+            return {"digest": np.frombuffer(found, np.uint8).reshape(-1, 32)}
+
+        digests = gather(len(self), size, of_block)["digest"]
+        sides = self.shape if len(self) else (0, 0, 0)
         unknown = self.labels == UNKNOWN
         return Rows.of_columns(
             {

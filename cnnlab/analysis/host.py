@@ -123,12 +123,15 @@ def _looked_at(analysis: Analysis, classifier: Classifier, inputs: Inputs, conte
     """
     from cnnlab.attacks import ClassLogit, LogOdds
 
-    if "gradients" not in analysis.requires or not len(inputs):
-        first = 0
-        for images, _ in inputs.batches(SEVERAL * classifier.batch_size):
-            with among(first, inputs.sources):
-                classifier.logits(images)
-            first += len(images)
+    def looked(first: int, last: int) -> dict[str, Any]:
+        with among(first, inputs.sources):
+            classifier.logits(inputs.span(first, last)[0])
+        return {}
+
+    if not len(inputs):
+        return None
+    if "gradients" not in analysis.requires:
+        context.in_blocks(len(inputs), looked, SEVERAL * classifier.batch_size, divisible=False)
         return None
     # What attacks climb: they begin with the gradients that are looked at here.
     objective = LogOdds() if "one-class" in analysis.requires else ClassLogit()

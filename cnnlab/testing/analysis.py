@@ -103,8 +103,9 @@ class AnalysisContract(Contract):
         """What is gathered of blocks of the images, in two threads at once, is what one device finds."""
         from cnnlab.devices import sharing
         from cnnlab.devices.replicas import Replicas
+        from cnnlab.memory import LEAST
 
-        images, labels = tiny_models.images((8, 8, 1), 2 * sharing.LEAST)
+        images, labels = tiny_models.images((8, 8, 1), 2 * LEAST)
         alone = self.run(tiny_models.convolutional((8, 8, 1)), images, labels)
         with sharing.sharing(Replicas("cpu", devices=("CPU:0", "CPU:0"))):
             shared = self.run(tiny_models.convolutional((8, 8, 1)), images, labels)

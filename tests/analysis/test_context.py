@@ -40,7 +40,7 @@ def test_it_tracks_and_warns_once():
     assert context.warnings == ["Once."]
 
 
-@pytest.mark.parametrize(("size", "expected"), [(3, [3, 3, 1]), (7, [7]), (100, [7]), (1, [1] * 7), (None, [5, 2])])
+@pytest.mark.parametrize(("size", "expected"), [(3, [2, 2, 3]), (7, [7]), (100, [7]), (1, [1] * 7), (None, [3, 4])])
 def test_it_gathers_batch_by_batch(size, expected):
     bar, seen = Bar(), []
 
