@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from cnnlab.errors import CnnlabError
-from cnnlab.files.reading import check_unpacked, open_regular
+from cnnlab.files.reading import check_regular, check_unpacked, open_regular
 from cnnlab.results.rows import BLOCK, MOST, Column, Kind, Rows
 from cnnlab.sources import Packed
 from cnnlab.words import shortened
@@ -91,14 +91,14 @@ def read(path: Path, count: int, kinds: Mapping[str, Kind]) -> Rows:
         kinds: What its columns are called, and what they hold.
 
     Raises:
-        CnnlabError: Not here, but when they are looked at: the file cannot be read, or holds something else.
+        CnnlabError: There is no such file, or it is too short for so many rows that memory were to be kept for them.
+            When they are looked at: the file cannot be read, or holds something else.
     """
     reader = _read_csv if path.suffix == ".csv" else _read_parquet
+    size = check_regular(path).stat().st_size
+    check_unpacked(path, count * sum(_BYTES[kind] for kind in kinds.values()) + size, size)
 
     def columns() -> Mapping[str, Sequence[Column]]:
-        width = sum(_BYTES[kind] for kind in kinds.values())
-        size = path.stat().st_size if path.is_file() else 0
-        check_unpacked(path, count * width + size, size)
         try:
             return {name: (column,) for name, column in reader(path, count, kinds).items()}
         except (ValueError, OverflowError, csv.Error) as error:
@@ -223,12 +223,15 @@ def _value(text: str) -> Any:
     return value
 
 
-_BOOLS = {"true": True, "false": False, "": False}
+def _bools(texts: Sequence[str]) -> np.ndarray:
+    _check({"true", "false", ""}.issuperset(texts), "a truth value is neither true nor false")
+    return np.array([text == "true" for text in texts])
+
 
 _READ: dict[Kind, Callable[[Sequence[str]], np.ndarray]] = {
     "int": lambda texts: np.array([int(text or 0) for text in texts], np.int64),
     "float": _floats,
-    "bool": lambda texts: np.array([_BOOLS[text] for text in texts]),
+    "bool": _bools,
     "digest": _digests,
     "shape": _shapes,
 }
