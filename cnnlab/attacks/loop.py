@@ -58,7 +58,7 @@ class Loop:
     Rows come as a dictionary of tensors: ``original`` and ``reference`` [B, H, W, C], ``label`` int64 [B], and
     ``radius``, ``size`` (of a step) and ``beta``, each float32 [B]. State is a dictionary too: ``x`` [B, H, W, C]
     where the row is, ``gradient`` there, ``logits`` [B, K], ``slots`` of the step rule, ``reached`` bool [B] (the goal,
-    there), ``done`` bool [B] (no further steps), ``steps`` int32 [B] taken, ``flat`` bool [B] (no gradient at the
+    there), ``done`` bool [B] (no further steps), ``steps`` int64 [B] taken, ``flat`` bool [B] (no gradient at the
     start), and with ``then="closest"`` the nearest image that reached the goal: ``best``, ``best_distance`` (squared)
     and ``best_logits``.
     """
@@ -79,7 +79,7 @@ class Loop:
             "slots": (image,) * plan.step.slots,
             "reached": tf.TensorSpec([None], tf.bool),
             "done": tf.TensorSpec([None], tf.bool),
-            "steps": tf.TensorSpec([None], tf.int32),
+            "steps": tf.TensorSpec([None], tf.int64),  # int32 would be added up by the host of a GPU
             "flat": tf.TensorSpec([None], tf.bool),
         }
         if plan.then == "closest":
@@ -124,7 +124,7 @@ class Loop:
             "slots": tuple(tf.zeros_like(x) for _ in range(self.plan.step.slots)),
             "reached": tf.zeros([count], tf.bool),
             "done": tf.zeros([count], tf.bool),
-            "steps": tf.zeros([count], tf.int32),
+            "steps": tf.zeros([count], tf.int64),
             "flat": tf.reduce_all(gradient == 0, axis=[1, 2, 3]),
         }
         if self.plan.then == "closest":
@@ -141,7 +141,8 @@ class Loop:
         limits = self._limits(rows)
 
         def under_way(count: Any, state: Tensors, _: Any) -> Any:
-            return (count < stretch) & ~tf.reduce_all(state["done"])
+            # Only rows that may stop are ever done; and a GPU would have to tell the host so at each step.
+            return (count < stretch) & ~tf.reduce_all(state["done"]) if self.plan.then == "stop" else count < stretch
 
         def step(count: Any, state: Tensors, trace: Any) -> tuple[Any, Tensors, Any]:
             x, slots = self._move(state, limits, rows, taken + count)
@@ -202,7 +203,7 @@ class Loop:
         if self.plan.then == "stop":
             # This operation copies whole rows, where tf.where looks at every pixel.
             kept = {name: tf.raw_ops.Select(condition=done, x=before[name], y=after[name]) for name in ("x", "logits")}
-        return {**after, **kept, "steps": before["steps"] + tf.cast(~done, tf.int32)}
+        return {**after, **kept, "steps": before["steps"] + tf.cast(~done, tf.int64)}
 
     def _judge(self, state: Tensors, seen: Any, rows: Tensors) -> Tensors:
         """Note which rows have reached the goal, and what follows from it."""

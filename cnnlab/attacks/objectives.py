@@ -31,14 +31,33 @@ class Penalty(Protocol):
 
 
 def of_class(logits: Any, classes: Any) -> Any:
-    """Pick the logit [B] of each image's class."""
-    return tf.gather(logits, classes, batch_dims=1)
+    """Pick the logit [B] of each image's class.
+
+    Without an index: on a GPU the gradient of one waits for shapes that it computes there.
+    """
+    return _summed(tf.where(_own(logits, classes), logits, tf.zeros_like(logits)))
 
 
 def others(logits: Any, classes: Any) -> Any:
     """Put the lowest float in each image's class, so that maxima and log-sum-exps run over the other classes."""
-    own = tf.one_hot(classes, tf.shape(logits)[1], on_value=True, off_value=False, dtype=tf.bool)
-    return tf.where(own, logits.dtype.min, logits)
+    return tf.where(_own(logits, classes), logits.dtype.min, logits)
+
+
+def largest(values: Any) -> Any:
+    """Return the largest [B] of values [B, K]; dimensions are kept for the same reason."""
+    return tf.squeeze(tf.reduce_max(values, axis=1, keepdims=True), 1)
+
+
+def _summed(values: Any) -> Any:
+    return tf.squeeze(tf.reduce_sum(values, axis=1, keepdims=True), 1)
+
+
+def _over_image(values: Any) -> Any:
+    return tf.squeeze(tf.reduce_sum(values, axis=[1, 2, 3], keepdims=True), [1, 2, 3])
+
+
+def _own(logits: Any, classes: Any) -> Any:
+    return tf.one_hot(classes, tf.shape(logits)[1], on_value=True, off_value=False, dtype=tf.bool)
 
 
 @dataclass(frozen=True)
@@ -88,7 +107,9 @@ class LogOdds:
 
     def __call__(self, logits: Any, classes: Any) -> Any:
         """Return the values [B]."""
-        value = tf.reduce_logsumexp(others(logits, classes), axis=1) - of_class(logits, classes)
+        value = tf.squeeze(tf.reduce_logsumexp(others(logits, classes), axis=1, keepdims=True), 1) - of_class(
+            logits, classes
+        )
         return -value if self.targeted else value
 
 
@@ -132,7 +153,7 @@ class Margin:
 
     def __call__(self, logits: Any, classes: Any) -> Any:
         """Return the values [B]."""
-        value = tf.reduce_max(others(logits, classes), axis=1) - of_class(logits, classes)
+        value = largest(others(logits, classes)) - of_class(logits, classes)
         return -value if self.targeted else value
 
 
@@ -156,7 +177,7 @@ class SquaredDistance:
 
     def __call__(self, images: Any, references: Any, beta: Any) -> Any:
         """Return the values [B]."""
-        return self.weight * beta * tf.reduce_sum(tf.square(images - references), axis=[1, 2, 3])
+        return self.weight * beta * _over_image(tf.square(images - references))
 
 
 @dataclass(frozen=True)
@@ -179,7 +200,8 @@ class TotalVariation:
 
     def __call__(self, images: Any, references: Any, beta: Any) -> Any:
         """Return the values [B]."""
-        return self.weight * tf.image.total_variation(images)
+        down, across = images[:, 1:] - images[:, :-1], images[:, :, 1:] - images[:, :, :-1]
+        return self.weight * (_over_image(tf.abs(down)) + _over_image(tf.abs(across)))
 
 
 @dataclass(frozen=True)
@@ -199,4 +221,4 @@ class Energy:
 
     def __call__(self, images: Any, references: Any, beta: Any) -> Any:
         """Return the values [B]."""
-        return self.weight * tf.reduce_sum(tf.square(images), axis=[1, 2, 3])
+        return self.weight * _over_image(tf.square(images))
