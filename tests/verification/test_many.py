@@ -11,9 +11,11 @@ import pytest
 
 import cnnlab
 from cnnlab.errors import UsageError
+from cnnlab.results import lists
 from cnnlab.results.folder import digest
 from cnnlab.results.record import signed
 from cnnlab.results.result import Result
+from cnnlab.results.rows import Rows
 from cnnlab.verification.report import Report
 from cnnlab.verification.verify import verify
 
@@ -90,11 +92,13 @@ def test_a_changed_line_is_found(many, network, known):
 @pytest.mark.skipif(not importlib.util.find_spec("pyarrow"), reason="pyarrow is not installed")
 def test_rows_in_parquet_are_verified_alike(network, spots, tmp_path, monkeypatch):
     few(monkeypatch)
-    cnnlab.analyze("occlusion", network, cnnlab.datasets.load(spots).test[1:6]).save(tmp_path / "out", format=None)
+    result = cnnlab.analyze("occlusion", network, cnnlab.datasets.load(spots).test[1:6])
+    result.save(tmp_path / "out", format=None)
     assert not failed(verify(tmp_path / "out", network))
-    path = tmp_path / "out" / "rows.parquet"
-    path.write_bytes(path.read_bytes().replace(b"spots/test:3", b"spots/test:4"))
-    assert "files" in failed(verify(tmp_path / "out", network))
+    rows = [dict(row) for row in result.rows]
+    rows[2]["image"] = "spots/test:7"
+    lists.write(tmp_path / "out" / "rows.parquet", Rows.of(rows))
+    assert failed(verify(tmp_path / "out", network)) == {"files", "rows"}
 
 
 def test_a_list_that_is_gone_is_said(many, network):
