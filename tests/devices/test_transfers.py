@@ -189,7 +189,16 @@ def logits_of_a_network():
 PLANS = [
     Plan(CrossEntropy(), (), "linf", (0.0, 1.0), Sign(), Fooled(), "last", True),
     Plan(Margin(), (), "l2", (0.0, 1.0), NormalisedGradient(), Fooled(), "stop", True),
-    Plan(LogOdds(), (SquaredDistance(), Energy(0.1), TotalVariation(0.1)), None, (0.0, 1.0), Adam(), Fooled(True), "closest", False),
+    Plan(
+        LogOdds(),
+        (SquaredDistance(), Energy(0.1), TotalVariation(0.1)),
+        None,
+        (0.0, 1.0),
+        Adam(),
+        Fooled(True),
+        "closest",
+        False,
+    ),
 ]
 
 
