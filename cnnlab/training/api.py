@@ -51,7 +51,7 @@ def train(
     epoch was best: nothing is chosen by the test images.
 
     Args:
-        dataset: A name that ``cnnlab datasets`` lists, a path, ``keras:NAME``, or a Dataset.
+        dataset: A name that ``cnnlab datasets`` lists, a path, ``keras:NAME``, ``tfds:NAME``, or a Dataset.
         architecture: The network, by the name of its plugin.
         batch_norm: Put batch normalisation before each ReLU.
         sync_batch_norm: On several devices, take the mean and the variance of the whole batch, not of each device's

@@ -22,7 +22,9 @@ class Settings(Params):
     :meth:`filled` puts in what the recipe says where nothing was given.
     """
 
-    dataset: Annotated[str, Doc("What to learn: a name that `cnnlab datasets` lists, a path, or keras:NAME.")] = "mnist"
+    dataset: Annotated[
+        str, Doc("What to learn: a name that `cnnlab datasets` lists, a path, keras:NAME or tfds:NAME.")
+    ] = "mnist"
     architecture: Annotated[str, Doc("The network, by the name of its plugin.")] = "mnist-cnn"
     batch_norm: Annotated[bool, Doc("Put batch normalisation before each ReLU.")] = False
     sync_batch_norm: Annotated[

@@ -21,8 +21,9 @@ from cnnlab.files.places import check_file
 def datasets(ctx: click.Context, as_json: bool) -> None:
     """List the installed datasets, or export an image of one.
 
-    Besides these, `--dataset` takes the path of an .npz file in Keras' layout, of a folder of IDX files or of a folder
-    of images with a subfolder per class, and `keras:NAME` for one that Keras fetches.
+    Besides these, `--dataset` takes the path of an .npz file in Keras' layout, of a folder of IDX files, of a folder of
+    images with a subfolder per class, or of TFRecord files; `keras:NAME` for one that Keras fetches, and `tfds:NAME`
+    for one of TensorFlow Datasets.
     """
     if ctx.invoked_subcommand is None:
         _list(as_json)
