@@ -2,6 +2,7 @@
 #   make demo         train the classic network, analyse one image, write a short report
 #   make test         the tests, in about a quarter of an hour on two cores
 #   make test-full    the slow, full-size checks too
+#   make test-gpu     the tests that need a GPU, and what they measured into benchmarks/results/gpu.md
 #   make test-lowest  the tests with the oldest libraries that pyproject.toml allows
 #   make coverage     the tests again, telling the lines and branches of the code that none of them reaches
 #   make check        format, lint, types, layers, docs
@@ -11,7 +12,7 @@
 #   make bench-quick  the same for a part of it, in five minutes
 #   make lock         write requirements.lock anew from the newest versions
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-lowest coverage fuzz mutants check format lock docs docs-figures bench bench-quick bench-environments clean
+.PHONY: help demo test test-full test-gpu test-lowest coverage fuzz mutants check format lock docs docs-figures bench bench-quick bench-environments clean
 
 # The newest Python that TensorFlow has wheels for and this machine has; `make PYTHON=... demo` overrides it.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -23,7 +24,7 @@ LOCK := requirements.lock
 INSTALL := $(BIN)/python -m pip install $(shell test -t 2 || echo --quiet) --constraint $(LOCK)
 
 help:
-	@sed -n '2,13s/^#   //p' Makefile
+	@sed -n '2,14s/^#   //p' Makefile
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "cnnlab needs Python 3.11 or newer, and there is none on the PATH."; exit 1; }
@@ -58,6 +59,9 @@ test: $(VENV)/.installed-dev
 
 test-full: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-gpu: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.gpu
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not full" --cov --cov-report=term

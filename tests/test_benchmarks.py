@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import json
 import re
+import types
 from pathlib import Path
 
 import numpy as np
@@ -251,3 +252,79 @@ def test_the_plots_show_what_was_measured():
     for name, (_, digest) in plots.items():
         assert performance.mark_of(ROOT / "docs" / "pictures" / f"{name}.png") == digest, f"{name}: `make docs`"
     assert all(dataclasses.is_dataclass(curves) for curves, _ in plots.values())
+
+
+# The page of what was measured on a GPU
+
+
+def test_the_page_of_a_gpu_says_what_was_run_and_what_failed():
+    measured = {"what": "training", "ratio": 12.345, "difference": 0.00123, "allowed": 0.01}
+    tests = {
+        "t.py::test_training": ("passed", measured),
+        "t.py::test_growth": ("passed", {"what": "growth"}),
+        "t.py::test_x": ("failed", {}),
+    }
+    page = module("benchmarks.gpu").written({"gpu:0": "A card"}, "8 cores", "2.21.0", "", tests, "2026-01-02")
+    assert page.splitlines()[2:8] == [
+        "Written by `make test-gpu` on 2026-01-02; nothing here was not run.",
+        "",
+        "- gpu:0: A card",
+        "- compared with the CPU: 8 cores",
+        "- TensorFlow 2.21.0; driver unknown",
+        "",
+    ]
+    assert page.splitlines()[10:] == [
+        "| training | 12.3 | 0.0012 | 0.01 | passed |",
+        "| growth |  |  |  | passed |",
+        "| test_x |  |  |  | failed |",
+    ]
+
+
+def test_of_each_test_the_outcome_is_kept_and_what_it_wrote_down():
+    heard = module("benchmarks.gpu").Heard()
+    for name, when, outcome in [
+        ("a", "setup", "passed"),
+        ("a", "call", "passed"),
+        ("a", "teardown", "passed"),
+        ("b", "setup", "skipped"),
+        ("c", "call", "passed"),
+        ("c", "teardown", "failed"),
+    ]:
+        properties = [("ratio", 2.0)] if when == "call" else []
+        report = types.SimpleNamespace(nodeid=name, when=when, outcome=outcome, user_properties=properties)
+        heard.pytest_runtest_logreport(report)
+    assert heard.tests == {"a": ("passed", {"ratio": 2.0}), "b": ("skipped", {}), "c": ("failed", {})}
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    listing = importlib.import_module("cnnlab.devices.listing")
+
+    def see(why):
+        devices = {"cpu": "2 cores"} if why else {"cpu": "2 cores", "gpu:0": "A card"}
+        monkeypatch.setattr(listing, "listing", lambda: listing.Listing(devices, "2.21.0", "550", (), why))
+
+    return see
+
+
+def test_without_a_gpu_no_page_is_written(seen, tmp_path, capsys):
+    seen("there is no driver")
+    assert module("benchmarks.gpu").main(tmp_path / "gpu.md") == 1
+    assert capsys.readouterr().err == "No GPU was tested, and nothing was written: there is no driver.\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_with_one_the_marked_tests_are_run_and_written_down(seen, tmp_path, monkeypatch):
+    seen("")
+    gpu, asked = module("benchmarks.gpu"), []
+
+    def run(words, plugins):
+        asked.append(words[:2])
+        plugins[0].tests["t.py::test_one"] = "failed", {}
+        return 1
+
+    monkeypatch.setattr(gpu.pytest, "main", run)
+    assert gpu.main(tmp_path / "gpu.md") == 1
+    assert asked == [["-m", "gpu"]]
+    assert "- gpu:0: A card\n" in (tmp_path / "gpu.md").read_text()
+    assert "| test_one |  |  |  | failed |\n" in (tmp_path / "gpu.md").read_text()
