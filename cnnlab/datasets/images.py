@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import mmap
 import os
 import threading
 import warnings
@@ -34,6 +35,9 @@ LARGE = 64 * 64
 
 Fit = Literal["stretch", "crop", "pad"]
 """How an image of another shape is brought to the model's: stretched; its middle cut out; or black bars added."""
+
+_TURNING = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
+"""One of these is in a PNG file that says how it is turned."""
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
@@ -202,9 +206,19 @@ def stored_shape(file: Path | Encoded) -> tuple[int, int, int]:
     """Return height, width and channels (1 or 3) of a file, from its header alone."""
     with _opened(file) as image:
         width, height = image.size
-        if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # orientations that turn by 90 degrees
+        if _may_be_turned(file, image) and image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # by 90 degrees
             width, height = height, width
         return (height, width, 1 if _is_grey(image) else 3)
+
+
+def _may_be_turned(file: Path | Encoded, image: Image.Image) -> bool:
+    """Whether to ask Pillow how an image is turned; of a PNG file it decodes the whole to say that nothing says so."""
+    if image.format != "PNG":
+        return True
+    if isinstance(file, Encoded):
+        return any(word in file.content for word in _TURNING)
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return any(content.find(word) >= 0 for word in _TURNING)
 
 
 def expand(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile, PngImagePlugin
 
 from cnnlab.datasets import images
 from cnnlab.errors import CnnlabError
@@ -212,3 +214,29 @@ def test_other_numbers_of_channels_are_not_made_up(tmp_path, pixels, channels):
     Image.fromarray(pixels).save(tmp_path / "x.png")
     with pytest.raises(CnnlabError, match=rf"channels and the model takes {channels}; no conversion is known"):
         images.read_image(tmp_path / "x.png", (None, None, channels))
+
+
+@pytest.mark.parametrize("where", ["before", "after", "xmp"])
+def test_a_png_file_says_how_it_is_turned_on_either_side_of_its_pixels(where, tmp_path):
+    """Its stored shape is that of the image that is read."""
+    exif, said = Image.Exif(), PngImagePlugin.PngInfo()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    if where == "xmp":
+        said.add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="6"/>')
+    Image.new("L", (14, 10), 7).save(buffer, "PNG", pnginfo=said, **({"exif": exif} if where == "before" else {}))
+    content = buffer.getvalue()
+    if where == "after":
+        chunk = b"eXIf" + exif.tobytes()[6:]
+        chunk = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        content = content[:-12] + chunk + content[-12:]
+    (tmp_path / "turned.png").write_bytes(content)
+    for file in (tmp_path / "turned.png", images.Encoded(content, "it")):
+        assert images.stored_shape(file) == (14, 10, 1)
+        assert images.decode_8bit(file, (14, 10, 1)).shape == (14, 10, 1)
+
+
+def test_the_shape_of_a_png_file_is_told_from_its_header(tmp_path, monkeypatch):
+    Image.new("RGB", (14, 10)).save(tmp_path / "plain.png")
+    monkeypatch.setattr(ImageFile.ImageFile, "load", None)
+    assert images.stored_shape(tmp_path / "plain.png") == (10, 14, 3)

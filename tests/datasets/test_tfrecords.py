@@ -180,7 +180,7 @@ IMAGE = encoded(GREY[0])
         ([example(image=[IMAGE, IMAGE], label=1)], "has bytes_list of 2 under `image`"),
         ([example(image=7, label=1)], "has int64_list of 1 under `image`"),
         ([example(image=b"words", label=1)], "record 0 of .* is not an image that can be read"),
-        ([example(image=IMAGE[:60], label=1)], "record 0 of .* is (damaged|not an image)"),
+        ([example(image=IMAGE[:20], label=1)], "record 0 of .* is (damaged|not an image)"),
         ([example(image=IMAGE, label=-1)], "record 0 of .* has the label -1 (.label.); labels are counted from 0"),
         ([example(image=IMAGE, label=2**40)], "labels are out of range"),
         (
@@ -197,6 +197,13 @@ def test_what_is_no_labelled_image_is_refused_in_a_sentence(contents, message, t
     with pytest.raises(CnnlabError, match=message.replace("(.label.)", r"\(`label`\)")) as refusal:
         datasets.load(write(tmp_path / "train.tfrecord", contents))
     assert str(refusal.value).count("\n") == 0
+
+
+def test_a_damaged_image_is_told_with_its_record_when_it_is_read(tmp_path):
+    found = datasets.load(write(tmp_path / "train.tfrecord", [*labelled(), example(image=IMAGE[:60], label=1)])).train
+    found.batch(range(11))
+    with pytest.raises(CnnlabError, match=r"^record 11 of .*train.tfrecord is damaged"):
+        found.batch([3, 11])
 
 
 def cut(content: bytes) -> bytes:
