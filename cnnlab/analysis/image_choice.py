@@ -155,12 +155,15 @@ class ImageChoice:
                 progress=progress,
             )
             return inputs.of_split(classifier, found, notes=(note,))
+        import numpy as np
+
         split = dataset.split(self.split)
         ranges = [_range(text) for text in self.indices]
         for indices in ranges:
             inputs.check_within(split, indices)
         ranges = ranges or [range(min(self.limit or len(split), len(split)))]
-        return inputs.from_split(classifier, dataset, self.split, [index for indices in ranges for index in indices])
+        places = np.concatenate([np.arange(indices.start, indices.stop) for indices in ranges])
+        return inputs.from_split(classifier, dataset, self.split, places)
 
 
 def _are_files(images: Any) -> bool:

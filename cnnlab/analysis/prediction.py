@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
 
 SCHEMA = 1
+
+BLOCK = 1024
+"""Images whose classes are ordered at a time."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,12 +48,12 @@ class Predictions:
     @property
     def predicted(self) -> np.ndarray:
         """The likeliest class of each image, int64 [N]; of equal ones the first."""
-        return self.ranked[:, 0]
+        return self.probabilities.argmax(axis=1)
 
     @property
     def ranked(self) -> np.ndarray:
         """The classes of each image, the likeliest first, int64 [N, K]."""
-        return np.argsort(-self.probabilities, axis=1, kind="stable")
+        return _ranked(self.probabilities)
 
     @property
     def known(self) -> np.ndarray:
@@ -62,18 +66,33 @@ class Predictions:
         """How many images are read as their label."""
         return int((self.predicted == self.labels).sum())
 
-    def rows(self, top: int = 3) -> list[dict[str, Any]]:
-        """Return a record for each image: its source, its label (None where unknown), and its likeliest classes."""
-        names = self.classifier.class_names
-        labels = (names[label] if known else None for label, known in zip(self.labels, self.known, strict=True))
+    def rows(self, top: int = 3, limit: int | None = None) -> list[dict[str, Any]]:
+        """Return a record for each image: its source, its label (None where unknown), and its likeliest classes.
+
+        Args:
+            top: How many classes.
+            limit: Only of the first so many images.
+        """
         return [
             {
                 "image": source,
                 "label": label,
-                "top": [{"class": names[place], "probability": float(row[place])} for place in order[:top]],
+                "top": [{"class": name, "probability": float(row[place])} for place, name in order[:top]],
             }
-            for source, label, row, order in zip(self.sources, labels, self.probabilities, self.ranked, strict=True)
+            for source, label, row, order in itertools.islice(self._each(), limit)
         ]
+
+    def _each(self) -> Iterator[tuple[str, str | None, np.ndarray, list[tuple[int, str]]]]:
+        """Source, label and probabilities of each image, and its classes, the likeliest first."""
+        names = self.classifier.class_names
+        for start in range(0, len(self.sources), BLOCK):
+            probabilities = self.probabilities[start : start + BLOCK]
+            labels = self.labels[start : start + BLOCK].tolist()
+            for place, (label, row, order) in enumerate(
+                zip(labels, probabilities, _ranked(probabilities), strict=True)
+            ):
+                named = None if label == UNKNOWN else names[label]
+                yield self.sources[start + place], named, row, [(each, names[each]) for each in order.tolist()]
 
     def to_json(self, top: int = 3) -> dict[str, Any]:
         """Return what ``cnnlab predict --json`` prints."""
@@ -87,13 +106,29 @@ class Predictions:
 
     def to_csv(self) -> str:
         """Return a table of all probabilities as CSV: image, label, predicted, and a column for each class."""
-        names = self.classifier.class_names
+        return "".join(self.csv_lines())
+
+    def csv_lines(self) -> Iterator[str]:
+        """Give the same line by line."""
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
-        table.writerow(["image", "label", "predicted", *(f"probability of {name}" for name in names)])
-        for row, predicted, numbers in zip(self.rows(1), self.predicted, self.probabilities, strict=True):
-            table.writerow([row["image"], row["label"], names[predicted], *map(str, numbers)])
-        return text.getvalue()
+        table.writerow(["image", "label", "predicted", *map("probability of {}".format, self.classifier.class_names)])
+        for source, label, row, order in self._each():
+            yield _taken(text)
+            table.writerow([source, label, order[0][1], *map(str, row)])
+        yield _taken(text)
+
+
+def _ranked(probabilities: np.ndarray) -> np.ndarray:
+    return np.argsort(-probabilities, axis=1, kind="stable")
+
+
+def _taken(text: io.StringIO) -> str:
+    """What was written since it was taken last."""
+    line = text.getvalue()
+    text.seek(0)
+    text.truncate()
+    return line
 
 
 def predict(

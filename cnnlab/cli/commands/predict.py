@@ -75,7 +75,8 @@ def predict(paths: tuple[Path, ...], top: int, as_csv: bool, as_json: bool, devi
     if as_json:
         echo(json.dumps(found.to_json(top), indent=2, ensure_ascii=False))
     elif as_csv:
-        echo(found.to_csv(), nl=False)
+        for line in found.csv_lines():
+            echo(line, nl=False)
     else:
         view.show(found, top)
     warn(found.notes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.text import Text
 
 from cnnlab.cli.views.tables import Column, fitted, print_all
@@ -25,7 +26,7 @@ def show(found: Predictions, top: int) -> None:
     console, count = Console(), len(found.sources)
     console.print(Text(_headline(found), style="bold"))
     console.print(Text(f"{found.classifier.path}, {count:,} image{'' if count == 1 else 's'}", style="dim"))
-    rows = found.rows(top)[:MOST_ROWS]
+    rows = found.rows(top, MOST_ROWS)
     columns = [Column("image", [row["image"] for row in rows])]
     if found.known.any():
         columns.append(Column("label", [row["label"] or "-" for row in rows]))
@@ -49,6 +50,6 @@ def _headline(found: Predictions) -> str:
         return f"{words}; it is {names[label]}" if known and label != found.predicted[0] else words
     if known:
         return f"{out_of(found.right, known, 'labelled image', digits=2)} read correctly"
-    often = found.predicted.tolist()
-    common = max(set(often), key=often.count)
-    return f"{out_of(often.count(common), len(often))} read as {names[common]}, the most frequent class"
+    often = np.bincount(found.predicted)
+    common = int(often.argmax())
+    return f"{out_of(int(often[common]), len(found.sources))} read as {names[common]}, the most frequent class"
