@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from cnnlab.devices.replicas import Replicas
+
 if TYPE_CHECKING:
     from cnnlab.datasets import Split
 
@@ -101,12 +103,18 @@ class StreamFeed:
     Batches are read one after the other, the images of each in threads where these pay
     (:func:`cnnlab.datasets.images.decode_all`): several batches at a time were slower.
 
+    Args:
+        split: The images.
+        indices: Which of them.
+        replicas: What each batch is parted among: a process reads the images of its own devices, and has zeros in the
+            place of others.
+
     Attributes:
         scale: What stored values are divided by to give the dataset's values: images of 8 bits are read as they are.
     """
 
-    def __init__(self, split: Split, indices: np.ndarray) -> None:
-        self._split, self._indices = split, indices
+    def __init__(self, split: Split, indices: np.ndarray, replicas: Replicas | None = None) -> None:
+        self._split, self._indices, self._replicas = split, indices, replicas or Replicas("cpu")
         self._labels = np.asarray(split.labels)[indices]
         self._as_stored = split.dtype == np.uint8
         self.scale = 255.0 if self._as_stored else 1.0
@@ -137,7 +145,7 @@ class StreamFeed:
             part = slice(step * batch_size, (step + 1) * batch_size)
             chosen = self._indices[order[part]]
             try:
-                images = self._split.stored(chosen) if self._as_stored else self._split.batch(chosen)
+                images = self._read(chosen)
             except Exception as error:
                 failures.append(error)
                 raise
@@ -152,6 +160,16 @@ class StreamFeed:
 
         steps = tf.data.Dataset.range(first, -(-len(order) // batch_size))
         return StreamBatches(iter(steps.map(load).prefetch(_AHEAD)), failures)
+
+    def _read(self, chosen: np.ndarray) -> np.ndarray:
+        """Read a batch, or of one that is parted what the devices of this process compute."""
+        count, stored = len(chosen), self._split.stored if self._as_stored else self._split.batch
+        if self._replicas.workers == 1 or count < self._replicas.count:
+            return stored(chosen)
+        own = self._replicas.share(count)
+        images = np.zeros((count, *self._split.shape), np.uint8 if self._as_stored else np.float32)
+        images[own] = stored(chosen[own])
+        return images
 
 
 class StreamBatches:
@@ -186,8 +204,11 @@ Feed = MemoryFeed | StreamFeed
 Batches = MemoryBatches | StreamBatches
 
 
-def make_feed(split: Split, indices: np.ndarray) -> Feed:
-    """Take the images at ``indices`` of a split: into memory when they fit in :data:`IN_MEMORY_BYTES`."""
+def make_feed(split: Split, indices: np.ndarray, replicas: Replicas | None = None) -> Feed:
+    """Take the images at ``indices`` of a split: into memory when they fit in :data:`IN_MEMORY_BYTES`.
+
+    Otherwise each of the processes among the ``replicas`` reads its part of a batch.
+    """
     values = len(indices) * int(np.prod(split.shape))
     if values <= IN_MEMORY_BYTES:
         compact = _as_bytes(split, indices)
@@ -195,7 +216,7 @@ def make_feed(split: Split, indices: np.ndarray) -> Feed:
             return MemoryFeed(compact, np.asarray(split.labels)[indices])
     if 4 * values <= IN_MEMORY_BYTES:
         return MemoryFeed(split.batch(indices), np.asarray(split.labels)[indices])
-    return StreamFeed(split, indices)
+    return StreamFeed(split, indices, replicas)
 
 
 def _as_bytes(split: Split, indices: np.ndarray) -> np.ndarray | None:

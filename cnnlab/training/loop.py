@@ -1,7 +1,8 @@
 """The compiled training loop: many steps in one ``tf.function`` call, on one device or on several.
 
-Every process reads the whole of each batch, and each replica takes its own part of it (:meth:`TrainingLoop.step`): so
-the order of the images, and what is resumed, depend on neither devices nor processes.
+Every process has the whole of each batch, but for what others compute of images that are streamed, and each replica
+takes its own part of it (:meth:`TrainingLoop.step`): so the order of the images, and what is resumed, depend on neither
+devices nor processes.
 """
 
 from __future__ import annotations

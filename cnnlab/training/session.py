@@ -227,7 +227,7 @@ class Session:
         self.position = Position()
 
         reporter.stage("Preparing the data")
-        self._training, self._evaluated = _feeds(settings, dataset)
+        self._training, self._evaluated = _feeds(settings, dataset, replicas)
         self.sizes = {
             "training_images": len(self._training),
             "validation_images": len(self._evaluated),
@@ -446,13 +446,14 @@ class Session:
             write_history(self._run.history_path, self.position.history)
 
 
-def _feeds(settings: Settings, dataset: Dataset) -> tuple[Feed, Feed]:
+def _feeds(settings: Settings, dataset: Dataset, replicas: Replicas) -> tuple[Feed, Feed]:
     """Return what to train on and what to evaluate after every epoch."""
     count = min(len(dataset.train), settings.limit or len(dataset.train))
     if not settings.validation:
-        return make_feed(dataset.train, np.arange(count)), make_feed(dataset.test, np.arange(len(dataset.test)))
+        tested = make_feed(dataset.test, np.arange(len(dataset.test)))
+        return make_feed(dataset.train, np.arange(count), replicas), tested
     kept, held = held_out(count, settings.validation, settings.seed)
-    return make_feed(dataset.train, kept), make_feed(dataset.train, held)
+    return make_feed(dataset.train, kept, replicas), make_feed(dataset.train, held)
 
 
 def _filled(value: Any) -> Any:

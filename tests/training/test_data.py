@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -13,6 +14,8 @@ import tensorflow as tf
 import cnnlab
 from cnnlab import datasets
 from cnnlab.datasets import Split
+from cnnlab.devices.cluster import Cluster
+from cnnlab.devices.replicas import Replicas
 from cnnlab.errors import CnnlabError
 from cnnlab.training import Interrupted, Reporter, artifacts, data, export, session
 from cnnlab.training.data import MemoryFeed, StreamFeed, buffered, make_feed, moved
@@ -101,6 +104,22 @@ def test_a_stream_gives_the_batches_of_memory(dtype, first, moves):
         np.testing.assert_array_equal(labels, known)
     with pytest.raises(StopIteration):
         next(ours)
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_a_process_reads_its_part_of_a_batch(index):
+    """Of batches of fewer images than there are processes each computes all, and so reads them."""
+    replicas = Replicas("cpu", SimpleNamespace(num_replicas_in_sync=3), Cluster(("a:1", "b:2", "c:3"), index))
+    feed = StreamFeed(Split(IMAGES, LABELS), np.arange(42), replicas)
+    batches = feed.batches(np.arange(42), 8)
+    for start in range(0, 40, 8):
+        images, labels = next(batches)
+        own = slice(8 * index // 3, 8 * (index + 1) // 3)
+        expected = np.zeros_like(images)
+        expected[own] = feed._split.stored(np.arange(start, start + 8))[own]
+        np.testing.assert_array_equal(images, expected)
+        np.testing.assert_array_equal(labels, LABELS[start : start + 8])
+    np.testing.assert_array_equal(next(batches)[0], feed._split.stored(np.arange(40, 42)))
 
 
 def test_images_of_8_bits_are_streamed_as_they_are(folder):

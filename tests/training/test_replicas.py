@@ -162,8 +162,10 @@ WORKER = """
 import json, os, signal, sys
 import numpy as np
 import cnnlab
+from cnnlab.training import data
 from cnnlab.training.session import Session
 
+data.IN_MEMORY_BYTES = 0  # streamed: each process reads its part alone
 corners, folder, killed, resume = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "resume"
 index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
 evaluate, train = Session._evaluate, Session.train
