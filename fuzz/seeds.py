@@ -131,6 +131,23 @@ def _idx(path: Path, seeds: Seeds) -> None:
             (path / name).write_bytes(content)
 
 
+def _records(path: Path, seeds: Seeds) -> None:
+    import tensorflow as tf
+
+    path.mkdir()
+    for name, count in (("train", 12), ("test", 8)):
+        with tf.io.TFRecordWriter(str(path / f"{name}-00000-of-00001.tfrecord")) as writer:
+            for image, label in zip(pixels(count), labels(count), strict=True):
+                held = {"image": tf.io.encode_png(image[..., None]).numpy()} if name == "train" else {
+                    "image_raw": image.tobytes(), "height": 8, "width": 8,
+                }  # fmt: skip
+                made = tf.train.Example()
+                for key, value in {**held, "label": int(label)}.items():
+                    feature = made.features.feature[key]
+                    (feature.bytes_list if isinstance(value, bytes) else feature.int64_list).value.append(value)
+                writer.write(made.SerializeToString())
+
+
 def _noise(path: Path, seeds: Seeds) -> None:
     with path.open("wb") as file:
         np.savez(file, **noise())
@@ -222,6 +239,6 @@ def _result(path: Path, seeds: Seeds) -> None:
 
 
 MAKERS: dict[str, Callable[[Path, Seeds], None]] = {
-    "data.npz": _npz, "idx": _idx, "noise.npz": _noise, "run": _run, "unfinished": _unfinished,
+    "data.npz": _npz, "idx": _idx, "records": _records, "noise.npz": _noise, "run": _run, "unfinished": _unfinished,
     "model.keras": _keras, "model.h5": _h5, "savedmodel": _savedmodel, "result": _result,
 }  # fmt: skip

@@ -131,6 +131,29 @@ def _idx(rng: random.Random, place: Path, good: Seeds) -> Input:
     return _exported(folder, rng)
 
 
+def _records(rng: random.Random, place: Path, good: Seeds) -> Input:
+    """TFRecord files: the bytes of one changed, or a record in it, whose checksum holds."""
+    import tensorflow as tf
+
+    folder = good.copy("records", place / "records")
+    path = rng.choice(sorted(folder.iterdir()))
+    if rng.random() < 0.4:
+        path.write_bytes(mutators.of_bytes(rng, path.read_bytes()))
+        return _exported(folder, rng)
+    records = [record.numpy() for record in tf.data.TFRecordDataset(str(path))]
+    at = rng.randrange(len(records))
+    if rng.random() < 0.5:
+        records[at] = mutators.of_bytes(rng, records[at])
+    else:
+        example = tf.train.Example.FromString(records[at])
+        mutators.of_message(rng, example)
+        records[at] = example.SerializeToString()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in records:
+            writer.write(record)
+    return _exported(folder, rng)
+
+
 def _run(rng: random.Random, place: Path, good: Seeds) -> Input:
     """Two runs, one of them changed: listed, and compared."""
     for name in ("one", "two"):
@@ -369,7 +392,7 @@ def _value(rng: random.Random, option: click.Option | None) -> str:
 
 
 TARGETS = {
-    "command lines": Target(_words, 2200),
+    "command lines": Target(_words, 1900),
     "images": Target(_image, 1500),
     "arrays": Target(_npy, 400),
     "npz": Target(_npz, 900),
@@ -377,6 +400,7 @@ TARGETS = {
     "runs": Target(_run, 1100),
     "results": Target(_result, 700),
     "hints": Target(_hints, 500),
+    "records": Target(_records, 300, heavy=True),
     "noises": Target(_noise, 500, heavy=True),
     "checkpoints": Target(_checkpoint, 400),
     "verified": Target(_verified, 150, heavy=True),
