@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from cnnlab import datasets
-from cnnlab.datasets import Dataset, Split, dataset, idx
+from cnnlab.datasets import Dataset, Split, dataset, idx, images
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files import reading
 
@@ -614,3 +615,19 @@ def test_a_model_is_opened_though_what_it_learned_from_is_gone(tmp_path):
     assert trained_on(model) is None
     model.dataset_name = str(save_npz(tmp_path / "there.npz", GREY))
     assert trained_on(model).name == "there"
+
+
+def test_no_object_is_kept_for_a_file_of_a_folder(tmp_path, monkeypatch):
+    for index in range(4000):
+        (tmp_path / "many" / "ab"[index % 2]).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "many" / "ab"[index % 2] / f"{index:08}.png").touch()
+    monkeypatch.setattr(images, "stored_shape", lambda file: (2, 3, 1))
+    datasets.load(tmp_path / "many")
+    tracemalloc.start()
+    try:
+        found = datasets.load(tmp_path / "many")
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found.train) == 4000
+    assert kept / 4000 < 80, "bytes: a path takes several hundred"
