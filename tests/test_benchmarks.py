@@ -328,3 +328,29 @@ def test_with_one_the_marked_tests_are_run_and_written_down(seen, tmp_path, monk
     assert asked == [["-m", "gpu"]]
     assert "- gpu:0: A card\n" in (tmp_path / "gpu.md").read_text()
     assert "| test_one |  |  |  | failed |\n" in (tmp_path / "gpu.md").read_text()
+
+
+# What several processes cost
+
+
+def test_the_page_about_scaling_has_the_tables_of_its_file():
+    scaling = module("benchmarks.scaling")
+    measured = json.loads(scaling.FILE.read_text())
+    page = (ROOT / "docs" / "scaling.md").read_text()
+    assert f"{scaling.table(measured)}\n\n" in page
+    assert f"{scaling.arithmetic(measured)}\n\n" in page
+    one = measured["train"]["1"]
+    said = f"{1e6 * one['an image']:.0f} µs, that of a step, {1e3 * one['on top']:.1f} ms"
+    assert said in page.replace("\n", " ")
+
+
+def test_seconds_are_parted_into_those_of_images_and_those_on_top():
+    assert module("benchmarks.scaling").parted((10, 30), {10: 7.0, 30: 9.0}.get) == {"an image": 0.1, "on top": 6.0}
+
+
+def test_ten_million_images_are_reckoned_as_it_is_said():
+    measured = {"train": {"1": {"an image": 3.6e-4, "on top": 0.0}}}
+    rows = module("benchmarks.scaling").arithmetic(measured).splitlines()[2:]
+    assert rows[0] == "| 1 | 10.0 h | 10.0 h |"
+    exchange = 2 * 3 / 4 * 4 * 799_078 / 1.25e9  # seconds, of four machines
+    assert rows[1].startswith(f"| 4 | {2.5 + 10 * 10_000_000 / 64 * exchange / 3600:.1f} h |")
