@@ -8,8 +8,10 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 SIZES = (1_000, 10_000)
 """Images, and what they are held against: ten times as many."""
@@ -23,6 +25,21 @@ WORDS = {
     "report": "report {model} --profile quick --limit {images} --out {out}/report.html",
 }
 """The commands; of occlusion 16 positions of each image."""
+
+MANY = (6_000, 60_000)
+"""The images of the commands that are to be flat: the second number is all that MNIST has to learn from."""
+
+FLAT = {
+    "evaluate": "evaluate --model {model} --split train --limit {images} --out {out}",
+    "predict": "predict --model {model} --dataset mnist --split train --limit {images}",
+    "predict --csv": "predict --model {model} --dataset mnist --split train --limit {images} --csv",
+    "robustness --steps 2": "analyze robustness --model {model} --dataset mnist --split train --limit {images} "
+    "--epsilon 0.1 --steps 2 --out {out}",
+}
+"""Commands that keep numbers of each image alone. One that gives images or maps back holds them all."""
+
+MADE = (60_000, 1_000_000)
+"""Images that are made of their numbers, one batch after the other."""
 
 OTHERS = {
     "predict": "predict --model {model} --dataset mnist --limit 100",
@@ -56,6 +73,24 @@ command differ by some percent, of a report by more.
 |---|---:|---:|---:|
 {rows}
 
+On 6,000 and on 60,000 images of MNIST:
+
+| command | 6,000 images | 60,000 images | more |
+|---|---:|---:|---:|
+{flat}
+
+`cnnlab.evaluate(...).result().save(DIR)` of images that are made of their numbers when they are read, so that no set of
+them lies anywhere:
+
+| images | peak | more |
+|---|---:|---:|
+{made}
+
+Of each image an evaluation holds its label, its place and six numbers; no text, no digest and no row of it is an object
+of Python's. (Of robustness up to 128 MiB are answers that are kept so as not to ask twice.) Where an analysis is given
+more than 10,000 images, result.json holds their number and the digest of their list, which is written to `inputs.csv`
+line by line, as rows are to `rows.csv` or `rows.parquet`.
+
 Whatever else runs a model, on 100 images where it looks at any:
 
 | command | peak |
@@ -71,14 +106,17 @@ smaller, with a note, before there is an error.
 
 def peak(words: str) -> float:
     """Run ``cnnlab`` with these words, and return the most memory that it took, in MiB."""
-    command = [sys.executable, "-m", "cnnlab", *words.split()]
+    return _peak([sys.executable, "-m", "cnnlab", *words.split()])
+
+
+def _peak(command: Sequence[str]) -> float:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         said = process.stderr.read()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"cnnlab {words} ended with {process.returncode}:\n{said}")
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
     return used.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
@@ -91,15 +129,52 @@ def of_others(model: Path) -> Iterator[str]:
         yield f"| {name} | {found:,.0f} MiB |"
 
 
-def measured(model: Path, names: list[str]) -> Iterator[tuple[str, list[float]]]:
-    """Measure each command at both sizes."""
-    for name in names:
+def measured(model: Path, words: Mapping[str, str], sizes: Sequence[int]) -> Iterator[str]:
+    """Measure each command at both sizes: rows of the page."""
+    for name, each in words.items():
         found = []
-        for images in SIZES:
+        for images in sizes:
             with tempfile.TemporaryDirectory() as folder:
-                found.append(peak(WORDS[name].format(model=model, images=images, out=Path(folder) / "out")))
+                found.append(peak(each.format(model=model, images=images, out=Path(folder) / "out")))
             print(f"{name}, {images:,} images: {found[-1]:,.0f} MiB", flush=True)
-        yield name, found
+        few, many = found
+        yield f"| {name} | {few:,.0f} MiB | {many:,.0f} MiB | {100 * (many / few - 1):.1f}% |"
+
+
+class Made:
+    """Images of 28x28 that are made of their numbers by a few multiplications: each another one, of noise."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, count: int) -> None:
+        self.shape = (count, 28, 28)
+
+    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+        mixed = np.asarray(indices, np.uint32)[:, None] * np.uint32(2_654_435_761)
+        mixed = mixed + np.arange(784, dtype=np.uint32) * np.uint32(40_503)
+        mixed = (mixed ^ mixed >> 15) * np.uint32(2_246_822_519)
+        return (mixed >> 24).astype(np.uint8).reshape(-1, 28, 28)
+
+
+def evaluate_made(model: Path, count: int) -> None:
+    """Evaluate a model on so many images that are made, and save the result."""
+    import cnnlab
+    from cnnlab.datasets import Dataset, Split
+
+    split = Split(Made(count), np.arange(count) % 10)
+    data = Dataset(name="made", train=split[:0], test=split, class_names=tuple("0123456789"))
+    with tempfile.TemporaryDirectory() as folder:
+        cnnlab.evaluate(model, data).result().save(folder)
+
+
+def of_made(model: Path) -> Iterator[str]:
+    """Measure that in processes of their own: rows of the page."""
+    first = 0.0
+    for count in MADE:
+        found = _peak([sys.executable, __file__, str(model), "--made", str(count)])
+        first = first or found
+        print(f"{count:,} images that are made: {found:,.0f} MiB", flush=True)
+        yield f"| {count:,} | {found:,.0f} MiB | {100 * (found / first - 1):.1f}% |"
 
 
 def main() -> None:
@@ -107,18 +182,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path, help="a run on MNIST")
     parser.add_argument("--only", action="append", choices=WORDS, help="measure these commands alone")
+    parser.add_argument("--made", type=int, help="evaluate so many images that are made, and measure nothing")
     asked = parser.parse_args()
-    rows = [
-        f"| {name} | {few:,.0f} MiB | {many:,.0f} MiB | {100 * (many / few - 1):.1f}% |"
-        for name, (few, many) in measured(asked.model, asked.only or list(WORDS))
-    ]
+    if asked.made:
+        evaluate_made(asked.model, asked.made)
+        return
+    rows = list(measured(asked.model, {name: WORDS[name] for name in asked.only or WORDS}, SIZES))
     if asked.only:
         return
+    flat, made = "\n".join(measured(asked.model, FLAT, MANY)), "\n".join(of_made(asked.model))
     empty = peak(f"evaluate --model {asked.model} --limit 1")
     machine = f"{platform.system()} on {platform.machine()}, {os.cpu_count()} CPUs"
     page = Path(__file__).parent.parent / "docs" / "measurements" / "memory.md"
     others = "\n".join(of_others(asked.model))
-    text = PAGE.format(rows="\n".join(rows), empty=empty, machine=machine, others=others)
+    text = PAGE.format(rows="\n".join(rows), flat=flat, made=made, empty=empty, machine=machine, others=others)
     page.write_text(text, encoding="utf-8")
 
 
