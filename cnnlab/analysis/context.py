@@ -149,6 +149,7 @@ class Context:
             The arrays, each [N, ...].
 
         Example:
+            >>> import numpy as np
             >>> Context().in_blocks(4, lambda start, stop: {"place": np.arange(start, stop)}, size=3)
             {'place': array([0, 1, 2, 3])}
         """

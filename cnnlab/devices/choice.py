@@ -19,6 +19,7 @@ from cnnlab.devices.replicas import Replicas
 from cnnlab.devices.sharing import chosen, sharing
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.progress import Progress, Silent
+from cnnlab.words import few
 
 MOST = 64
 """Logical CPU devices, at most."""
@@ -220,7 +221,13 @@ def _joining(together: Cluster, wanted: str) -> Replicas:
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": together.workers}), task_type="worker", task_id=together.index, rpc_layer="grpc"
     )
-    strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    try:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    except tf.errors.OpError as error:
+        raise CnnlabError(
+            f"not all of {len(together.workers)} processes came together; they are expected at "
+            f"{few(together.workers)}. Start all at about the same time, with one command, where they reach each other."
+        ) from error
     names = [device.partition("device:")[2] for device in strategy.extended.worker_devices]
     if names[0].startswith("CPU"):
         return Replicas("cpu", strategy, together)

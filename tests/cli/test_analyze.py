@@ -152,7 +152,7 @@ def empty(folder: Path) -> str:
         (["--image", SEVEN, "--label", "11"], 2, "label 11"),
         (["--image", SEVEN, "--label", "1", "--label", "2"], 2, "once for each of --image"),
         (["--image", SEVEN, "--dataset", "mnist"], 2, "exclude each other"),
-        (["--image", SEVEN, "--device", "tpu"], 2, "auto, cpu or gpu:0"),
+        (["--image", SEVEN, "--device", "tpu"], 2, "auto, all, cpu, cpu:2 or gpu:0"),
         (["--image", SEVEN, "--device", "gpu:7"], 1, "gpu:7"),
         ([], 2, "needs images"),
         (["--dataset", "minst", "--limit", "1"], 2, "Did you mean 'mnist'"),

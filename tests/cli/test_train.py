@@ -389,7 +389,7 @@ def test_seeds_that_make_no_sense_are_refused_before_any_run(seeds, place, words
         (["--architecture", "mnist-cn"], "Did you mean 'mnist-cnn'?"),
         (["--dataset", "mnits"], "Did you mean 'mnist'?"),
         (["--precision", "float64"], "received float64"),
-        (["--device", "tpu"], "device must be auto, cpu or gpu:0"),
+        (["--device", "tpu"], "device must be auto, all, cpu, cpu:2 or gpu:0"),
         (["--sede", "1"], "--seed"),
     ],
     ids=" ".join,
