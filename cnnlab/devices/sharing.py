@@ -123,10 +123,10 @@ class _Whole:
         if len(block) == self._count:
             self.arrays = {name: np.ascontiguousarray(values) for name, values in part.items()}
             return
-        for name, values in part.items():
-            with self._lock:
+        with self._lock:
+            for name, values in part.items():
                 whole = self.prepare(name, values.shape, values.dtype)
-            np.moveaxis(whole, self._axis, 0)[block.start : block.stop] = np.moveaxis(values, self._axis, 0)
+                np.moveaxis(whole, self._axis, 0)[block.start : block.stop] = np.moveaxis(values, self._axis, 0)
 
     def prepare(self, name: str, shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
         """Return the array of all images that one of such a shape and type is a part of."""
