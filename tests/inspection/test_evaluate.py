@@ -284,7 +284,7 @@ def test_nothing_is_counted_of_no_image_and_of_labels_that_are_none(opened):
             tally(opened, Inputs(lambda wanted: pixels[wanted], np.array([0, label]), ["a", "b"]), 10)
 
 
-@pytest.mark.parametrize("limit", [21, 1])
+@pytest.mark.parametrize("limit", [21, pytest.param(1, marks=pytest.mark.full)])
 def test_processes_share_the_images_and_the_first_tells_what_one_would(tmp_path, model, cnnlab_command, limit):
     """Of two processes one has ten of 21 images and the other eleven; of one image one has none."""
     model.save(tmp_path / "model.keras")
