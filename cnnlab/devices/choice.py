@@ -44,10 +44,7 @@ def use_devices(name: str = "auto", progress: Progress | None = None) -> Iterato
     if before and (before.cluster or name.strip().lower() == "auto"):
         yield before
         return
-    used = _found(name, progress)
-    import tensorflow as tf
-
-    with tf.device(f"/{used.devices[0]}"), sharing(used):
+    with _computing(_found(name, progress)) as used:
         yield used
 
 
@@ -86,11 +83,20 @@ def use_strategy(name: str = "auto") -> Iterator[Replicas]:
         return
     used = _found(name)
     if len(used.devices) == 1:
-        with use_devices(name):
+        with _computing(used):
             yield used
     else:
         with sharing(Replicas(used.name)):  # what is asked meanwhile is asked of one device
             yield replace(used, strategy=_mirrored(used.devices))
+
+
+@contextlib.contextmanager
+def _computing(used: Replicas) -> Iterator[Replicas]:
+    """Share the images out among these devices; what is not shared out is the first one's."""
+    import tensorflow as tf
+
+    with tf.device(f"/{used.devices[0]}"), sharing(used):
+        yield used
 
 
 def current_device() -> str:
