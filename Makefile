@@ -1,18 +1,19 @@
 # The commands a newcomer types. Each brings the virtual environment up to date first.
-#   make demo         train the classic network, analyse one image, write a short report
-#   make test         the tests, in about a quarter of an hour on two cores
-#   make test-full    the slow, full-size checks too
-#   make test-gpu     the tests that need a GPU, and what they measured into benchmarks/results/gpu.md
-#   make test-lowest  the tests with the oldest libraries that pyproject.toml allows
-#   make coverage     the tests again, telling the lines and branches of the code that none of them reaches
-#   make check        format, lint, types, layers, docs
-#   make fuzz         ten thousand mutated files and command lines, in half an hour
-#   make mutants      change the code in 150 places, one at a time, and see whether the tests notice, in two hours
-#   make bench        time the peers beside cnnlab, and write docs/performance.md, in about an hour
-#   make bench-quick  the same for a part of it, in five minutes
-#   make lock         write requirements.lock anew from the newest versions
+#   make demo           train the classic network, analyse one image, write a short report
+#   make test           the tests, in about a quarter of an hour on two cores
+#   make test-full      the slow, full-size checks too
+#   make test-gpu       the tests that need a GPU, and what they measured into benchmarks/results/gpu.md
+#   make test-lowest    the tests with the oldest libraries that pyproject.toml allows
+#   make coverage       the tests again, telling the lines and branches of the code that none of them reaches
+#   make check          format, lint, types, layers, docs
+#   make fuzz           ten thousand mutated files and command lines, in half an hour
+#   make mutants        change the code in 150 places, one at a time, and see whether the tests notice, in two hours
+#   make bench          time the peers beside cnnlab, and write docs/performance.md, in about an hour
+#   make bench-quick    the same for a part of it, in five minutes
+#   make lock           write requirements.lock anew from the newest versions
+#   make release-check  build a release, and use it from empty environments, in ten minutes
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-gpu test-lowest coverage fuzz mutants check format lock docs docs-figures bench bench-quick bench-environments clean
+.PHONY: help demo test test-full test-gpu test-lowest coverage fuzz mutants check format lock docs docs-figures bench bench-quick bench-environments release-check clean
 
 # The newest Python that TensorFlow has wheels for and this machine has; `make PYTHON=... demo` overrides it.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -24,7 +25,7 @@ LOCK := requirements.lock
 INSTALL := $(BIN)/python -m pip install $(shell test -t 2 || echo --quiet) --constraint $(LOCK)
 
 help:
-	@sed -n '2,14s/^#   //p' Makefile
+	@sed -n 's/^#   make/make/p' Makefile
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "cnnlab needs Python 3.11 or newer, and there is none on the PATH."; exit 1; }
@@ -123,6 +124,10 @@ lock: $(BIN)/python
 		found = [item["metadata"] for item in json.load(open(sys.argv[1]))["install"]]; \
 		print(*sorted("{name}=={version}".format(**m) for m in found if m["name"] != "cnnlab"), sep="\n")' \
 		$(VENV)/report.json > $(LOCK)
+
+# In dist/ afterwards is what was tried. RELEASE=--publish takes for a mistake what is only noted otherwise.
+release-check: $(VENV)/.installed-dev
+	$(BIN)/python .ci/release_check.py $(RELEASE)
 
 clean:
 	rm -rf $(VENV) $(LOWEST) $(ENVIRONMENTS) dist build .pytest_cache .mypy_cache .ruff_cache
