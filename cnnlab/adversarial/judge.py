@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -66,10 +66,15 @@ class Verified:
     Attributes:
         findings: What was checked.
         measured: What the forward pass itself says; empty where the arrays' shapes forbid one.
+        readings: What is left when the images are put away, and all numbers follow from: labels, distances, and what
+            was confirmed of the result's own readings; int64 and float32, each [N] or [E, N].
+        origins: What the originals may be: ``inputs``, ``inputs rounded to 8 bits``; neither where they are others.
     """
 
     findings: list[Finding]
     measured: Measured
+    readings: Mapping[str, np.ndarray] = field(default_factory=dict)
+    origins: frozenset[str] = frozenset()
 
     @property
     def failed(self) -> list[Finding]:
@@ -109,9 +114,22 @@ def judge(classifier: Classifier, result: Result, *, slack: float = SAME_DEVICE)
     for name in logits:
         findings += _readings(name, logits[name], arrays, slack)
     claimed = derive({**fresh, **_claimed(arrays)}, claims)
-    findings += _derived(claimed, result, arrays, claimed.rows(claims))
-    findings += _undone(claimed)
-    return Verified(findings=findings, measured=derive(fresh, claims))
+    findings += _derived(claimed, arrays)
+    left = {name: values for name, values in claimed.arrays.items() if name not in ("original", "adversarial")}
+    findings += numbers(result, left)
+    return Verified(findings=findings, measured=derive(fresh, claims), readings=left)
+
+
+def numbers(result: Result, readings: Mapping[str, np.ndarray]) -> list[Finding]:
+    """Hold the metrics and rows of a result against the readings of its images, and note what 8-bit files would lose.
+
+    Args:
+        result: With its claims.
+        readings: See :attr:`Verified.readings`.
+    """
+    claims = result.claims or Claims()
+    due = derive(readings, claims)
+    return [*_numbers(due, result, due.rows(claims)), *_undone(due)]
 
 
 def _claimed(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -273,14 +291,16 @@ def _readings(name: str, logits: np.ndarray, arrays: Mapping[str, np.ndarray], s
         )
 
 
-def _derived(
-    claimed: Measured, result: Result, arrays: Mapping[str, np.ndarray], rows: Sequence[Mapping[str, Any]]
-) -> Iterator[Finding]:
-    """Hold distances, successes, metrics and rows against what follows from the arrays."""
+def _derived(claimed: Measured, arrays: Mapping[str, np.ndarray]) -> Iterator[Finding]:
+    """Hold distances and successes against what follows from the arrays."""
     for name in ("linf", "l2", "counted", "success", "success_8bit"):
         if name in arrays:
             wrong = ~np.isclose(arrays[name].astype(float), claimed.arrays[name].astype(float), rtol=1e-5)
             yield _finding(name, np.asarray(wrong), "It follows from the arrays.", "It does not follow from the arrays")
+
+
+def _numbers(claimed: Measured, result: Result, rows: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Hold metrics and rows against what follows from the arrays."""
     metrics = {name: value for name, value in result.metrics.items() if name in claimed.metrics}
     wrong_names = [name for name, value in metrics.items() if not same_number(value, claimed.metrics[name])]
     yield _named("metrics", wrong_names, len(metrics), lambda name: f"{name} is {claimed.metrics[name]:.6g}")
@@ -328,46 +348,59 @@ def slack_here() -> float:
     return SAME_DEVICE if current_device() == "cpu" else OTHER_DEVICE
 
 
-def verified(classifier: Classifier, result: Result, inputs: Inputs) -> tuple[Result, Verified, dict[str, Any]]:
-    """Verify a plugin's adversarial result as the host does, and make what the record says of it.
+def verified(classifier: Classifier, result: Result, inputs: Inputs) -> Verified:
+    """Verify a plugin's adversarial images as the host does: against the images that it was given, too.
 
-    Returns:
-        The result with its claims; what was found; and ``claims`` and ``images`` of the record.
+    Args:
+        classifier: The model.
+        result: Of these images.
+        inputs: The images, or the part of them that the result is about.
     """
-    claims = result.claims or Claims()
-    result = replace(result, claims=claims)
     found = judge(classifier, result, slack=slack_here())
     if found.failed:
-        return result, found, {}
-    origin = _origin(classifier, result.arrays["original"], inputs)
-    if origin != "other" and _mislabelled(result.arrays["label"], inputs.labels):
+        return found
+    origins = _origins(classifier, result.arrays["original"], inputs)
+    if origins and _mislabelled(result.arrays["label"], inputs.labels):
         wrong = Finding(claim="label", state="fails", says="The labels are not those of the images it was given.")
-        return result, replace(found, findings=[*found.findings, wrong]), {}
-    record = {
+        return replace(found, findings=[*found.findings, wrong])
+    return replace(found, origins=origins)
+
+
+def recorded(
+    classifier: Classifier, readings: Mapping[str, np.ndarray], claims: Claims, origins: frozenset[str]
+) -> dict[str, Any]:
+    """Make ``claims`` and ``images`` of ``result.json``.
+
+    Args:
+        classifier: The model.
+        readings: See :attr:`Verified.readings`.
+        claims: What is claimed.
+        origins: See :attr:`Verified.origins`.
+    """
+    origin = next((name for name in _ORIGINS if name in origins), "other")
+    return {
         "claims": {**claims.to_json(), "bounds": list(classifier.bounds), "original": origin},
-        "images": saved_images.describe(found.measured.arrays, claims),
+        "images": saved_images.describe(readings, claims, classifier.input_shape[2]),
     }
-    return result, found, record
 
 
 def _mislabelled(label: np.ndarray, given: np.ndarray) -> bool:
     return bool((label != given)[given != UNKNOWN].any())
 
 
-def _origin(classifier: Classifier, original: np.ndarray, inputs: Inputs) -> str:
-    """Say what the originals are: ``inputs``, ``inputs rounded to 8 bits``, or ``other`` (noise, other images)."""
+def _origins(classifier: Classifier, original: np.ndarray, inputs: Inputs) -> frozenset[str]:
+    """Say what the originals may be; none where they are noise, or other images."""
     if len(original) != len(inputs):
-        return "other"
-    for name, change in _ORIGINS.items():
-        start = 0
-        for images, _ in inputs.batches(1024):
-            part = original[start : start + len(images)]
-            start += len(images)
-            if not np.array_equal(part, change(images, classifier.bounds)):
-                break
-        else:
-            return name
-    return "other"
+        return frozenset()
+    left = dict(_ORIGINS)
+    start = 0
+    for images, _ in inputs.batches(1024):
+        part = original[start : start + len(images)]
+        start += len(images)
+        left = {
+            name: change for name, change in left.items() if np.array_equal(part, change(images, classifier.bounds))
+        }
+    return frozenset(left)
 
 
 _ORIGINS: dict[str, Callable[[np.ndarray, tuple[float, float]], np.ndarray]] = {

@@ -32,18 +32,6 @@ ACROSS = 4
 """Pictures side by side, at least, where there are several images."""
 
 
-def check_unsummed(result: Result) -> None:
-    """Refuse numbers that an analysis gives where it runs, though it declares where its arrays are summed up.
-
-    Raises:
-        UsageError: It did; as the middle of a sentence whose subject is the analysis.
-    """
-    given = [*result.metrics, *(name for name in result.columns if name != "image")]
-    if given or result.headline:
-        what = repr(given[0]) if given else "a headline"
-        raise UsageError(f"gave {what} where it ran, and declares `sum_up=`, which is to give it")
-
-
 def sums_of(analysis: Analysis, classifier: Classifier, result: Result, params: Params) -> Any:
     """Return what ``Analysis.sum_up`` says of arrays, whether they were found just now or read from a disk."""
     assert analysis.sum_up is not None
@@ -68,8 +56,7 @@ def complete(analysis: Analysis, result: Result, sources: Sequence[str]) -> Resu
     Raises:
         UsageError: It broke its declaration; as the middle of a sentence whose subject is the analysis.
     """
-    _check_declared(analysis, result)
-    lengths = check_axes(analysis.arrays, result.arrays)
+    lengths = check(analysis, result)
     rows = rows_from(analysis, result, sources)
     gone = optional_axes(analysis.arrays, result.arrays)
     arrays = {name: np.squeeze(array, gone.get(name, ())) for name, array in result.arrays.items()}
@@ -82,6 +69,37 @@ def complete(analysis: Analysis, result: Result, sources: Sequence[str]) -> Resu
     except Exception as error:
         raise UsageError(f"gave a drawing that cannot be kept: {error}") from error
     return replace(result, arrays=arrays, drawings=kept, rows=rows, columns={}, show=None, title="")
+
+
+def check(analysis: Analysis, result: Result) -> dict[str, int]:
+    """Hold what a plugin handed over against its declaration.
+
+    Returns:
+        The length of each axis that is written with a capital letter, by its name.
+
+    Raises:
+        UsageError: It broke its declaration; as the middle of a sentence whose subject is the analysis.
+    """
+    _check_declared(analysis, result)
+    return check_axes(analysis.arrays, result.arrays)
+
+
+def check_answer(analysis: Analysis, result: Result) -> None:
+    """Hold what ``run`` itself handed over against the declaration; what it leaves to ``sum_up`` is not there yet.
+
+    Raises:
+        UsageError: It gave what another is to give; as the middle of a sentence whose subject is the analysis.
+    """
+    check(analysis, result)
+    given = [*map(repr, result.metrics), *(repr(name) for name in result.columns if name != "image")]
+    given += ["a headline"] if result.headline else []
+    if given and analysis.sum_up is not None:
+        raise UsageError(f"gave {given[0]} where it ran, and declares `sum_up=`, which is to give it")
+    told = [f"the drawing {name!r}" for name in result.drawings] + [f"the table {name!r}" for name in result.tables]
+    if told and analysis.independent:
+        raise UsageError(f"gave {told[0]} of some of the images; being `independent`, it gives `show` alone")
+    if analysis.independent and analysis.sum_up is None:
+        raise UsageError("is `independent`, and declares no `sum_up=`, which is to say what holds of all images")
 
 
 def rows_from(analysis: Analysis, result: Result, sources: Sequence[str]) -> Sequence[Mapping[str, Any]]:
@@ -160,7 +178,7 @@ def _strengths(claims: Claims, columns: Mapping[str, Any]) -> tuple[str, ...]:
 def _drawings(result: Result, count: int, gone: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     drawings: dict[str, Any] = {}
     if result.show is not None and count:
-        drawings[""] = _shown(result, count)
+        drawings[""] = shown(result, count)
     drawings |= result.drawings
 
     def adapted(value: Any) -> Any:
@@ -170,11 +188,16 @@ def _drawings(result: Result, count: int, gone: Mapping[str, tuple[int, ...]]) -
         kept = tuple(index for place, index in enumerate(value.places) if place not in gone[value.array])
         return At(value.array, kept)
 
-    return {name: _as_data(drawing_data.changed(drawing, adapted)) for name, drawing in drawings.items()}
+    return {name: as_data(drawing_data.changed(drawing, adapted)) for name, drawing in drawings.items()}
 
 
-def _shown(result: Result, count: int) -> Tiles:
-    """Lay out what is shown of the first images, a row for each, or several where a row would be short."""
+def shown(result: Result, count: int) -> Tiles:
+    """Lay out what is shown of the first images, a row for each, or several where a row would be short.
+
+    Args:
+        result: Which has something to show of each.
+        count: How many images there are; the result is of the first :data:`DRAWN` of them at least.
+    """
     assert result.show is not None
     shown = [list(_of_image(result.show(index), index)) for index in range(min(count, DRAWN))]
     across = max(len(row) for row in shown)
@@ -198,7 +221,7 @@ def _of_image(panels: Sequence[Any], index: int) -> Iterator[Any]:
             yield panel
 
 
-def _as_data(drawing: Any) -> Any:
+def as_data(drawing: Any) -> Any:
     """Keep a matplotlib figure as an image; everything else is data already."""
     if not hasattr(drawing, "savefig"):
         return drawing

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from cnnlab.classifier.finite import among
-from cnnlab.devices.sharing import chosen, gather
+from cnnlab.devices.sharing import Axis, chosen, gather
 from cnnlab.perturbations import round_8bit
 from cnnlab.progress import Progress, Silent
 
@@ -37,7 +38,7 @@ class Context:
         seed: The user's ``--seed``, for random streams of one's own.
         rng: A NumPy generator seeded with it.
         batch_size: How many images the model takes at once.
-        warnings: What :meth:`warn` collected; shown to the user and saved in ``result.json``.
+        warnings: What :meth:`warn` and :meth:`warn_of` collected; shown to the user and saved in ``result.json``.
 
     Example:
         >>> context = Context(seed=3)
@@ -49,9 +50,43 @@ class Context:
     def __init__(self, seed: int = 0, progress: Progress | None = None, batch_size: int = 500) -> None:
         self.seed, self.batch_size = seed, batch_size
         self.rng: np.random.Generator = np.random.default_rng(seed)
-        self.warnings: list[str] = []
+        self._warned: list[str] = []
+        self._found_of: dict[str, dict[int, tuple[int, int]]] = {}
         self._progress = progress or Silent()
-        self._alike = 1
+        self._alike, self._first = 1, 0
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know, each a sentence."""
+        counted = {text: [sum(each) for each in zip(*found.values(), strict=True)] for text, found in self._counts()}
+        return self._warned + [f"{part:,} of {whole:,} images {text}" for text, (part, whole) in counted.items()]
+
+    def _counts(self) -> Iterator[tuple[str, dict[int, tuple[int, int]]]]:
+        return ((text, found) for text, found in self._found_of.items() if any(part for part, _ in found.values()))
+
+    def part(self, first: int, progress: Progress) -> Context:
+        """Return the context of some of the images, for an analysis that looks at each by itself.
+
+        Args:
+            first: The number of the first among all.
+            progress: Where to show how far one is with them.
+        """
+        part = Context(self.seed, progress, self.batch_size)
+        part._first = first
+        return part
+
+    def take(self, said: str) -> None:
+        """Add what another context, of some of the images or in another process, has :meth:`said`."""
+        warned, found = json.loads(said)
+        for text in warned:
+            self.warn(text)
+        for text, first, *counts in found:
+            self._found_of.setdefault(text, {})[first] = tuple(counts)
+
+    def said(self) -> str:
+        """Return all warnings as a text, for :meth:`take`."""
+        found = [(text, first, *counts) for text, each in self._found_of.items() for first, counts in each.items()]
+        return json.dumps([self._warned, found])
 
     def progress(
         self, description: str, total: int | None = None
@@ -130,7 +165,7 @@ class Context:
         count: int,
         compute: Callable[[int, int], Mapping[str, np.ndarray]],
         size: int | None = None,
-        axis: int = 0,
+        axis: Axis = 0,
         *,
         divisible: bool = True,
     ) -> dict[str, np.ndarray]:
@@ -141,7 +176,8 @@ class Context:
             compute: From the place of a block's first image and of the one behind its last to arrays by name, each
                 [n, ...].
             size: Images in a block, at most; as many as the model takes at once by default.
-            axis: Which axis of the arrays is that of the images.
+            axis: Which axis of the arrays is that of the images; or a function from an array's name and number of axes
+                to it, None where none is: such an array is the same in every block.
             divisible: Whether blocks may be smaller, so that all devices have some; otherwise they begin where they do
                 on one device.
 
@@ -171,13 +207,26 @@ class Context:
             return inputs.images
         rounded = round_8bit(inputs.images, inputs.bounds)
         moved = int((rounded != inputs.images).any(axis=(1, 2, 3)).sum())
-        if moved:
-            self.warn(
-                f"{moved} of {len(inputs)} images were no 8-bit images: with `eight_bit=True` they were rounded first."
-            )
+        self.warn_of(moved, len(inputs), "were no 8-bit images: with `eight_bit=True` they were rounded first.")
         return rounded
 
     def warn(self, text: str) -> None:
         """Tell the user, once, something that they should know when they read the result. One sentence."""
-        if text not in self.warnings:
-            self.warnings.append(text)
+        if text not in self._warned:
+            self._warned.append(text)
+
+    def warn_of(self, part: int, whole: int, text: str) -> None:
+        """Tell the user of how many images something holds, where it holds of any.
+
+        Args:
+            part: Of so many.
+            whole: Of so many images that were looked at: what is said of some images at a time adds up.
+            text: What holds, as the end of a sentence that begins "3 of 8 images".
+
+        Example:
+            >>> context = Context()
+            >>> context.warn_of(3, 8, "were cut.")
+            >>> context.warnings
+            ['3 of 8 images were cut.']
+        """
+        self._found_of.setdefault(text, {})[self._first] = (part, whole)

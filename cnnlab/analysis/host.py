@@ -6,15 +6,18 @@ against what was declared, makes it data, and writes down everything needed to r
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.adversarial import judge
-from cnnlab.analysis.completion import check_unsummed, complete, sums_of, with_sums
+from cnnlab.adversarial.judge import Finding, numbers
+from cnnlab.analysis.blocks import BATCHES, Asked, in_blocks
+from cnnlab.analysis.completion import check_answer, complete, sums_of, with_sums
 from cnnlab.analysis.context import Context
 from cnnlab.classifier.finite import NotFiniteError, among
 from cnnlab.devices.choice import current_device
@@ -27,6 +30,8 @@ from cnnlab.pluginhost.declarations import Analysis, Declaration, resolve
 from cnnlab.pluginhost.params import Params
 from cnnlab.pluginhost.requirements import check_requirements
 from cnnlab.progress import Progress
+from cnnlab.results.claims import Claims
+from cnnlab.results.keeping import Keep
 from cnnlab.results.lists import told_of_inputs, told_of_rows
 from cnnlab.results.meanings import declared_as, meanings_of, settled
 from cnnlab.results.record import lists_beside, schema_of
@@ -39,10 +44,6 @@ if TYPE_CHECKING:
     from cnnlab.inputs import Inputs
 
 
-SEVERAL = 8
-"""Batches of images that are read at a time, before the model looks at them."""
-
-
 def run(
     analysis: Analysis,
     classifier: Classifier,
@@ -51,6 +52,7 @@ def run(
     *,
     seed: int = 0,
     progress: Progress | None = None,
+    keep: Keep = "arrays",
 ) -> Result:
     """Run one analysis on an opened model and prepared inputs, and complete its Result.
 
@@ -64,7 +66,7 @@ def run(
     while True:
         try:
             with classifier.recalling():
-                return _run(analysis, classifier, inputs, params, seed, progress)
+                return _run(analysis, classifier, inputs, params, Context(seed, progress, classifier.batch_size), keep)
         except Exception as error:
             if not out_of_memory(error):
                 raise
@@ -74,39 +76,48 @@ def run(
 
 
 def _run(
-    analysis: Analysis, classifier: Classifier, inputs: Inputs, params: Params, seed: int, progress: Progress | None
+    analysis: Analysis, classifier: Classifier, inputs: Inputs, params: Params, context: Context, keep: Keep
 ) -> Result:
     if analysis.inputs == "required" and not len(inputs):
         raise UsageError(f"{analysis.name} needs images, and there is none among those that were given.")
     check_requirements(analysis, classifier)
     classifier.check_weights()
     params = params.settled(classifier)
-    context = Context(seed, progress, classifier.batch_size)
     for note in (*classifier.notes, *inputs.notes):
         context.warn(note)
     looked = _looked_at(analysis, classifier, inputs, context)
+
+    def ask(some: Inputs, part: Context) -> Asked:
+        result = _guarded(analysis, lambda: resolve(analysis.run)(classifier, some, params, part))
+        return _verified(analysis, classifier, some, result)
+
     started = time.perf_counter()
-    result = _guarded(analysis, lambda: resolve(analysis.run)(classifier, inputs, params, context))
+    if analysis.independent and len(inputs):
+        asked = in_blocks(analysis, ask, inputs, context, keep)
+    else:
+        asked = ask(inputs, context)
     seconds = time.perf_counter() - started
-    try:
+    result = asked.result
+    with _held_to_its_word(analysis):
         if analysis.sum_up is not None:
-            check_unsummed(result)
             said = _guarded(analysis, lambda: sums_of(analysis, classifier, result, params))
             result = with_sums(result, said)
         result = complete(analysis, result, inputs.sources)
-    except UsageError as error:
-        raise blame(analysis, str(error)) from error
-    result, attacked = _verified(analysis, classifier, inputs, context, result)
+    if asked.readings:
+        _check(analysis, numbers(result, asked.readings), context)
+    else:
+        result = replace(result, claims=None)
     for note in classifier.notes:  # one may have come while it ran
         context.warn(note)
-    for note in all_of(context.warnings):
-        context.warn(note)
+    for said_there in all_of([context.said()]):
+        context.take(said_there)
     given = inputs.records()
     record = {
         **_record(analysis, classifier, inputs, params, context, result, told_of_inputs(given)),
         "seconds": round(seconds, 3),
-        **attacked,
+        **_of_attack(classifier, result, asked),
         "preflight": looked,
+        **({"left_out": [f"arrays.{name}" for name in asked.dropped]} if asked.dropped else {}),
     }
     listing = given if "inputs" in lists_beside(record) else None
     return replace(result, metrics=record["metrics"], listing=listing, record=record)
@@ -131,12 +142,12 @@ def _looked_at(analysis: Analysis, classifier: Classifier, inputs: Inputs, conte
     if not len(inputs):
         return None
     if "gradients" not in analysis.requires:
-        context.in_blocks(len(inputs), looked, SEVERAL * classifier.batch_size, divisible=False)
+        context.in_blocks(len(inputs), looked, BATCHES * classifier.batch_size, divisible=False)
         return None
     # What attacks climb: they begin with the gradients that are looked at here.
     objective = LogOdds() if "one-class" in analysis.requires else ClassLogit()
     try:
-        found = preflight(classifier, inputs.batches(SEVERAL * classifier.batch_size), inputs.sources, objective)
+        found = preflight(classifier, inputs.batches(BATCHES * classifier.batch_size), inputs.sources, objective)
     except NotFiniteError:
         raise
     except CnnlabError as error:
@@ -185,20 +196,45 @@ def _issues_url(distribution: str) -> str:
     return (wanted or list(links.values()) or [""])[0]
 
 
-def _verified(
-    analysis: Analysis, classifier: Classifier, inputs: Inputs, context: Context, result: Result
-) -> tuple[Result, dict[str, Any]]:
-    """Verify adversarial images before anybody reads of them; return what the record says of them."""
+def _verified(analysis: Analysis, classifier: Classifier, inputs: Inputs, result: Result) -> Asked:
+    """Hold what a plugin answered about images against its declaration, and its adversarial images against the model.
+
+    Raises:
+        FailedError: It broke its declaration, or its images do not verify.
+    """
+    with _held_to_its_word(analysis):
+        check_answer(analysis, result)
     if not judge.is_adversarial(result.arrays):
-        return replace(result, claims=None), {"claims": None, "images": []}
-    result, found, record = judge.verified(classifier, result, inputs)
-    if found.failed:
-        first = found.failed[0]
-        raise blame(analysis, f"gave adversarial images that do not verify ({first.claim}): {first.says}")
-    for finding in found.findings:
-        if finding.state == "note":
+        return Asked(result=result)
+    result = replace(result, claims=result.claims or Claims())
+    found = judge.verified(classifier, result, inputs)
+    _check(analysis, found.failed)
+    return Asked(result=result, readings=found.readings, origins=found.origins)
+
+
+@contextlib.contextmanager
+def _held_to_its_word(analysis: Analysis) -> Iterator[None]:
+    """Blame a plugin for what it declared and did not keep."""
+    try:
+        yield
+    except UsageError as error:
+        raise blame(analysis, str(error)) from error
+
+
+def _check(analysis: Analysis, findings: Sequence[Finding], context: Context | None = None) -> None:
+    """Blame a plugin for the first claim that does not hold; notes become warnings."""
+    for finding in findings:
+        if finding.state == "fails":
+            raise blame(analysis, f"gave adversarial images that do not verify ({finding.claim}): {finding.says}")
+        if finding.state == "note" and context is not None:
             context.warn(finding.says)
-    return result, record
+
+
+def _of_attack(classifier: Classifier, result: Result, asked: Asked) -> dict[str, Any]:
+    """Say what was claimed of adversarial images, and of each that is written as a file how it is read."""
+    if result.claims is None:
+        return {"claims": None, "images": []}
+    return judge.recorded(classifier, asked.readings, result.claims, asked.origins)
 
 
 def _record(

@@ -95,7 +95,7 @@ def perform(request: Request, progress: Progress | None = None, cache: Cache | N
         params = request.analysis.params.from_public(dict(request.params))
         ask = functools.partial(host.run, request.analysis, classifier, inputs, params, seed=int(request.seed))
         if cache is None:
-            return kept_of(ask(progress=progress), request.keep)
+            return kept_of(ask(progress=progress, keep=request.keep), request.keep)
         found = cache.answered(
             name_of(request.analysis, classifier, inputs, params, request.seed, request.device),
             lambda: ask(progress=progress),

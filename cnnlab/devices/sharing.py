@@ -60,8 +60,12 @@ def one_at_a_time(body: Callable[P, T]) -> Callable[P, T]:
     return alone
 
 
+Axis = int | Callable[[str, int], int | None]
+"""The axis of the images: one for all arrays, or by an array's name and number of axes; None where it has none."""
+
+
 def gather(
-    count: int, size: int, compute: Callable[[int, int], Arrays], axis: int = 0, *, divisible: bool = True
+    count: int, size: int, compute: Callable[[int, int], Arrays], axis: Axis = 0, *, divisible: bool = True
 ) -> dict[str, np.ndarray]:
     """Compute arrays of many images, a block of them at a time, and join them.
 
@@ -71,7 +75,7 @@ def gather(
         compute: Called with the numbers of a block's first image and of the one behind its last; gives its arrays by
             name. It is a function of these images alone: blocks are computed in any order, in several threads where
             there are several devices, and each in one of the processes.
-        axis: Which axis of the arrays is that of the images.
+        axis: Which axis of the arrays is that of the images. An array without one is taken from the first block.
         divisible: Whether blocks may be smaller, so that all devices have some. Otherwise they begin where they do with
             one device.
 
@@ -114,9 +118,10 @@ def _blocks(count: int, size: int, replicas: Replicas, divisible: bool) -> Seque
 class _Whole:
     """Arrays of all images, filled block by block, not joined at the end: that would take everything twice."""
 
-    def __init__(self, count: int, axis: int) -> None:
+    def __init__(self, count: int, axis: Axis) -> None:
         self.arrays: dict[str, np.ndarray] = {}
-        self._count, self._axis = count, axis
+        self._count = count
+        self._axis = axis if callable(axis) else lambda name, ndim: axis
         self._lock = threading.Lock()
 
     def fill(self, block: range, part: Arrays) -> None:
@@ -125,13 +130,17 @@ class _Whole:
             return
         with self._lock:
             for name, values in part.items():
-                whole = self.prepare(name, values.shape, values.dtype)
-                np.moveaxis(whole, self._axis, 0)[block.start : block.stop] = np.moveaxis(values, self._axis, 0)
+                whole, axis = self.prepare(name, values.shape, values.dtype), self._axis(name, values.ndim)
+                if axis is not None:
+                    np.moveaxis(whole, axis, 0)[block.start : block.stop] = np.moveaxis(values, axis, 0)
+                elif not block.start:
+                    whole[...] = values
 
     def prepare(self, name: str, shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
         """Return the array of all images that one of such a shape and type is a part of."""
-        full = list(shape)
-        full[self._axis] = self._count
+        full, axis = list(shape), self._axis(name, len(shape))
+        if axis is not None:
+            full[axis] = self._count
         whole = self.arrays.setdefault(name, np.zeros(full, dtype))
         common = np.result_type(whole, dtype)  # a text may be longer than those before it
         if common != whole.dtype:

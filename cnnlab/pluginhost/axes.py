@@ -44,6 +44,13 @@ def check_axes(declared: Mapping[str, Array], arrays: Mapping[str, np.ndarray]) 
     return {letter: length for letter, (length, _) in lengths.items()}
 
 
+def place_of(axis: str, declared: Mapping[str, Array], name: str, count: int) -> int | None:
+    """Say which of an array's ``count`` axes is the one called ``axis``; None where it has no such axis."""
+    said = declared_as(declared, name)
+    axes = None if said is None else _axes(said, count)
+    return axes.index(axis) if axes and axis in axes else None
+
+
 def optional_axes(declared: Mapping[str, Array], arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
     """Say of each array which of its axes go because they may be left out and have one entry, by name."""
     found = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from cnnlab.errors import CnnlabError
 from cnnlab.pluginhost.params import Params
@@ -53,12 +53,14 @@ class Declaration:
     Attributes:
         name: The word users type, lower case with hyphens (``"occlusion"``).
         summary: One line for listings and ``--help``, ending in a full stop.
-        api: The version of the plugin interface it was written for.
+        api: The version of the plugin interface it was written for; the first where it does not say.
     """
+
+    noun: ClassVar[str]
 
     name: str
     summary: str
-    api: int = API_VERSION
+    api: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,12 @@ class Analysis(Declaration):
             the saved arrays and holds the saved numbers against what it says: so it looks at arrays, claims and
             parameters, and asks the model for the names of its classes and layers alone. None where ``run`` gives the
             metrics itself, which nobody can verify.
+        independent: Whether what is said of an image depends on this image and the seed alone. ``run`` is then called
+            with some of the images at a time, on each of the devices and in each of the processes that share them;
+            the host joins the arrays along their axis N, and takes from the first images an array that has none, the
+            claims and what is shown. So ``run`` gives arrays, claims, ``show`` and ``title`` alone, and draws nothing
+            from ``context.rng``; and ``sum_up``, which must be there, does without the arrays that have axes H and W:
+            with ``--keep metrics`` they are dropped as soon as they were verified.
 
     Example:
         >>> from cnnlab.plugin import Array, Params
@@ -98,6 +106,8 @@ class Analysis(Declaration):
         ('required', '[N]')
     """
 
+    noun: ClassVar[str] = "analysis"
+
     params: type[Params]
     run: str
     inputs: Literal["required", "optional", "none"] = "required"
@@ -106,6 +116,7 @@ class Analysis(Declaration):
     metrics: Mapping[str, str] = field(default_factory=dict)
     sometimes: tuple[str, ...] = ()
     sum_up: str | None = None
+    independent: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +149,8 @@ class DatasetSource(Declaration):
         1
     """
 
+    noun: ClassVar[str] = "dataset"
+
     load: str
     shape: tuple[int, int, int]
     class_names: tuple[str, ...]
@@ -169,6 +182,8 @@ class Architecture(Declaration):
         >>> small.classes, small.batch_norm
         (10, False)
     """
+
+    noun: ClassVar[str] = "architecture"
 
     build: str
     input_shape: tuple[int, int, int] = (28, 28, 1)
@@ -211,6 +226,8 @@ class Section(Declaration):
         >>> section.profiles
         ('audit',)
     """
+
+    noun: ClassVar[str] = "section"
 
     title: str
     write: str

@@ -49,36 +49,40 @@ class Place:
         return array[self.strength, self.image]
 
 
-def places(shape: tuple[int, ...], claims: Claims) -> list[Place]:
+def places(strengths: int, count: int, channels: int, claims: Claims) -> list[Place]:
     """Say which images are written: the first :data:`MOST`, the strengths of one image following each other.
 
     Args:
-        shape: Of ``adversarial``, [E, N, H, W, C].
+        strengths: The length of axis E of ``adversarial``.
+        count: Of axis N.
+        channels: Of axis C.
         claims: What names the strengths.
     """
-    if shape[-1] not in CHANNELS:
+    if channels not in CHANNELS:
         return []
-    return list(_places(shape, claims))[:MOST]
+    return list(_places(strengths, count, claims))[:MOST]
 
 
-def _places(shape: tuple[int, ...], claims: Claims) -> Iterator[Place]:
+def _places(strengths: int, count: int, claims: Claims) -> Iterator[Place]:
     word = "eps" if claims.axis == "epsilon" else claims.axis
     single = claims.epsilons[0] if claims.epsilons and len(claims.epsilons) == 1 else None
-    names = claims.names(shape[0])
-    for image in range(min(shape[-4], MOST)):
+    names = claims.names(strengths)
+    for image in range(min(count, MOST)):
         for index, name in enumerate(names):
             yield Place(f"{IMAGES}/{image}-{word}{name}.png", image, index, float(name))
         if not names:
             yield Place(f"{IMAGES}/{image}.png", image, 0, single)
 
 
-def describe(measured: Mapping[str, np.ndarray], claims: Claims) -> list[dict[str, Any]]:
+def describe(measured: Mapping[str, np.ndarray], claims: Claims, channels: int) -> list[dict[str, Any]]:
     """Make ``images`` of ``result.json``: what a fresh forward pass said of each image as its file holds it.
 
     Args:
         measured: The arrays of :func:`cnnlab.adversarial.measure.measure`.
         claims: What names the strengths.
+        channels: Of an image.
     """
+    strengths, count = measured["label_after"].shape
     return [
         {
             "file": place.file,
@@ -89,7 +93,7 @@ def describe(measured: Mapping[str, np.ndarray], claims: Claims) -> list[dict[st
             "confidence_after": float(place.of(measured["confidence_after_8bit"])),
             "success": _success(place, measured),
         }
-        for place in places(measured["adversarial"].shape, claims)
+        for place in places(strengths, count, channels, claims)
     ]
 
 
@@ -103,7 +107,8 @@ def write(folder: Path, adversarial: np.ndarray, claims: Claims, bounds: tuple[f
     """Write the images [E, N, H, W, C] into ``folder/images`` and return their names, relative to ``folder``."""
     from PIL import Image
 
-    wanted = places(adversarial.shape, claims)
+    strengths, count, *_, channels = adversarial.shape
+    wanted = places(strengths, count, channels, claims)
     if wanted:
         (folder / IMAGES).mkdir()
     for place in wanted:

@@ -27,7 +27,8 @@ def kept_of(result: Result, keep: Keep) -> Result:
     from cnnlab import drawings as drawing_data
     from cnnlab.results.record import schema_of
 
-    gone = [f"arrays.{name}" for name in result.arrays] + [f"{name}.csv" for name in result.tables]
+    gone = [*result.record.get("left_out", ()), *(f"arrays.{name}" for name in result.arrays)]
+    gone += [f"{name}.csv" for name in result.tables]
     gone += [name for name in ("rows", "images") if result.record.get(name)]
     if keep == "arrays" or not gone:
         return result

@@ -92,8 +92,9 @@ def _images(saved: Saved, measured: Measured) -> Iterator[Finding]:
     """Hold the PNG files against the arrays, and what is said of them against what the model says of their pixels."""
     claims, classifier = saved.claims, saved.classifier
     assert claims is not None
-    places = saved_images.places(measured.arrays["adversarial"].shape, claims)
-    expected = saved_images.describe(measured.arrays, claims)
+    strengths, count, *_, channels = measured.arrays["adversarial"].shape
+    places = saved_images.places(strengths, count, channels, claims)
+    expected = saved_images.describe(measured.arrays, claims, channels)
     told = {entry["file"]: entry for entry in saved.record["images"]}
     unlisted = [place.file for place in places if place.file not in told]
     wrong: list[str] = []

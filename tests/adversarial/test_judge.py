@@ -124,14 +124,10 @@ def test_a_lying_plugin_is_blamed(adversarial, attack, opened, images, lie, mess
         ),
         (
             lambda r: replace(r, claims=Claims(norm="linf", epsilons=(0.1, 0.2))),
-            "gave claims that do not fit its columns: there must be one strength for each of 3",
-        ),
-        (
-            lambda r: replace(r, columns={}, claims=Claims(norm="linf", epsilons=(0.1, 0.2))),
             "gave adversarial images that do not verify.*one strength for each of 3",
         ),
     ],
-    ids=["short", "strengths", "strengths without columns"],
+    ids=["short", "strengths"],
 )
 def test_what_does_not_fit_together_is_blamed(adversarial, attack, opened, images, lie, message):
     adversarial(lambda *arguments: attack(*arguments, lie=lie))

@@ -52,6 +52,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
             params=FgsmUntargetedParams,
             run="cnnlab_fgsm_untargeted.run:run",
             sum_up="cnnlab_fgsm_untargeted.run:sum_up",
+            independent=True,
             requires=("gradients", "one-class"),
             arrays={
                 **{name: array for name, array in ADVERSARIAL_ARRAYS.items() if name != "target"},

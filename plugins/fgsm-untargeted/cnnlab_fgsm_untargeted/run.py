@@ -46,13 +46,10 @@ def run(classifier: Classifier, inputs: Inputs, params: FgsmUntargetedParams, co
         )
     claims = Claims(norm=params.norm, epsilons=epsilons, eight_bit=params.eight_bit)
     measured = measure(classifier, original, outcome.adversarial, inputs.labels, claims=claims)
-    # Full colour stands for a pixel moved by all of the largest epsilon; an L2 noise moves none that far.
-    linf = params.norm == "linf"
-    largest = max(epsilons) if linf else float(measured.arrays["linf"].max(initial=0.0))
     return Result(
         arrays={**measured.arrays, "steps": outcome.steps},
         claims=claims,
-        show=functools.partial(show, classifier, measured, params, epsilons, largest),
+        show=functools.partial(show, classifier, measured, params, epsilons),
         title=_title(params),
     )
 
@@ -123,11 +120,12 @@ def show(
     measured: Measured,
     params: FgsmUntargetedParams,
     epsilons: tuple[float, ...],
-    largest: float,
     index: int,
 ) -> list[Picture | Scrub]:
-    """The image, and for each strength the noise, all on the scale to ``largest``, and what became of the image."""
+    """The image, and for each strength the noise, all on one scale, and what became of the image."""
     names, arrays = classifier.class_names, measured.arrays
+    # Full colour stands for a pixel moved by all of the largest epsilon; an L2 noise moves none that far.
+    largest = max(epsilons) if params.norm == "linf" else float(arrays["linf"][:, index].max(initial=0.0))
     label, before = int(arrays["label"][index]), int(arrays["label_before"][index])
     words = f"read as {names[before]} ({percent(arrays['confidence_before'][index])})"
     if label >= 0 and label != before:
