@@ -14,14 +14,15 @@ from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis
 from cnnlab.pluginhost.params import fields_of
 from cnnlab.testing.bounds import absent_from, invalid_values
-from cnnlab.testing.contract import Contract, assert_drawn_everywhere, assert_same, frameworks_imported_by, run_python
+from cnnlab.testing.contract import Guest, assert_drawn_everywhere, assert_same, frameworks_imported_by, run_python
+from cnnlab.testing.footprint import Footprint, footprint
 
 if TYPE_CHECKING:
     from cnnlab.results.result import Result
     from cnnlab.testing.models import TinyModels
 
 
-class AnalysisContract(Contract):
+class AnalysisContract(Guest):
     """Derive from it, name the analysis, and pytest holds it to every promise.
 
     Attributes:
@@ -47,6 +48,10 @@ class AnalysisContract(Contract):
         if self.declaration.inputs == "none":
             images = labels = None
         return analyze(self.analysis, classifier, images, labels, seed=seed, **{**self.params, **params})
+
+    def footprint(self) -> Footprint:
+        """What it printed and changed, looking at three images in a process of its own."""
+        return footprint(self.declaration, self.params)
 
     def test_the_plugin_imports_without_a_framework(self) -> None:
         """Importing the plugin's declaration costs no TensorFlow, so that --help stays quick."""
@@ -111,6 +116,18 @@ class AnalysisContract(Contract):
             shared = self.run(tiny_models.convolutional((8, 8, 1)), images, labels)
         for name in alone.arrays:
             assert_same(alone.arrays[name], shared.arrays[name], name)
+
+    def test_what_is_kept_changes_no_number(self, tiny_models: TinyModels) -> None:
+        """Where nothing of single images is kept, everything else is said as where all of it is."""
+        import numpy as np
+
+        images, labels = tiny_models.images((8, 8, 1), 3)
+        whole = self.run(tiny_models.convolutional((8, 8, 1)), images, labels)
+        if "keep" not in {field.public for field in fields_of(self.declaration.params)}:
+            numbers = self.run(tiny_models.convolutional((8, 8, 1)), images, labels, keep="metrics")
+            assert not numbers.arrays
+            said, due = ((each.headline, dict(each.metrics), each.warnings) for each in (numbers, whole))
+            np.testing.assert_equal(said, due)
 
     @pytest.mark.parametrize("count", [1, 5])
     @pytest.mark.parametrize("shape", [(8, 8, 1), (7, 9, 1), (9, 6, 3)], ids=str)

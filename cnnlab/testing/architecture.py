@@ -10,10 +10,11 @@ import pytest
 
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Architecture, resolve
-from cnnlab.testing.contract import Contract, assert_same, frameworks_imported_by
+from cnnlab.testing.contract import Guest, assert_same, frameworks_imported_by
+from cnnlab.testing.footprint import Footprint, footprint
 
 
-class ArchitectureContract(Contract):
+class ArchitectureContract(Guest):
     """Derive from it, name the architecture, and pytest holds it to what training and analyses rely on.
 
     Attributes:
@@ -23,6 +24,7 @@ class ArchitectureContract(Contract):
 
     architecture: ClassVar[str]
     shapes: ClassVar[tuple[tuple[int, int, int], ...]] = ()
+    draws: ClassVar[bool] = True  # Keras draws the seeds of weights from Python's
 
     @cached_property
     def declaration(self) -> Architecture:
@@ -32,6 +34,10 @@ class ArchitectureContract(Contract):
     def build(self, shape: tuple[int, int, int], classes: int, **options: bool) -> Any:
         """Build it as training does."""
         return resolve(self.declaration.build)(shape, classes, **options)
+
+    def footprint(self) -> Footprint:
+        """What it printed and changed, built in a process of its own."""
+        return footprint(self.declaration)
 
     def test_the_plugin_imports_without_a_framework(self) -> None:
         """Importing the plugin's declaration costs no TensorFlow."""

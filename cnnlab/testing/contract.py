@@ -13,6 +13,7 @@ import pytest
 
 if TYPE_CHECKING:
     from cnnlab.drawings import Drawing
+    from cnnlab.testing.footprint import Footprint
 
 FRAMEWORKS = ("tensorflow", "keras", "torch", "jax", "matplotlib", "scipy")
 
@@ -34,6 +35,51 @@ class Contract:
         reason = self.expected_failures.get(request.node.originalname)
         if reason is not None:
             request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+
+
+class Guest(Contract):
+    """What code owes that runs in somebody else's process: all that is shared there is left as it was.
+
+    Attributes:
+        draws: Whether its work is to draw from the global generators.
+    """
+
+    draws: ClassVar[bool] = False
+
+    def footprint(self) -> Footprint:
+        """What it printed and changed, in a process of its own."""
+        raise NotImplementedError
+
+    def test_it_prints_nothing(self) -> None:
+        """Standard output belongs to the command, which may print JSON there: ``context.warn`` tells the user."""
+        printed = self.footprint().printed
+        assert not printed, f"it printed {printed[:200]!r}: tell the user with context.warn, or nobody"
+
+    def test_the_global_random_state_is_left_as_it_was(self) -> None:
+        """Neither NumPy's nor Python's global generator is drawn from or seeded, which others draw from too."""
+        if self.draws:
+            pytest.skip("it is to draw from the global generators")
+        self._assert_left("random", "draw from context.rng, or from a generator of your own with a seed of its own")
+
+    def test_what_numpy_does_about_errors_is_left_as_it_was(self) -> None:
+        """``np.seterr`` holds for all that follows."""
+        self._assert_left("float errors", "use `with np.errstate(...):`, which ends")
+
+    def test_eager_mode_and_precision_are_left_as_they_were(self) -> None:
+        """TensorFlow's eager mode, and what precision it and Keras compute in, decide what others find."""
+        self._assert_left("modes", "say of single layers and tensors what they are computed in")
+
+    def test_no_thread_is_left_running(self) -> None:
+        """What it began, it ends: a thread that goes on keeps the process and its memory."""
+        self._assert_left("threads", "use `with ThreadPoolExecutor(...) as pool:`, which waits for its threads")
+
+    def test_environment_and_working_directory_are_left_as_they_were(self) -> None:
+        """Environment variables and the working directory are the user's, also while a plugin is imported."""
+        self._assert_left("surroundings", "give a child process an `env=` and a `cwd=` of its own")
+
+    def _assert_left(self, shared: str, instead: str) -> None:
+        changed = self.footprint().changed[shared]
+        assert not changed, f"{'; '.join(changed)}: {instead}"
 
 
 def run_python(code: str, *words: str) -> subprocess.CompletedProcess[str]:

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import DatasetSource
-from cnnlab.testing.contract import Contract, assert_same, frameworks_imported_by
+from cnnlab.testing.contract import Guest, assert_same, frameworks_imported_by
+from cnnlab.testing.footprint import Footprint, footprint
 
 
-class DatasetContract(Contract):
+class DatasetContract(Guest):
     """Derive from it, name the dataset, and pytest holds it to what it declares.
 
     Attributes:
@@ -29,6 +30,10 @@ class DatasetContract(Contract):
         from cnnlab import datasets
 
         return datasets.load(self.dataset)
+
+    def footprint(self) -> Footprint:
+        """What it printed and changed, loaded in a process of its own."""
+        return footprint(self.declaration)
 
     def test_the_plugin_imports_without_a_framework(self) -> None:
         """Importing the plugin's declaration costs no TensorFlow."""
