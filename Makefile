@@ -4,6 +4,7 @@
 #   make test-full      the slow, full-size checks too
 #   make test-gpu       the tests that need a GPU, and what they measured into benchmarks/results/gpu.md
 #   make test-lowest    the tests with the oldest libraries that pyproject.toml allows
+#   make test-newest    the tests with the newest ones
 #   make coverage       the tests again, telling the lines and branches of the code that none of them reaches
 #   make check          format, lint, types, layers, docs
 #   make fuzz           ten thousand mutated files and command lines, in half an hour
@@ -13,7 +14,7 @@
 #   make lock           write requirements.lock anew from the newest versions
 #   make release-check  build a release, and use it from empty environments, in ten minutes
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-gpu test-lowest coverage fuzz mutants check format lock docs docs-figures bench bench-quick bench-environments release-check clean
+.PHONY: help demo test test-full test-gpu test-lowest test-newest coverage fuzz mutants check format lock docs docs-figures bench bench-quick bench-environments release-check clean
 
 # The newest Python that TensorFlow has wheels for and this machine has; `make PYTHON=... demo` overrides it.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -55,17 +56,20 @@ demo: $(VENV)/.installed
 	@echo "Go on with the README's first session, in the environment that cnnlab is installed in:"
 	@echo "  source $(BIN)/activate"
 
+# In two processes, a file in one; what failed the last time first, then in the order of tests/conftest.py.
+PYTEST := python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --failed-first --durations=10
+
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not full"
+	$(BIN)/$(PYTEST) -m "not full"
 
 test-full: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/$(PYTEST)
 
 test-gpu: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.gpu
 
 coverage: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not full" --cov --cov-report=term
+	$(BIN)/$(PYTEST) -m "not full" --cov --cov-report=term
 
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m fuzz
@@ -78,7 +82,16 @@ test-lowest:
 		--no-annotate --no-header --output-file $(LOWEST)/lowest.txt pyproject.toml
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/lowest.txt --editable .
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/lowest.txt --group dev
-	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not full"
+	$(LOWEST)/bin/$(PYTEST) -m "not full"
+
+# Nothing holds these libraries but pyproject.toml; what is newer than in requirements.lock is said before the tests.
+NEWEST := .venv-newest
+test-newest:
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(NEWEST)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable ".[pandas]" --group dev
+	@$(NEWEST)/bin/python -m pip list --format freeze --exclude-editable | grep -ivxFf $(LOCK) || true
+	$(NEWEST)/bin/$(PYTEST) -m "not full"
 
 mutants: $(VENV)/.installed-dev
 	$(INSTALL) --group mutants
@@ -130,4 +143,4 @@ release-check: $(VENV)/.installed-dev
 	$(BIN)/python .ci/release_check.py $(RELEASE)
 
 clean:
-	rm -rf $(VENV) $(LOWEST) $(ENVIRONMENTS) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) $(NEWEST) $(ENVIRONMENTS) dist build .pytest_cache .mypy_cache .ruff_cache
