@@ -107,6 +107,7 @@ if TYPE_CHECKING:
         DatasetSource as DatasetSource,
         Section as Section,
     )
+    from cnnlab.pluginhost.deprecations import Deprecation
     from cnnlab.pluginhost.hookspecs import hookimpl as hookimpl
     from cnnlab.pluginhost.of_model import AClass as AClass, ALayer as ALayer
     from cnnlab.pluginhost.params import Doc as Doc, Params as Params
@@ -195,8 +196,15 @@ _HOMES = {name: module for group in GROUPS.values() for module, names in group.i
 
 __all__ = sorted(_HOMES)
 
+GOING: dict[str, Deprecation] = {}
+"""Those of the names that are to go: importing one warns the author of a plugin."""
+
 
 def __getattr__(name: str) -> Any:
+    if name in GOING:
+        import warnings
+
+        warnings.warn(GOING[name].warning(), stacklevel=2)
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
