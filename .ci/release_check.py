@@ -18,8 +18,8 @@ import tempfile
 import time
 import tomllib
 import zipfile
-from collections.abc import Iterator
-from email.parser import Parser
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -75,8 +75,9 @@ def release(root: Path, notes: list[str]) -> Iterator[str]:
         described(source, sdist, wheel, notes)
         yield "the metadata is valid, and the README is rendered"
         for file in (wheel, sdist):
-            used = install_and_use(file, work / file.suffix.lstrip("."), version)
-            yield f"{file.name} installed into an empty environment, with {used}"
+            place = work / file.suffix.lstrip(".")
+            yield f"{file.name} installed into an empty environment, with {install_and_use(file, place, version)}"
+            shutil.rmtree(place)  # two gigabytes
         shutil.rmtree(root / "dist", ignore_errors=True)
         shutil.copytree(work / "dist", root / "dist")
         yield "both are in dist/"
@@ -132,6 +133,40 @@ def build(source: Path, dist: Path) -> tuple[Path, Path]:
     return sdist, wheel
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What is in an sdist or a wheel.
+
+    Attributes:
+        files: The names of its files, without the sdist's own folder and without the wheel's metadata.
+        licences: The licences of those in the wheel's metadata.
+        description: PKG-INFO or METADATA.
+    """
+
+    files: set[str]
+    licences: set[str]
+    description: bytes
+
+
+def contents(file: Path) -> Contents:
+    """Look into an sdist or a wheel."""
+    name, version = file.name.removesuffix(".tar.gz").split("-")[:2]
+    if file.suffix == ".whl":
+        with zipfile.ZipFile(file) as packed:
+            names, about = packed.namelist(), f"{name}-{version}.dist-info/"
+            licences = {
+                each.removeprefix(about + "licenses/") for each in names if each.startswith(about + "licenses/")
+            }
+            files = {each for each in names if not each.startswith(about)}
+            return Contents(files, licences, packed.read(about + "METADATA"))
+    with tarfile.open(file) as packed:
+        top = f"{name}-{version}/"
+        files = {member.name.removeprefix(top) for member in packed if member.isfile()}
+        description = packed.extractfile(f"{top}PKG-INFO")
+        assert description is not None
+        return Contents(files - {"PKG-INFO"}, set(), description.read())
+
+
 def whole(source: Path, sdist: Path, wheel: Path) -> None:
     """See that the sdist holds every committed file, the wheel every file of its packages, and both the licences."""
     files = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
@@ -143,30 +178,11 @@ def whole(source: Path, sdist: Path, wheel: Path) -> None:
         for file in files
         if file.startswith(package + "/")
     }
-    licences = pyproject["project"]["license-files"]
-    _, of_sdist, described = contents(sdist)
-    compare(sdist, of_sdist, files | {"PKG-INFO"})
-    information, of_wheel, _ = contents(wheel)
-    compare(wheel, {name for name in of_wheel if not name.startswith(information)}, installed)
-    for licence in licences:
-        if f"{information}/licenses/{licence}" not in of_wheel or licence not in described.get_all("License-File", []):
-            raise NotReadyError(f"{licence} is not among the licences of {wheel.name}.")
-
-
-def contents(file: Path):
-    """Return the folder with a distribution's metadata, the names in it without the sdist's own folder, and these."""
-    name, version = file.name.removesuffix(".tar.gz").split("-")[:2]
-    if file.suffix == ".whl":
-        information = f"{name}-{version}.dist-info"
-        with zipfile.ZipFile(file) as packed:
-            names, text = set(packed.namelist()), packed.read(f"{information}/METADATA")
-    else:
-        information = ""
-        with tarfile.open(file) as packed:
-            top = f"{name}-{version}/"
-            names = {member.name.removeprefix(top) for member in packed if member.isfile()}
-            text = packed.extractfile(f"{top}PKG-INFO").read()
-    return information, names, Parser().parsestr(text.decode())
+    compare(sdist, contents(sdist).files, files)
+    compare(wheel, contents(wheel).files, installed)
+    lost = set(pyproject["project"]["license-files"]) - contents(wheel).licences
+    if lost:
+        raise NotReadyError(f"{min(lost)} is not among the licences in {wheel.name}.")
 
 
 def compare(file: Path, found: set[str], expected: set[str]) -> None:
@@ -192,11 +208,11 @@ class Links(HTMLParser):
 
 def described(source: Path, sdist: Path, wheel: Path, notes: list[str]) -> None:
     """See that the metadata is valid and the same in both, and that PyPI can show the README."""
-    descriptions = [contents(file)[2] for file in (sdist, wheel)]
-    if descriptions[0].as_string() != descriptions[1].as_string():
+    description = contents(wheel).description
+    if description != contents(sdist).description:
         raise NotReadyError(f"{sdist.name} and {wheel.name} describe themselves differently.")
     try:
-        metadata = Metadata.from_email(descriptions[0].as_bytes(), validate=True)
+        metadata = Metadata.from_email(description, validate=True)
     except ExceptionGroup as errors:
         raise NotReadyError(f"the metadata is not valid: {'; '.join(map(str, errors.exceptions))}.") from errors
     if metadata.description_content_type != "text/markdown" or not metadata.description:
@@ -243,15 +259,15 @@ def install_and_use(file: Path, folder: Path, version: str) -> str:
     return f"{len(packages)} packages: {len(plugins)} plugins are active, and it trains, analyses and verifies"
 
 
-def run(words: list[object], folder: Path, more: dict[str, str] | None = None) -> str:
+def run(words: Sequence[object], folder: Path, more: dict[str, str] | None = None) -> str:
     """Run a command as in a new terminal and return what it prints, or say how it failed."""
     ours = ("PYTHON", "VIRTUAL_ENV", "CNNLAB_", "PIP_CONSTRAINT")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    words = list(map(str, words))
-    done = subprocess.run(words, cwd=folder, env=environment | (more or {}), capture_output=True, text=True)
+    typed = [str(word) for word in words]
+    done = subprocess.run(typed, cwd=folder, env=environment | (more or {}), capture_output=True, text=True)
     if done.returncode:
         raise NotReadyError(
-            f"`{' '.join(words)}` ended with status {done.returncode}: {(done.stderr or done.stdout)[-2000:]}"
+            f"`{' '.join(typed)}` ended with status {done.returncode}: {(done.stderr or done.stdout)[-2000:]}"
         )
     return done.stdout
 
