@@ -6,7 +6,8 @@
 #   make test-lowest    the tests with the oldest libraries that pyproject.toml allows
 #   make test-newest    the tests with the newest ones
 #   make coverage       the tests again, telling the lines and branches of the code that none of them reaches
-#   make check          format, lint, types, layers, docs
+#   make check          format, lint, types, layers, and the links of the docs
+#   make site           the documentation as a site, in site/
 #   make fuzz           ten thousand mutated files and command lines, in half an hour
 #   make mutants        change the code in 150 places, one at a time, and see whether the tests notice, in two hours
 #   make bench          time the peers beside cnnlab, and write docs/performance.md, in about an hour
@@ -14,7 +15,7 @@
 #   make lock           write requirements.lock anew from the newest versions
 #   make release-check  build a release, and use it from empty environments, in ten minutes
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-gpu test-lowest test-newest coverage fuzz mutants check format lock docs docs-figures bench bench-quick bench-environments release-check clean
+.PHONY: help demo test test-full test-gpu test-lowest test-newest coverage fuzz mutants check format lock docs docs-figures site bench bench-quick bench-environments release-check clean
 
 # The newest Python that TensorFlow has wheels for and this machine has; `make PYTHON=... demo` overrides it.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -118,6 +119,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/build_site.py
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
@@ -125,6 +127,9 @@ format: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/generate.py
+
+site: $(VENV)/.installed-dev
+	$(BIN)/python docs/build_site.py
 
 docs-figures: $(VENV)/.installed-dev
 	$(BIN)/python docs/figures.py
@@ -143,4 +148,4 @@ release-check: $(VENV)/.installed-dev
 	$(BIN)/python .ci/release_check.py $(RELEASE)
 
 clean:
-	rm -rf $(VENV) $(LOWEST) $(NEWEST) $(ENVIRONMENTS) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) $(NEWEST) $(ENVIRONMENTS) dist build site .pytest_cache .mypy_cache .ruff_cache

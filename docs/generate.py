@@ -1,8 +1,7 @@
 """Write the reference pages from the code: ``python docs/generate.py``; with ``--check``, only compare.
 
 docs/cli.md comes from the commands' own help, docs/plugins/gallery.md from what the built-in plugins declare,
-docs/reference/plugin.md from the docstrings of what plugin authors may import, docs/performance.md from what
-``make bench`` measured.
+docs/reference/ from what users may import, docs/performance.md from what ``make bench`` measured.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ os.environ["CNNLAB_PLUGINS"] = ",".join(BUILT_IN)
 
 import click  # noqa: E402
 from performance import page as performance_page  # noqa: E402
-from surface import plugin_page  # noqa: E402
+from surface import cnnlab_page, plugin_page, testing_page  # noqa: E402
 from tables import arrays_table, metrics_table, params_table  # noqa: E402
 
 from cnnlab.cli import cli  # noqa: E402
@@ -89,7 +88,9 @@ PAGES = {
     "cli.md": cli_page,
     "performance.md": performance_page,
     "plugins/gallery.md": gallery_page,
+    "reference/cnnlab.md": cnnlab_page,
     "reference/plugin.md": plugin_page,
+    "reference/testing.md": testing_page,
 }
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 HEAD = """# How fast it is
 
-Written by `make bench` from what it measures, the files in [benchmarks/results](../benchmarks/results); a test
+Written by `make bench` from what it measures, the files in `benchmarks/results`; a test
 compares the two, and the [README of the benchmarks](../benchmarks/README.md) says how to run them. Where no unit is
 told, a number is a ratio of times: all sides do the same work by turns, in one sitting on one machine, each in an
 environment of its own; the ratio is taken in each round, and the median over the rounds is told. The first time, with

@@ -1,4 +1,4 @@
-"""What plugin authors may import: what there is, what it costs, and that every example of it runs."""
+"""What users and plugin authors may import: what there is, what it costs, and that every example of it runs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import ast
 import doctest
 import importlib
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from cnnlab import plugin
+import cnnlab
+from cnnlab import plugin, testing
 from cnnlab.testing.contract import FRAMEWORKS, run_python
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "reference" / "plugin.md"
+sys.path.insert(0, str(ROOT / "docs"))  # where the reference is written from the docstrings
+import surface  # noqa: E402
+
+REFERENCE = ROOT / "docs" / "reference"
 EXPORTS = {name: module for homes in plugin.GROUPS.values() for module, names in homes.items() for name in names}
 WITH_EXAMPLES = sorted(path for path in (ROOT / "cnnlab").rglob("*.py") if ">>> " in path.read_text(encoding="utf-8"))
 
@@ -48,26 +53,20 @@ def test_declaring_costs_no_framework():
     assert not {*FRAMEWORKS, "numpy", "pydantic"} & {module.partition(".")[0] for module in done.stdout.split()}
 
 
-def examples_of(page: Path) -> list[tuple[str, str, int]]:
-    """The heading above each example of a page, its text, and the line that it begins in."""
-    text = page.read_text(encoding="utf-8")
-    found = []
-    for block in re.finditer(r"```python\n(>>> .*?)```", text, re.DOTALL):
-        heading = re.findall(r"^#+ `(.+)`$", text[: block.start()], re.MULTILINE)[-1]
-        found.append((heading, block[1], text.count("\n", 0, block.start(1))))
-    return found
+def test_every_name_has_an_entry():
+    """On the pages of the reference, each name has the line that the site's generator replaces by its docstring."""
+    entries = [
+        name for page in REFERENCE.iterdir() for name in re.findall(r"^::: (.+)$", page.read_text(), re.MULTILINE)
+    ]
+    assert sorted(entries) == sorted(surface.public())
+    assert {name.rpartition(".")[2] for name in entries} >= {*EXPORTS, *testing.__all__, *cnnlab.__all__} - {"datasets"}
 
 
-def test_every_name_has_an_entry_with_an_example():
-    entries = re.findall(r"^### `(\w+)`$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(entries) == sorted(EXPORTS)
-    assert {heading for heading, _, _ in examples_of(PAGE)} >= set(EXPORTS)
-
-
-def test_every_example_on_the_page_runs_by_itself():
+@pytest.mark.parametrize("name", surface.public())
+def test_every_example_of_the_reference_runs_by_itself(name):
     report: list[str] = []
-    for heading, text, line in examples_of(PAGE):
-        example = doctest.DocTestParser().get_doctest(text, {"__name__": "__main__"}, heading, str(PAGE), line)
+    for text in surface.examples(name):
+        example = doctest.DocTestParser().get_doctest(text, {"__name__": "__main__"}, name, None, 0)
         doctest.DocTestRunner().run(example, out=report.append)
     assert not report, "".join(report)
 

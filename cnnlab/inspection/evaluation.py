@@ -117,12 +117,13 @@ class EvaluatedModel:
         counts: What the model made of them.
 
     Example:
+        >>> import cnnlab
         >>> import numpy as np
         >>> from cnnlab.datasets import Dataset, Split
         >>> from cnnlab.testing import FakeClassifier
         >>> split = Split(np.array([0, 255, 255], np.uint8)[:, None, None], [0, 1, 0])
         >>> data = Dataset(name="spots", train=split[:0], test=split, class_names=("dark", "bright"))
-        >>> found = evaluate(FakeClassifier.of_brightness((1, 1, 1)), data)
+        >>> found = cnnlab.evaluate(FakeClassifier.of_brightness((1, 1, 1)), data)
         >>> found.result().headline, found.result().arrays["predicted"].tolist()
         ('2 of 3 images read correctly', [0, 1, 1])
     """

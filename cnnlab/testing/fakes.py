@@ -32,6 +32,7 @@ class FakeClassifier(Classifier):
         whole_numbers: Whether it says that it takes whole numbers alone.
 
     Example:
+        >>> import numpy as np
         >>> brightness = FakeClassifier(lambda images: images.mean(axis=(1, 2, 3))[:, None] * [[0, 1]], (2, 2, 1), 2)
         >>> brightness.predict(np.ones((1, 2, 2, 1), np.float32)).tolist()
         [1]
@@ -70,6 +71,7 @@ class FakeClassifier(Classifier):
             more: As above.
 
         Example:
+            >>> import numpy as np
             >>> FakeClassifier.of_brightness().predict(np.full((1, 2, 2, 1), 0.6)).tolist()
             [1]
         """
