@@ -92,7 +92,7 @@ def committed(root: Path, folder: Path, notes: list[str]) -> Path:
     """Unpack what is committed into ``folder``: what merely lies in the working tree is in no release."""
     changed = run(["git", "status", "--porcelain"], root).splitlines()
     if changed:
-        notes.append(f"{len(changed)} files are not as they were committed, and what was committed is what was tried.")
+        notes.append("the working tree is not what is committed, and what is committed was tried.")
     archive = folder.with_suffix(".tar")
     run(["git", "archive", "--output", archive, "HEAD"], root)
     with tarfile.open(archive) as packed:
