@@ -24,7 +24,7 @@ from cnnlab.cli import cli  # noqa: E402
 from cnnlab.pluginhost import registry  # noqa: E402
 
 DOCS = Path(__file__).parent
-WIDTH = 100
+WIDTH = 80
 
 
 def cli_page() -> str:
