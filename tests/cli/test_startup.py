@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -130,3 +132,26 @@ def test_tensorflow_says_nothing_of_this_machine_unless_asked_to(level, quiet):
         [sys.executable, "-c", QUIET], capture_output=True, text=True, check=True, timeout=120, env=environment
     )
     assert (done.stderr == "") == quiet
+
+
+def test_the_garbage_collector_rests_while_tensorflow_loads():
+    from cnnlab.silence_tensorflow import _Quiet
+
+    class Loader:
+        def exec_module(self, module):
+            module.collects = gc.isenabled()
+            if module.__name__ == "broken":
+                raise ImportError(module.__name__)
+
+    before, loaded, broken = gc.isenabled(), ModuleType("whole"), ModuleType("broken")
+    gc.enable()
+    try:
+        _Quiet(Loader()).exec_module(loaded)
+        with pytest.raises(ImportError):
+            _Quiet(Loader()).exec_module(broken)
+        assert (loaded.collects, broken.collects, gc.isenabled()) == (False, False, True)
+        gc.disable()
+        _Quiet(Loader()).exec_module(loaded)
+        assert not gc.isenabled()
+    finally:
+        (gc.enable if before else gc.disable)()
