@@ -124,16 +124,16 @@ Example:
 KINDS = (Picture, Sheet, Curves, Bars, Matrix, Tiles, Scrub, Image)
 
 
-def changed(drawing: Any, change: Callable[[Any], Any]) -> Any:
-    """Return a drawing with ``change`` made to every value in it that is an array or a reference to one."""
-    if isinstance(drawing, At | np.ndarray):
+def changed(drawing: Any, change: Callable[[Any], Any], kinds: Any = At | np.ndarray) -> Any:
+    """Return a drawing with ``change`` made to every value of these kinds in it: arrays and references to them."""
+    if isinstance(drawing, kinds):
         return change(drawing)
     if isinstance(drawing, tuple):
-        return tuple(changed(part, change) for part in drawing)
+        return tuple(changed(part, change, kinds) for part in drawing)
     if not dataclasses.is_dataclass(drawing) or isinstance(drawing, type):
         return drawing
     parts = {part.name: getattr(drawing, part.name) for part in dataclasses.fields(drawing)}
-    return dataclasses.replace(drawing, **{name: changed(part, change) for name, part in parts.items()})
+    return dataclasses.replace(drawing, **{name: changed(part, change, kinds) for name, part in parts.items()})
 
 
 def resolved(drawing: Any, arrays: Mapping[str, np.ndarray]) -> Any:

@@ -18,12 +18,13 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.transforms import ScaledTranslation
 
-from cnnlab.drawings import Bars, Curves, Drawing, Image, Matrix, Panel, Picture, Scrub, Sheet, Tiles
+from cnnlab.drawings import Bars, Curves, Drawing, Image, Matrix, Panel, Picture, Scrub, Sheet, Tiles, changed
 from cnnlab.progress import in_notebook
 from cnnlab.render.charts import draw_bars, draw_curves, draw_matrix
 from cnnlab.render.pictures import color_bar, draw_picture, draw_sheet, wrapped
 from cnnlab.render.scales import on_one_scale
 from cnnlab.render.style import DPI, styled
+from cnnlab.spelling import visible
 from cnnlab.words import shortened
 
 LINE = 0.16
@@ -59,6 +60,7 @@ def figure(drawing: Drawing) -> Figure:
     Returns:
         A figure of its own, unknown to pyplot.
     """
+    drawing = changed(drawing, visible, str)  # matplotlib warns of a name that holds what a terminal would obey
     if isinstance(drawing, Scrub):
         drawing = Tiles(tiles=(drawing,), columns=1, title=drawing.title)
     room = _room(drawing, 2.6)

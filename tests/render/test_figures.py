@@ -107,3 +107,10 @@ def test_charts_of_the_same_lines_share_a_legend():
     figure = render.figure(Tiles(tiles=(curves, curves)))
     assert len(figure.legends) == 1
     assert all(axes.get_legend() is None for axes in figure.axes)
+
+
+def test_a_name_that_holds_what_a_terminal_would_obey_is_spelled_out(recwarn):
+    made = render.figure(Picture(values=np.zeros((3, 3)), title="cat\x1b[2J"))
+    made.savefig(io.BytesIO())
+    assert [axes.get_title() for axes in made.axes if axes.get_title()] == ["cat\\u001b[2J"]
+    assert [str(warning.message) for warning in recwarn] == []
