@@ -38,7 +38,8 @@ def test_it_installs_tests_and_runs_beside_the_wheel(environment, tmp_path, run_
     assert not rows["fourier"]["built_in"]
     assert rows["occlusion"]["built_in"]
 
-    assert " passed" in environment.run("-m", "pytest", "-q", cwd=folder)
+    # The contracts, which `cnnlab plugins check` takes from the package too, are held by test_examples.
+    assert " passed" in environment.run("-m", "pytest", "-q", "-k", "not TestAnalysis and not TestSection", cwd=folder)
 
     words = ["analyze", "fourier", "--model", run_folder, "--dataset", "mnist", "--limit", "20", "--out", "out"]
     environment.cnnlab(*words)

@@ -25,7 +25,8 @@ def imported(file: Path) -> Iterator[str]:
 
 
 def of_cnnlab(folder: Path) -> set[str]:
-    files = [file for file in folder.rglob("*.py") if "tests" not in file.parts]
+    """What the code of a package imports of cnnlab; its contract classes, in ``testing.py``, are no part of that."""
+    files = [file for file in folder.rglob("*.py") if "tests" not in file.parts and file.name != "testing.py"]
     assert files
     return {name for file in files for name in imported(file) if name.partition(".")[0] == "cnnlab"}
 
@@ -63,3 +64,9 @@ def test_every_room_is_in_the_description_of_the_architecture():
     described = set(re.findall(r"`cnnlab\.(\w+)`", text.partition("## The rooms")[2].partition("\n## ")[0]))
     rooms = {path.stem for path in (ROOT / "cnnlab").iterdir() if not path.name.startswith(("_", "py."))}
     assert described >= rooms - {"silence_tensorflow"}
+
+
+def test_the_long_files_of_tests_are_there():
+    named = (ROOT / "tests" / "long_files.txt").read_text(encoding="utf-8").split()
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+    assert len(named) == len(set(named))

@@ -30,6 +30,14 @@ class AnalysisContract(Guest):
         params: Parameters that keep the tests quick; the defaults otherwise.
         undelivered: Declared arrays and metrics that do not appear with these parameters, so that their absence here
             is no broken promise; those that the declaration lists in ``sometimes`` unless given.
+
+    Example:
+        >>> from cnnlab.testing import AnalysisContract
+        >>> class TestOcclusion(AnalysisContract):
+        ...     analysis = "occlusion"
+        ...     params = {"patch": 8}
+        >>> TestOcclusion().declaration.name
+        'occlusion'
     """
 
     analysis: ClassVar[str]
@@ -42,7 +50,7 @@ class AnalysisContract(Guest):
         return registry.find_analysis(self.analysis)
 
     def run(self, classifier: Any, images: Any, labels: Any = None, seed: int = 0, **params: Any) -> Result:
-        """Run the analysis as a library user would."""
+        """Run the analysis of ``classifier``, ``images``, ``labels``, ``seed`` and ``params`` as a library user would."""
         from cnnlab.analysis.request import analyze
 
         if self.declaration.inputs == "none":

@@ -20,6 +20,13 @@ class ArchitectureContract(Guest):
     Attributes:
         architecture: The name of the architecture.
         shapes: Input shapes (H, W, C) that it must build for, beside the one it was made for.
+
+    Example:
+        >>> from cnnlab.testing import ArchitectureContract
+        >>> class TestClassic(ArchitectureContract):
+        ...     architecture = "mnist-cnn"
+        >>> TestClassic().declaration.classes
+        10
     """
 
     architecture: ClassVar[str]
@@ -32,7 +39,7 @@ class ArchitectureContract(Guest):
         return registry.find_architecture(self.architecture)
 
     def build(self, shape: tuple[int, int, int], classes: int, **options: bool) -> Any:
-        """Build it as training does."""
+        """Build it for images of that ``shape`` and so many ``classes``, with ``options``, as training does."""
         return resolve(self.declaration.build)(shape, classes, **options)
 
     def footprint(self) -> Footprint:

@@ -22,10 +22,15 @@ TEXTS = ("a text", "a path", "a class", "a layer")
 def invalid_values(field: Field) -> list[Any]:
     """Return values just outside each declared bound of a parameter, and values of no sensible type.
 
-    >>> from annotated_types import Ge
-    >>> field = Field(name="patch", type=int, constraints=(Ge(1),), doc="", default=4)
-    >>> invalid_values(field)
-    [0, 'no such value']
+    Args:
+        field: The parameter, as ``cnnlab.pluginhost.params.fields_of`` lists it.
+
+    Example:
+        >>> from annotated_types import Ge
+        >>> from cnnlab.pluginhost.params import Field
+        >>> field = Field(name="patch", type=int, constraints=(Ge(1),), doc="", default=4)
+        >>> invalid_values(field)
+        [0, 'no such value']
     """
     values = list(_outside(field))
     if "a class" in field.expected:

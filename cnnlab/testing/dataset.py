@@ -16,6 +16,13 @@ class DatasetContract(Guest):
 
     Attributes:
         dataset: The name of the dataset.
+
+    Example:
+        >>> from cnnlab.testing import DatasetContract
+        >>> class TestMnist(DatasetContract):
+        ...     dataset = "mnist"
+        >>> TestMnist().declaration.test_size
+        10000
     """
 
     dataset: ClassVar[str]

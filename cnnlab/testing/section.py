@@ -31,6 +31,13 @@ class SectionContract(Contract):
 
     Attributes:
         section: The name of the section.
+
+    Example:
+        >>> from cnnlab.testing import SectionContract
+        >>> class TestFilters(SectionContract):
+        ...     section = "filters"
+        >>> TestFilters().declaration.name
+        'filters'
     """
 
     section: ClassVar[str]
@@ -64,7 +71,7 @@ class SectionContract(Contract):
         return Subject(classifier=classifier, profile="audit", dataset=dataset)
 
     def write(self, classifier: Classifier, wrong: int = 4) -> Chapter:
-        """Write the section as a report does."""
+        """Write the section about ``classifier`` as a report does; ``wrong`` of its images are misread."""
         from cnnlab.reports.chapter import Chapter
 
         written = resolve(self.declaration.write)(self.subject(classifier, wrong))

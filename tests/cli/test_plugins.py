@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 
 import pytest
 
+from cnnlab.cli.commands.plugins import _names
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.registry import Plugin
 
@@ -35,6 +37,23 @@ def test_what_cannot_be_shown_or_checked_is_one_sentence(command_line, odd, comm
 def test_a_broken_plugin_hides_no_other(command_line, odd):
     status, out, _ = command_line("plugins", "show", "mnist-cnn")
     assert (status, "mnist-cnn" in out) == (0, True)
+
+
+def test_a_distribution_shows_all_that_it_provides(command_line, monkeypatch):
+    ours = [plugin for plugin in registry.plugins() if plugin.name in ("mnist", "occlusion")]
+    monkeypatch.setattr(registry, "plugins", lambda: tuple(ours))
+    status, out, _ = command_line("plugins", "show", "cnnlab", "--json")
+    shown = [f"{each['kind']} {each['name']}" for each in json.loads(out)]
+    assert status == 0
+    assert sorted(shown) == sorted(name for plugin in ours for name in plugin.provides)
+    assert {"dataset mnist", "architecture mnist-cnn", "analysis occlusion"} <= {*shown}
+
+
+def test_completion_knows_plugins_distributions_and_what_they_provide():
+    known = [each.value for each in _names(None, None, "m")]
+    assert all(name.startswith("m") for name in known)
+    assert {"mnist", "mnist-cnn"} <= {*known}
+    assert "cnnlab" in [each.value for each in _names(None, None, "cn")]
 
 
 def test_checking_needs_pytest(command_line, monkeypatch):

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import subprocess
 import sys
+import types
+
+import pytest
+
+from cnnlab.errors import UsageError
+from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.declarations import Analysis
+from cnnlab.pluginhost.offers import Subcommand
+from cnnlab.pluginhost.params import Params
+from cnnlab.pluginhost.registry import Plugin
+from cnnlab.testing import checking
 
 LAME = """
 from cnnlab.plugin import DatasetSource, hookimpl
@@ -27,7 +39,7 @@ def test_every_declaration_of_a_plugin_is_checked(cnnlab_command):
     assert done.returncode == 0, done.stdout
     dataset, _, architecture = done.stdout.partition("architecture mnist-cnn\n")
     assert dataset.startswith("dataset mnist\n  kept")
-    assert "  kept    it ends in logits" in architecture
+    assert "  kept     it ends in logits" in architecture
     assert "broken" not in done.stdout
 
 
@@ -36,12 +48,149 @@ def test_a_broken_promise_is_named_with_its_reason(cnnlab_command, install_plugi
     assert done.returncode == 1, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "dataset lame"
-    assert "  kept    it says where it comes from" in lines
-    broken = lines.index("  broken  it is as large as declared")
+    assert "  kept     it says where it comes from" in lines
+    broken = lines.index("  broken   it is as large as declared")
     assert lines[broken + 1].endswith("RuntimeError: the tap is dry")
+
+
+MODEST = """
+from typing import Annotated
+from dataclasses import dataclass
+from annotated_types import Ge
+from cnnlab.plugin import Analysis, Array, Doc, Params, Result, UsageError, hookimpl
+
+@dataclass(frozen=True, kw_only=True)
+class ModestParams(Params):
+    steps: Annotated[int, Ge(1), Doc("How many.")]
+    scales: Annotated[tuple[float, ...], Doc("How large.")] = ()
+
+def run(classifier, inputs, params, context):
+    if (params.steps, params.scales) != (2, (0.5, 2.0)) or (inputs.labels < 0).any():
+        raise UsageError(f"steps is {params.steps} and scales is {params.scales}.")
+    return Result(arrays={"mean": inputs.images.mean(axis=(1, 2, 3))})
+
+@hookimpl
+def cnnlab_analyses():
+    arrays = {"mean": Array("mean of the pixels", axes=("N",))}
+    return [Analysis(name="modest", summary="Mean.", params=ModestParams, run="cnnlab_modest:run", arrays=arrays)]
+"""
+
+OWN = """
+from cnnlab.testing import AnalysisContract
+
+class Shared(AnalysisContract):
+    expected_failures = {"test_images_without_labels": "it needs labels"}
+
+class ModestContract(Shared):
+    analysis = "modest"
+    params = {"steps": 2}
+
+    def test_something_of_its_own(self):
+        pass
+"""
+
+
+@pytest.fixture
+def modest(install_plugin, tmp_path):
+    """Install a plugin whose package ships a module ``testing``: ``modest(source)`` gives the environment."""
+
+    def install(testing):
+        env = install_plugin("cnnlab-modest", MODEST)
+        site = tmp_path / "site-packages"
+        (site / "cnnlab_modest").mkdir()
+        (site / "cnnlab_modest.py").rename(site / "cnnlab_modest" / "__init__.py")
+        (site / "cnnlab_modest" / "testing.py").write_text(testing)
+        return env
+
+    return install
+
+
+def test_a_contract_class_of_the_package_is_taken_and_parameters_come_on_top(modest, cnnlab_command):
+    words = ("--param", "scales=0.5", "--param", "scales=2")
+    done = cnnlab_command("plugins", "check", "modest", *words, env=modest(OWN))
+    assert done.returncode == 0, done.stdout + done.stderr
+    heads = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
+    assert heads == ["analysis modest, as cnnlab_modest.testing.ModestContract has it"]
+    assert "  kept     something of its own\n" in done.stdout
+    assert "  excused  images without labels\n           it needs labels\n" in done.stdout
+    assert "  skipped  the numbers follow from the saved arrays\n           it declares no sum_up" in done.stdout
+
+
+MISTAKEN = {
+    "from nowhere import nothing": "cnnlab_modest.testing cannot be imported: ModuleNotFoundError: No module named",
+    OWN.replace('"modest"', '"modesty"'): (
+        "cnnlab_modest.testing.ModestContract is about the analysis 'modesty', which its package does not provide. "
+        "Did you mean 'modest'?"
+    ),
+}
+
+
+@pytest.mark.parametrize("testing", MISTAKEN, ids=["import", "name"])
+def test_a_module_testing_that_is_wrong_is_one_sentence(modest, cnnlab_command, testing):
+    done = cnnlab_command("plugins", "check", "modest", env=modest(testing))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: {MISTAKEN[testing]}")
+
+
+def test_each_class_of_the_package_is_taken_or_else_the_plain_one(monkeypatch):
+    parent, module = types.ModuleType("cnnlab_two"), types.ModuleType("cnnlab_two.testing")
+    parent.__path__ = []
+    code = OWN + "class Once(ModestContract):\n    pass\nclass Other(AnalysisContract):\n    analysis = 'other'\n"
+    exec(code, vars(module))
+    module.__spec__ = importlib.machinery.ModuleSpec(module.__name__, None)
+    monkeypatch.setitem(sys.modules, "cnnlab_two", parent)
+    monkeypatch.setitem(sys.modules, "cnnlab_two.testing", module)
+    names = ("modest", "other", "third")
+    declared = [Analysis(name=name, summary="", params=Params, run="nowhere:run") for name in names]
+    plugin = Plugin("two", "cnnlab_two", "cnnlab-two", "1.0", declarations=declared)
+    taken = [[each.__name__ for each in checking.contracts(plugin, one)] for one in declared]
+    assert taken == [["ModestContract", "Once"], ["Other"], ["AnalysisContract"]]
+    (other,) = checking.contracts(plugin, declared[1])
+    assert checking.source(other, plugin, declared[1], {"steps": 3, "path": "a'b"}).splitlines()[1:] == [
+        "from cnnlab_two.testing import Other",
+        "",
+        "class TestContract(Other):",
+        "    analysis = 'other'",
+        """    params = {**Other.params, **{'steps': 3, 'path': "a'b"}}""",
+    ]
+
+
+def test_what_has_no_contract_is_said_to_have_none(monkeypatch, capsys):
+    offer = Subcommand(name="own", summary="", command=None)
+    plugin = Plugin("own", "own", "cnnlab-own", "1.0", declarations=(offer,))
+    monkeypatch.setattr(checking, "called", lambda name: [(plugin, offer)])
+    assert checking.check("own")
+    assert capsys.readouterr().out == "command own\n  no contract: nothing is promised of it\n"
+
+
+REFUSED = {
+    "steps": "a parameter is given as NAME=VALUE, as in `--param steps=5`; received 'steps'.",
+    "=5": "a parameter is given as NAME=VALUE, as in `--param steps=5`; received '=5'.",
+    "pitch=5": "there is no parameter 'pitch'. Did you mean 'patch'?",
+    "patch=0": "patch must be an integer of at least 1; received 0.",
+}
+
+
+@pytest.mark.parametrize("word", REFUSED)
+def test_a_parameter_that_is_none_is_refused(word):
+    with pytest.raises(UsageError) as refused:
+        checking.parameters([registry.find_analysis("occlusion")], [word])
+    assert str(refused.value) == REFUSED[word]
+
+
+def test_parameters_are_for_those_that_have_them():
+    both = [registry.find_analysis("occlusion"), registry.find_analysis("fgsm-untargeted")]
+    given = checking.parameters(both, ["step-size=0.5", "steps=7", "patch=2"])
+    assert given["fgsm-untargeted"] == {"step_size": 0.5, "steps": 7}
+    assert given["occlusion"]["patch"] == 2
+    assert "step_size" not in given["occlusion"]
+    with pytest.raises(UsageError, match="the parameter 'patch' takes one value; received 2"):
+        checking.parameters(both, ["patch=2", "patch=3"])
+    with pytest.raises(UsageError, match="there is none among what is checked"):
+        checking.parameters([registry.find_dataset("mnist")], ["patch=2"])
 
 
 def test_what_is_not_installed_cannot_be_checked():
     done = subprocess.run([sys.executable, "-m", "cnnlab.testing", "oclusion"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("Error: no active plugin 'oclusion'. Did you mean 'occlusion'")
+    assert done.stderr.startswith("Error: there is no plugin 'oclusion'. Did you mean 'occlusion'")

@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 from cnnlab.cli.commands.options import Place, force_option, json_option, with_options
 from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Group
-from cnnlab.errors import CnnlabError, UsageError, did_you_mean
+from cnnlab.errors import CnnlabError
 
 if TYPE_CHECKING:
     from cnnlab.pluginhost.declarations import Declaration
@@ -58,20 +58,23 @@ def list_plugins(as_json: bool) -> None:
 
 
 def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the name of a plugin or of what one provides."""
-    from cnnlab.pluginhost import registry
+    """Complete the name of a plugin, of a distribution, or of what one provides."""
+    from cnnlab.pluginhost.lookup import names
 
-    active = [plugin for plugin in registry.plugins() if plugin.state == "active"]
-    names = {name for plugin in active for name in (plugin.name, *(each.name for each in plugin.declarations))}
-    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+    return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
 
 
 @plugins.command("show")
 @click.argument("name", shell_complete=_names)
 @with_options(json_option())
 def show_plugin(name: str, as_json: bool) -> None:
-    """Explain a plugin, or what one provides: parameters, arrays, metrics, and where it comes from."""
-    found = _declarations(name)
+    """Explain a plugin, or what one provides: parameters, arrays, metrics, and where it comes from.
+
+    NAME may be that of a distribution too, such as cnnlab-x: then everything that it provides is shown.
+    """
+    from cnnlab.pluginhost.lookup import called
+
+    found = called(name)
     if as_json:
         described = [_described(plugin, declaration) for plugin, declaration in found]
         echo(json_module.dumps(described, indent=2))
@@ -80,22 +83,6 @@ def show_plugin(name: str, as_json: bool) -> None:
 
     for plugin, declaration in found:
         view.show_declaration(_described(plugin, declaration))
-
-
-def _declarations(name: str) -> list[tuple[Plugin, Declaration]]:
-    """Find what is called ``name``, or is provided by a plugin of that name."""
-    from cnnlab.pluginhost import registry
-
-    found, known = [], []
-    for plugin in registry.plugins():
-        known += [plugin.name, *(declaration.name for declaration in plugin.declarations)]
-        if plugin.name == name and plugin.state != "active":
-            raise CnnlabError(f"plugin {name!r} is {plugin.state}: {plugin.error}")
-        if plugin.state == "active":
-            found += [(plugin, item) for item in plugin.declarations if name in (plugin.name, item.name)]
-    if not found:
-        raise UsageError(f"there is no plugin {name!r}. {did_you_mean(name, known)}")
-    return found
 
 
 def _described(plugin: Plugin, declaration: Declaration) -> dict[str, Any]:
@@ -136,21 +123,32 @@ def _described(plugin: Plugin, declaration: Declaration) -> dict[str, Any]:
 
 @plugins.command("check")
 @click.argument("name", shell_complete=_names)
+@click.option(
+    "--param",
+    "params",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A parameter to check an analysis with, beside those of its own contract class. May be given several times.",
+)
 @click.pass_context
-def check_plugin(context: click.Context, name: str) -> None:
+def check_plugin(context: click.Context, name: str, params: tuple[str, ...]) -> None:
     """Hold an installed plugin to its contract, and print a line per promise.
 
-    Needs pytest. Exits with 1 when a promise is broken.
+    Where the package ships contract classes of its own, in its module `testing`, they are taken. NAME may be that
+    of a distribution: then all that it provides is checked. Needs pytest. Exits with 1 when a promise is broken.
     """
     import importlib.util
     import subprocess
     import sys
 
-    _declarations(name)
+    from cnnlab.pluginhost.lookup import called
+
+    called(name)
     if importlib.util.find_spec("pytest") is None:
         raise CnnlabError("checking a plugin needs pytest: `pip install pytest`.")
     # A process of its own, so that the promise about imports is judged in a clean one.
-    context.exit(subprocess.run([sys.executable, "-m", "cnnlab.testing", name], check=False).returncode)
+    words = [sys.executable, "-m", "cnnlab.testing", name, *(f"--param={each}" for each in params)]
+    context.exit(subprocess.run(words, check=False).returncode)
 
 
 @plugins.command("new")

@@ -4,18 +4,17 @@ import numpy as np
 import pytest
 
 from cnnlab.plugin import CnnlabError
-from cnnlab.testing import AnalysisContract, SectionContract
+from cnnlab_fourier import testing
 from cnnlab_fourier.report import affordable, conclusions
 from cnnlab_fourier.run import basis, by_frequency, half_plane
 
 
-class TestContract(AnalysisContract):
-    analysis = "fourier"
-    expected_failures = {"test_images_without_labels": "an error rate needs the true labels"}  # noqa: RUF012
+class TestAnalysis(testing.FourierContract):
+    pass
 
 
-class TestSection(SectionContract):
-    section = "spectrum"
+class TestSection(testing.SpectrumContract):
+    pass
 
 
 SHAPES = [(8, 8), (7, 9), (6, 5)]
