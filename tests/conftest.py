@@ -6,6 +6,7 @@ import fcntl
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,13 +38,30 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # which keeps it where the process 
     _KEPT = tempfile.TemporaryDirectory(prefix="cnnlab-tests-")
     os.environ["XDG_CACHE_HOME"] = _KEPT.name
 
+# A shell that starts the tests in the background has them, and what they start, hear no Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 gc.disable()  # while libraries load, most of which stay
 
 
+LONG = (Path(__file__).parent / "long_files.txt").read_text(encoding="utf-8").split()
+"""The files that take more than some seconds, the longest first, as `--durations=0` tells them."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files: a worker runs a file whole, and the others must have work for as long."""
-    items.sort(key=lambda item: (item.path.name != "test_docs.py", -item.path.stat().st_size, str(item.path)))
+    """Begin with the many quick files, in which most failures show; then the long ones, the longest first.
+
+    A process runs a file whole, and what is left at the end must be small for all to end at once.
+    """
+    ranks = {ROOT / name: rank for rank, name in enumerate(LONG, start=1)}
+    items.sort(key=lambda item: (ranks.get(item.path, 0), str(item.path)))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name a failure where it happens; pytest tells its reason in the end."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\nFAILED {report.nodeid}", file=sys.__stdout__, flush=True)
 
 
 def pytest_collection_finish() -> None:
