@@ -95,21 +95,21 @@ class Inputs:
         return self._checked(np.arange(1)).shape[1:]
 
     def picture(self, index: int) -> Picture:
-        """Return one image as a picture, called by where it came from."""
+        """Return the image at ``index`` as a picture, called by where it came from."""
         return Picture.of_image(self._checked(np.array([index]))[0], self.bounds, self.sources[index])
 
     def unit_image(self, index: int) -> np.ndarray:
-        """Return one image [H, W, C] with its value range mapped to [0, 1], to be shown below other values."""
+        """Return the image at ``index`` [H, W, C], its value range mapped to [0, 1], to be shown below other values."""
         low, high = self.bounds
         return (self._checked(np.array([index]))[0] - np.float32(low)) / np.float32(high - low)
 
     def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Go through (images, labels), at most ``size`` at a time, reading only those."""
+        """Go through images [n, H, W, C] and labels [n], at most ``size`` at a time, reading only those."""
         for start in range(0, len(self), size):
             yield self.span(start, min(start + size, len(self)))
 
     def span(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Read (images, labels) from one number to the one before another."""
+        """Read images [n, H, W, C] and labels [n] from number ``start`` to the one before ``stop``."""
         return self._checked(np.arange(start, stop)), self.labels[start:stop]
 
     def select(self, indices: Sequence[int] | np.ndarray) -> Inputs:
@@ -125,7 +125,10 @@ class Inputs:
         )
 
     def records(self, size: int = 1024) -> Rows:
-        """Describe every image for ``result.json``: source, digest of its float32 bytes, shape, label (or None)."""
+        """Describe every image for ``result.json``: source, digest of its float32 bytes, shape, label (or None).
+
+        ``size`` images are read at a time.
+        """
 
         def of_block(start: int, stop: int) -> dict[str, np.ndarray]:
             images, _ = self.span(start, stop)
@@ -307,7 +310,7 @@ def from_split(
         classifier: The model they are for.
         dataset: The dataset.
         split_name: ``train`` or ``test``.
-        indices: Which images, counted from 0, in the order wanted.
+        indices: Which images, counted from 0, in the order wanted, [N].
 
     Raises:
         UsageError: The dataset's images or labels do not fit the model, or an index is out of range.

@@ -78,7 +78,7 @@ def of_class(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def known_mean(values: np.ndarray) -> float:
-    """Return the mean of those values, of any shape, that are finite; NaN where none is.
+    """Return the mean of those of ``values``, of any shape, that are finite; NaN where none is.
 
     Example:
         >>> import numpy as np

@@ -53,7 +53,7 @@ class Measured:
     probabilities: dict[str, np.ndarray] = field(default_factory=dict)
 
     def rows(self, claims: Claims) -> Sequence[Mapping[str, Any]]:
-        """Return a flat record for each image and strength."""
+        """Return a flat record for each image and strength that ``claims`` name."""
         return rows_of(self.columns, claims.axis, claims.names(len(self.arrays["label_after"])))
 
 
@@ -122,7 +122,7 @@ def derive(arrays: Mapping[str, np.ndarray], claims: Claims | None, sources: Seq
     (:attr:`cnnlab.plugin.Analysis.sum_up`).
 
     Args:
-        arrays: What an adversarial result holds, with its axis E; ``counted``, ``success`` and ``success_8bit`` are
+        arrays: What an adversarial result holds, [E, N, ...]; ``counted``, ``success`` and ``success_8bit`` are
             worked out anew.
         claims: What names the strengths.
         sources: Where each image came from, for the column ``image``; its number by default.

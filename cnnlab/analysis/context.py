@@ -211,7 +211,7 @@ class Context:
         return rounded
 
     def warn(self, text: str) -> None:
-        """Tell the user, once, something that they should know when they read the result. One sentence."""
+        """Tell the user, once, what they should know when they read the result: ``text``, one sentence."""
         if text not in self._warned:
             self._warned.append(text)
 

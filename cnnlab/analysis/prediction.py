@@ -95,7 +95,7 @@ class Predictions:
                 yield self.sources[start + place], named, row, [(each, names[each]) for each in order.tolist()]
 
     def to_json(self, top: int = 3) -> dict[str, Any]:
-        """Return what ``cnnlab predict --json`` prints."""
+        """Return what ``cnnlab predict --json`` prints, of each image the ``top`` likeliest classes."""
         return {
             "schema": SCHEMA,
             "model": self.classifier.record(),
@@ -147,6 +147,14 @@ def predict(
     Raises:
         UsageError: There are no images, or they do not fit the model.
         CnnlabError: The model or an image cannot be read, or the model gives logits that are not finite.
+
+    Example:
+        >>> import cnnlab
+        >>> import numpy as np
+        >>> from cnnlab.testing import FakeClassifier
+        >>> images = np.array([0.2, 0.9], np.float32)[:, None, None, None]
+        >>> cnnlab.predict(FakeClassifier.of_brightness((1, 1, 1)), images).predicted.tolist()
+        [0, 1]
     """
     from cnnlab.classifier import load
 

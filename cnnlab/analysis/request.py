@@ -139,6 +139,15 @@ def analyze(
     Raises:
         UsageError: An unknown analysis or parameter, a value out of bounds, images that do not fit the model.
         CnnlabError: The model or an image cannot be read, or the analysis failed.
+
+    Example:
+        >>> import cnnlab
+        >>> import keras
+        >>> import numpy as np
+        >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+        >>> result = cnnlab.analyze("occlusion", model, np.ones((3, 8, 8, 1), np.float32), patch=4, stride=2)
+        >>> result.arrays["score"].shape
+        (3, 3, 3)
     """
     analysis = registry.find_analysis(name)
     own = {field.public for field in fields_of(analysis.params)}

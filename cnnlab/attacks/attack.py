@@ -352,7 +352,7 @@ class Outcome:
 
     @classmethod
     def empty(cls, rows: tuple[int, ...], shape: tuple[int, ...], classes: int, traced: int | None) -> Outcome:
-        """Make room for an outcome."""
+        """Make room for ``rows`` of images of a ``shape``, with logits of ``classes`` and ``traced`` steps, if any."""
         return cls(
             adversarial=np.zeros((*rows, *shape), np.float32),
             reached=np.zeros(rows, bool),
@@ -371,7 +371,10 @@ class Outcome:
         *,
         replace: bool,
     ) -> None:
-        """Take over rows: all of them, or only those that have now reached their goal."""
+        """Take over the rows of ``image`` at ``strength`` from what was ``found``, with its ``confidence``.
+
+        With ``replace`` all of them, otherwise those alone that have now reached their goal.
+        """
         taken = np.ones(len(image), bool) if replace else found["reached"]
         where = (strength[taken], image[taken]) if self.reached.ndim == 2 else (image[taken],)
         for name, values in found.items():

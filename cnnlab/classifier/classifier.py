@@ -142,7 +142,7 @@ class Classifier:
         return read_layers(self._frozen, self._output.logits)
 
     def layer(self, name: str) -> Layer:
-        """Return the layer of that name.
+        """Return the layer called ``name``.
 
         Raises:
             UsageError: There is none; the nearest are named.
@@ -288,12 +288,12 @@ class Classifier:
         return self._like(frozen, self._output.moved(frozen.graph), digest(frozen.definition), self.notes)
 
     def with_logarithms(self, note: str) -> Classifier:
-        """Return this model with the logarithm of what it gives as its logits, and a note that says so."""
+        """Return this model with the logarithm of what it gives as its logits, and a ``note`` that says so."""
         output = replace(self._output, kind="untraced probabilities")
         return self._like(self._frozen, output, self.digest, (*self.notes, note))
 
     def with_note(self, note: str) -> Classifier:
-        """Return this model with one more thing that somebody who reads its results should know."""
+        """Return this model with a ``note``, one more thing that somebody who reads its results should know."""
         return self._like(self._frozen, self._output, self.digest, (*self.notes, note))
 
     def _like(self, frozen: Frozen, output: Output, digest: str, notes: Sequence[str]) -> Classifier:
@@ -324,7 +324,7 @@ class Classifier:
         return self._callable([self._output.logits, self._output.output])
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Return logits float32 [N, K].
+        """Return logits float32 [N, K] of ``images`` [N, H, W, C] in the model's value range.
 
         Raises:
             NotFiniteError: Some are NaN or infinite; the first image is named, and where that begins.
@@ -427,7 +427,7 @@ class Classifier:
         return np.concatenate(parts[0]) if parts else np.zeros((0, self.num_classes), np.float32)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Return how probable each class is, float32 [N, K]; see :meth:`probabilities_of`."""
+        """Return how probable each class of ``images`` is, float32 [N, K]; see :meth:`probabilities_of`."""
         return self.probabilities_of(self.logits(images))
 
     @property
@@ -439,7 +439,7 @@ class Classifier:
         """Return the softmax of logits [..., K], float32; the sigmoid of each where classes are not exclusive.
 
         Args:
-            logits: As :meth:`logits` gives them.
+            logits: As :meth:`logits` gives them, [..., K].
         """
         return softmax(logits) if self.exclusive else sigmoid(logits)
 
@@ -460,7 +460,7 @@ class Classifier:
             )
 
     def own_probabilities(self, images: np.ndarray) -> np.ndarray | None:
-        """Return what the model itself gives as probabilities, float32 [N, K]; None where its output is logits.
+        """Return what the model itself gives for ``images`` as probabilities, float32 [N, K]; None for logits.
 
         The softmax of recovered logits equals it: this is how the recovery is checked.
         """
@@ -491,7 +491,7 @@ class Classifier:
         }
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Return the predicted labels, the most probable classes, int64 [N]."""
+        """Return the most probable class of each of ``images`` [N, H, W, C], int64 [N]."""
         return self.logits(images).argmax(axis=1)
 
     def own_class(self, images: np.ndarray, labels: np.ndarray, wanted: int | None = None) -> np.ndarray:

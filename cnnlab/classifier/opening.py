@@ -59,13 +59,21 @@ def load(
         memory: Bytes that the activations of one forward pass may take; by default a share of what is free.
         trust: Open it also when that can run code or reach files: a SavedModel with such operations, a Keras file with
             Lambda layers or unknown classes. Without it, they are refused before anything in them runs.
-        limit_seconds: What that first opening may take in time; a minute by default.
+        limit_seconds: Seconds that this first opening may take; 60 by default.
         limit_memory: Bytes that it may take; by default 8 GiB, or three quarters of the machine's memory.
 
     Raises:
         UsageError: There is no such signature or output, or a value is not as expected.
         CnnlabError: There is no model there, it cannot be read, it is no classifier of images, or it is refused
             because of what it could reach or what it takes.
+
+    Example:
+        >>> import cnnlab
+        >>> import keras
+        >>> layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
+        >>> classifier = cnnlab.load(keras.Sequential(layers), class_names=("cat", "dog"))
+        >>> classifier.input_shape, classifier.class_names
+        ((8, 8, 1), ('cat', 'dog'))
     """
     if isinstance(model, Classifier):
         return model

@@ -207,7 +207,7 @@ class Split:
         return None if self._pixels.dtype.kind == "f" else (0.0, 1.0)
 
     def of(self, dataset: Dataset, name: str) -> Split:
-        """Return it as the split of that name of a dataset."""
+        """Return it as the split called ``name`` of ``dataset``."""
         own = copy.copy(self)
         own.dataset, own._name, own._places = dataset, name, None
         return own

@@ -73,8 +73,8 @@ class Curves:
         marks: Whether each point is marked.
         whole: Whether horizontal values are whole numbers, as epochs are.
         ticks: Names of the horizontal values 0, 1, 2, ...; their numbers by default.
-        horizontal: Dashed lines across at a height, by name.
-        vertical: Dashed lines upwards at a place, by name.
+        horizontal: Dashed lines across by name, at values of y.
+        vertical: Dashed lines upwards by name, at values of x.
 
     Example:
         >>> from cnnlab.plugin import Line

@@ -125,7 +125,10 @@ class Picture(Scaled):
 
     @classmethod
     def of_image(cls, image: Values, /, bounds: tuple[float, float], title: str = "", **more: Any) -> Picture:
-        """Make a picture of an image [H, W, C] as a model takes it, in grey or, with three channels, in colour."""
+        """Make a picture of an ``image`` [H, W, C], in grey or, with three channels, in colour.
+
+        ``bounds`` is its value range; it is called ``title``; ``more`` are other fields of a picture.
+        """
         return cls(values=image, title=title, limits=(float(bounds[0]), float(bounds[1])), **more)
 
     @property

@@ -35,12 +35,15 @@ class Table:
 
     @classmethod
     def of(cls, records: Sequence[Mapping[str, Any]], shares: Collection[str] = (), names: Sequence[str] = ()) -> Table:
-        """Make a table of records, a column for each of their keys, or of ``names``; rows are made when asked for."""
+        """Make a table of ``records``, a column for each of their keys, or of ``names``; rows are made when asked for.
+
+        Numbers under a head in ``shares`` are read in percent.
+        """
         names = names or list(dict.fromkeys(key for record in records for key in record))
         return cls([_spoken(name) for name in names], _Cells(records, names), {_spoken(name) for name in shares})
 
     def is_share(self, head: str, row: Sequence[Any]) -> bool:
-        """Say whether the number of a row in the column of that head is read in percent."""
+        """Say whether the number of ``row`` in the column of ``head`` is read in percent."""
         return head in self.shares or (row[0] in self.shares if isinstance(row[0], str) else False)
 
     @property

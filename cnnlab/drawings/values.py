@@ -44,10 +44,10 @@ class At:
         return self.index if isinstance(self.index, tuple) else (self.index,)
 
     def of(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return what it refers to.
+        """Return what it refers to, of any shape.
 
         Args:
-            arrays: The arrays of a result, by name.
+            arrays: The arrays of a result, each of the shape that it is declared with, by name.
 
         Raises:
             CnnlabError: There is no such array, or no such place in it.

@@ -281,6 +281,16 @@ def evaluate(
         UsageError: The images or labels do not fit the model, there is none, or the model does not say what it was
             trained on.
         CnnlabError: The model or the dataset cannot be read, or the model gives logits that are not finite.
+
+    Example:
+        >>> import cnnlab
+        >>> import numpy as np
+        >>> from cnnlab.datasets import Dataset, Split
+        >>> from cnnlab.testing import FakeClassifier
+        >>> split = Split(np.array([0, 255, 255, 255], np.uint8)[:, None, None], [0, 1, 1, 0])
+        >>> data = Dataset(name="spots", train=split[:0], test=split, class_names=("dark", "bright"))
+        >>> cnnlab.evaluate(FakeClassifier.of_brightness((1, 1, 1)), data).metrics["accuracy"]
+        0.75
     """
     from cnnlab.classifier import load
     from cnnlab.devices.choice import use_devices

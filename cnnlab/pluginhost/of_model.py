@@ -101,7 +101,7 @@ class ALayer:
         raise UsageError(f"{name} must be {what}. {did_you_mean(value, [each.name for each in fitting])}")
 
     def among(self, classifier: Classifier) -> list[Layer]:
-        """List the layers of a model that are as they must be, from the image to the logits."""
+        """List the layers of ``classifier`` that are as they must be, from the image to the logits."""
         return [
             layer
             for layer in classifier.layers

@@ -24,7 +24,7 @@ class Metric:
         meaning: What it means, with its unit; as :attr:`Analysis.metrics` would say it.
         of: The sample that it was measured over: so many images.
         interval: The ends of its 95% interval; None where nothing is known of it.
-        reported: What others reported of the same, to be shown beside it.
+        reported: What others reported of the same, in the same unit, to be shown beside it.
 
     Example:
         >>> Metric(name="loss", value=0.0309, meaning="mean cross-entropy, in nats", of=10_000).interval is None
@@ -47,7 +47,7 @@ class Metric:
             count: How many.
             of: Of how many; of none, there is no value.
             meaning: What it means, beginning with "share".
-            reported: What others reported.
+            reported: The share that others reported.
 
         Example:
             >>> fooled = Metric.share("fooled", 9, 10, "share of the images that are fooled")
@@ -120,7 +120,7 @@ class Conclusion:
         """Conclude whether most images are something, by the 95% interval of their share.
 
         Args:
-            holds: Whether each image is; independent of each other, so that several answers of one image are one here.
+            holds: Whether each image is, [N]; independent of each other, so that several answers of an image are one.
             what: What they are, in words that go on after "Most images are".
             claim: What is claimed, or hoped, of them: the beginning of the rule.
             hoped: Whether it is hoped that they are; else that they are not.

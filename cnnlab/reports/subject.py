@@ -84,7 +84,7 @@ class Answer:
             name: Which; where there is none of that name, the value is None.
             label: What the report calls it; by default its name, as words.
             of: Over how many images it was measured.
-            reported: What others reported.
+            reported: What others reported, in the same unit.
         """
         value = self.result.metrics.get(name)
         claims = self.result.claims
@@ -222,34 +222,34 @@ class Subject:
         return replace(self.choice, model=self.classifier)
 
     def inputs(self, indices: Sequence[int]) -> Inputs:
-        """Return images of the dataset, as an analysis would be given them."""
+        """Return the images at ``indices`` of the dataset, as an analysis would be given them."""
         return from_split(self.classifier, self._dataset, self.split, indices)
 
     def one_per_class(self, most: int = 10) -> list[int]:
-        """Return the index of the first image of each class, of as many classes, spread over all."""
+        """Return the index of the first image of each class, of ``most`` classes, spread over all."""
         labels = self._evaluated("label")
         first = np.unique(labels, return_index=True)[1]
         return [int(self._evaluated("index")[place]) for place in _spread(first, most)]
 
     def first(self, most: int) -> list[int]:
-        """Return the indices of the first so many images, or of all where there are fewer."""
+        """Return the indices of the first ``most`` images, or of all where there are fewer."""
         return [int(index) for index in self._evaluated("index")[:most]]
 
     def most_certain(self, count: int) -> list[int]:
-        """Return the indices of the images that the model is surest of, right or not."""
+        """Return the indices of the ``count`` images that the model is surest of, right or not."""
         return self._by(-self._evaluated("confidence"), count)
 
     def least_certain(self, count: int) -> list[int]:
-        """Return the indices of those that it is least sure of."""
+        """Return the indices of the ``count`` images that it is least sure of."""
         return self._by(self._evaluated("confidence"), count)
 
     def mistakes(self, count: int) -> list[int]:
-        """Return the indices of those that it misreads, the most certain first; of none, none."""
+        """Return the indices of ``count`` images that it misreads, the most certain first; of none, none."""
         wrong = np.flatnonzero(self._evaluated("predicted") != self._evaluated("label"))
         return self._by(-self._evaluated("confidence")[wrong], count, wrong)
 
     def some_classes(self, most: int = 10) -> list[str]:
-        """Return the names of classes, spread over all where these are more."""
+        """Return the names of ``most`` classes, spread over all where these are more."""
         return [str(name) for name in _spread(self.class_names, most)]
 
     @property

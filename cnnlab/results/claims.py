@@ -50,7 +50,7 @@ class Claims:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Claims:
-        """Read the claims back; what the host wrote beside them is left out."""
+        """Read the claims back from ``record``; what the host wrote beside them is left out."""
         known = {name: record[name] for name in cls.__dataclass_fields__ if name in record}
         return cls(**known)
 
@@ -63,7 +63,7 @@ class Claims:
         return () if count == 1 else self.strength_names(count)
 
     def strength_names(self, count: int) -> tuple[str, ...]:
-        """Name them also where there is one, which is called by its epsilon or strength.
+        """Name ``count`` strengths, also where there is one, which is called by its epsilon or strength.
 
         Raises:
             UsageError: See :meth:`names`.

@@ -134,7 +134,7 @@ class Result:
         return list(self.record.get("warnings", ()))
 
     def drawing(self, name: str = "") -> Drawing:
-        """Return one drawing, by name, with its values in it; without a name, the first.
+        """Return the drawing called ``name``, with its values in it; without a name, the first.
 
         Raises:
             CnnlabError: There is no such drawing.
@@ -147,7 +147,7 @@ class Result:
         return found
 
     def figure(self, name: str = "") -> Figure:
-        """Draw one drawing with matplotlib, by name; without a name, the first.
+        """Draw the drawing called ``name`` with matplotlib; without a name, the first.
 
         Raises:
             CnnlabError: There is no such drawing.
@@ -242,7 +242,7 @@ class Result:
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> Result:
-        """Read a saved result back, whole: arrays, metrics, rows, drawings, claims and record.
+        """Read the result saved in ``directory`` back, whole: arrays, metrics, rows, drawings, claims, record.
 
         Tables, and lists that lie beside the record, are read when they are looked at.
 

@@ -44,6 +44,11 @@ class Run:
 
     Attributes:
         path: The folder.
+
+    Example:
+        >>> import cnnlab
+        >>> cnnlab.Run("runs/classic").path.name, cnnlab.Run("runs/classic").model_path.name
+        ('classic', 'model')
     """
 
     path: Path

@@ -50,7 +50,7 @@ class AnalysisContract(Guest):
         return registry.find_analysis(self.analysis)
 
     def run(self, classifier: Any, images: Any, labels: Any = None, seed: int = 0, **params: Any) -> Result:
-        """Run the analysis of ``classifier``, ``images``, ``labels``, ``seed`` and ``params`` as a library user would."""
+        """Ask it as a library user would: ``classifier``, ``images``, ``labels``, ``seed`` and ``params``."""
         from cnnlab.analysis.request import analyze
 
         if self.declaration.inputs == "none":

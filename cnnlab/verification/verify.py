@@ -32,12 +32,23 @@ def verify(
         rerun: Run the analysis again too, with the recorded parameters, seed and images, and compare the arrays: only
             this shows that they are what these give.
         trust: As for :func:`cnnlab.load`; the record has no say in it.
-        limit_seconds: As for :func:`cnnlab.load`.
-        limit_memory: As for :func:`cnnlab.load`.
+        limit_seconds: Seconds, as for :func:`cnnlab.load`.
+        limit_memory: Bytes, as for :func:`cnnlab.load`.
 
     Raises:
         UsageError: A run is to be held against another model, or run again.
         CnnlabError: There is neither, its record cannot be read, or there is no model to hold it against.
+
+    Example:
+        >>> import tempfile
+        >>> import cnnlab
+        >>> import keras
+        >>> import numpy as np
+        >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+        >>> folder = tempfile.mkdtemp() + "/covered"
+        >>> saved = cnnlab.analyze("occlusion", model, np.ones((1, 8, 8, 1), np.float32), patch=4).save(folder)
+        >>> cnnlab.verify(folder, model).failed
+        []
     """
     from cnnlab.classifier import load
 
