@@ -32,6 +32,12 @@ def load(source: str | os.PathLike[str]) -> Dataset:
     Raises:
         UsageError: There is no dataset of that name, and no such path, or it is empty.
         CnnlabError: It cannot be read, or holds no images.
+
+    Example:
+        >>> import cnnlab
+        >>> digits = cnnlab.datasets.load("mnist")
+        >>> len(digits.train), digits.test[:2].images.shape, digits.test[:2].labels.tolist()
+        (60000, (2, 28, 28, 1), [7, 2])
     """
     word = os.fspath(source)
     if not word:

@@ -116,6 +116,14 @@ def inspect(model: Any, images: np.ndarray | None = None, sample: str = "given i
 
     Raises:
         CnnlabError: The model cannot be opened.
+
+    Example:
+        >>> import cnnlab
+        >>> import keras
+        >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+        >>> found = cnnlab.inspect(model)
+        >>> found.origin.writer, found.summary.parameters
+        ('a live Keras model', 130)
     """
     from cnnlab.classifier import load
 

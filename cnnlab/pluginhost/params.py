@@ -78,7 +78,7 @@ class Params:
         """Refuse combinations of values that make no sense, with a :class:`~cnnlab.plugin.UsageError`."""
 
     def settled(self, classifier: Classifier) -> Self:
-        """Return the values with every class as its number, once the classes and layers are found in a model.
+        """Return the values with every class as its number, once classes and layers are found in ``classifier``.
 
         Raises:
             UsageError: The model has no such class or layer.
@@ -96,7 +96,7 @@ class Params:
 
     @classmethod
     def from_public(cls, values: dict[str, Any]) -> Self:
-        """Build from public names (``class``, not ``class_``), as they stand in ``result.json``.
+        """Build from ``values`` by their public names (``class``, not ``class_``), as in ``result.json``.
 
         Raises:
             UsageError: A name is unknown, or a value is refused.

@@ -151,6 +151,17 @@ def report(
     Raises:
         UsageError: There is no such profile, or the dataset does not fit.
         CnnlabError: The model or the dataset cannot be read. What goes wrong within a section is said in its place.
+
+    Example:
+        >>> import contextlib
+        >>> import tempfile
+        >>> import cnnlab
+        >>> import keras
+        >>> model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+        >>> with contextlib.chdir(tempfile.mkdtemp()):
+        ...     found = cnnlab.report(model, profile="quick", dataset="mnist", limit=64, progress=False)
+        ...     [path.name for path in found.save("report.html")]
+        ['report.html']
     """
     wanted = profiles.find_profile(profile)
     choice = model if isinstance(model, ModelChoice) else ModelChoice(model=model)

@@ -94,6 +94,17 @@ def train(
         UsageError: A value is wrong by itself, or differs from that of the run to go on with.
         CnnlabError: The data cannot be read, the folder is taken, the loss diverged, the disk is full.
         Interrupted: Ctrl-C, SIGTERM or SIGHUP (a KeyboardInterrupt); what was done is saved.
+
+    Example:
+        >>> import tempfile
+        >>> import cnnlab
+        >>> import numpy as np
+        >>> from cnnlab.datasets import Dataset, Split
+        >>> split = Split(np.zeros((8, 12, 12), np.uint8), [0, 1] * 4)
+        >>> data = Dataset(name="dark", train=split, test=split[:2], class_names=("a", "b"))
+        >>> run = cnnlab.train(data, epochs=1, out=tempfile.mkdtemp() + "/small", progress=False)
+        >>> run.state, run.metrics["val_accuracy"]
+        ('complete', 0.5)
     """
     name = source_of(dataset) if isinstance(dataset, (str, os.PathLike)) else dataset.name
     settings = Settings(
