@@ -34,7 +34,8 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 
-$(VENV)/.installed: pyproject.toml $(LOCK) | $(BIN)/python
+# The version is in __init__.py, and in the metadata that is written when it is installed.
+$(VENV)/.installed: pyproject.toml cnnlab/__init__.py $(LOCK) | $(BIN)/python
 	@echo "Installing cnnlab and 55 packages into $(VENV): 0.7 GB to download, of which TensorFlow is 0.6, and 2.4 GB"
 	@echo "on the disk. This takes one to five minutes."
 	$(INSTALL) --editable .

@@ -3,8 +3,8 @@
 The public names, looked up when first used: importing cnnlab imports no TensorFlow.
 
 >>> import cnnlab
->>> cnnlab.__version__
-'0.1.0'
+>>> "analyze" in dir(cnnlab)
+True
 """
 
 from __future__ import annotations

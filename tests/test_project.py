@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -163,6 +164,9 @@ def test_the_version_is_written_in_one_place():
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.value.value == version
     ]
     assert written == ["cnnlab/__init__.py"]
+    assert importlib.metadata.version("cnnlab") == version, (
+        "`make check` installs cnnlab with the version that it has now"
+    )
 
 
 def test_the_changelog_has_the_version_below_what_is_not_released():
