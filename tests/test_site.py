@@ -105,6 +105,12 @@ def test_pages_fit_their_window(site, browser, width, scheme):
     assert wide == []
 
 
+def test_the_readme_is_read_in_one_go():
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) < 120
+    assert sum(line.startswith("![") for line in lines) == 4
+
+
 def test_the_script_is_not_called_as_a_module_of_python():
     folder = {file.stem for file in (ROOT / "docs").glob("*.py")}
     assert not folder & set(sys.stdlib_module_names), "docs/ is the first place where its scripts look for modules"
