@@ -27,6 +27,7 @@ SCHEMAS = {
     "CITATION.cff": "vendor.citation-file-format",
     ".github/dependabot.yml": "vendor.dependabot",
     ".github/workflows/ci.yml": "vendor.github-workflows",
+    ".github/workflows/libraries.yml": "vendor.github-workflows",
     ".github/workflows/release.yml": "vendor.github-workflows",
     ".github/ISSUE_TEMPLATE/config.yml": "vendor.github-issue-config",
     **{f".github/ISSUE_TEMPLATE/{form}": "vendor.github-issue-forms" for form in FORMS},
@@ -74,6 +75,14 @@ def test_ci_runs_what_a_newcomer_types_wherever_cnnlab_says_that_it_runs():
         text=True,
     )
     assert "\npython -m venv nowhere" in "\n" + told.stdout
+
+
+def test_the_oldest_and_the_newest_libraries_are_tried_every_week():
+    flow = loaded(".github/workflows/libraries.yml")
+    assert flow["on"]["schedule"]
+    targets = {each["target"] for each in flow["jobs"]["run"]["strategy"]["matrix"]["include"]}
+    assert targets == set(re.findall(r"^(test-(?:lowest|newest)):", text("Makefile"), re.MULTILINE))
+    assert flow["jobs"]["run"]["steps"][-1]["run"] == "make ${{ matrix.target }}"
 
 
 def test_a_release_is_tried_by_who_cannot_publish_and_published_by_who_runs_nothing():
