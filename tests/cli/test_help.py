@@ -20,7 +20,6 @@ HEADINGS = {
     "analyze saliency": ["Options of saliency", "Model", "Images", "Output"],
     "analyze filters": ["Options of filters", "Model", "Output"],
 }
-COMMANDS = ["", *HEADINGS, "runs", "datasets", "datasets export", "plugins", "plugins list", "analyze", "completion"]
 
 
 def every_command():
@@ -32,6 +31,9 @@ def every_command():
                 yield from below(found, found.context_class(found, info_name=name, parent=context))
 
     yield from below(cli.cli, cli.cli.context_class(cli.cli, info_name="cnnlab"))
+
+
+COMMANDS = [context.command_path.removeprefix("cnnlab").strip() for _, context in every_command()]
 
 
 def test_every_command_writes_its_help_so():
@@ -66,11 +68,37 @@ def test_help_fits_and_names_every_option_whole(command_line, monkeypatch, words
     _, out, _ = command_line(*words.split(), "--help")
     assert max(map(len, out.splitlines())) <= columns
     assert "\x1b" not in out
-    assert "..." not in out.replace("[ARGS]...", "").replace("RUN...", "")
+    assert "..." not in re.sub(r"[A-Z]\]?\.\.\.", "", out), (
+        "an argument that may be given several times, and nothing cut"
+    )
     context = next(each for _, each in every_command() if each.command_path == f"cnnlab {words}".strip())
     for option in context.command.get_params(context):
         record = option.get_help_record(context) if isinstance(option, click.Option) else None
         assert record is None or record[0] in out
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_help_is_whole_sentences(words):
+    """What a command and each of its options do: a capital, a full stop, and no more than a screen has patience for."""
+    command, context = next(each for each in every_command() if each[1].command_path == f"cnnlab {words}".strip())
+    told = {"the command": command.help} | {
+        option.opts[-1]: option.help for option in command.get_params(context) if isinstance(option, click.Option)
+    }
+    for what, said in told.items():
+        assert said, f"{what} is not explained"
+        sentences = re.sub(r"\s*\[[^]]*\]$", "", said)  # values and default come after them
+        assert sentences[0].isupper() or not sentences[0].isalpha(), f"{what}: {said}"
+        assert sentences.endswith((".", "?")) or what == "the command", f"{what}: {said}"
+        assert what == "the command" or len(sentences) <= 350, f"{what} takes {len(sentences)} letters: {said}"
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_a_narrow_terminal_leaves_room_for_sentences(command_line, monkeypatch, words):
+    """At 60 columns what options mean has half of them: no column of single words."""
+    monkeypatch.setenv("COLUMNS", "60")
+    _, out, _ = command_line(*words.split(), "--help")
+    told = [len(line) - len(line.lstrip()) for line in out.splitlines() if line.startswith(" " * 8)]
+    assert max(told, default=0) <= 30
 
 
 def test_help_is_coloured_on_a_terminal_unless_no_color_is_set(monkeypatch, capsys):

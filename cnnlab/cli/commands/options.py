@@ -183,7 +183,7 @@ def device_option() -> Option:
         ["--devices", "--device", "device"],
         default="auto",
         show_default=True,
-        help="auto, cpu or gpu:0; or several, which share the images: all (GPUs), or cpu:N.",
+        help="What to compute on: auto, cpu or gpu:0; or several, which share the images: all (GPUs), or cpu:N.",
     )
 
 

@@ -34,7 +34,7 @@ OWN = [
         heading="Training",
         default="auto",
         show_default=True,
-        help="auto, cpu or gpu:0; or several, which share each batch: all (GPUs), or cpu:N.",
+        help="What to compute on: auto, cpu or gpu:0; or several, which share each batch: all (GPUs), or cpu:N.",
     ),
     Option(
         ["--out"],

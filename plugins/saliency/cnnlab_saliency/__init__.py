@@ -45,10 +45,9 @@ class MapParams(Params):
     method: Annotated[
         Method,
         Doc(
-            "Gradient of the class' logit in the pixels (vanilla), its average over noisy copies (smoothgrad), its "
-            "mean on the way from a baseline times how far each pixel is from it (integrated); feature maps weighed by "
-            "their gradient (gradcam, gradcam++) or by what the class scores when only they are shown (scorecam); or "
-            "all that apply to the model, side by side (all)."
+            "Gradient of the class' logit in the pixels (vanilla), averaged over noisy copies (smoothgrad), or on the "
+            "way from a baseline, times the way (integrated); feature maps weighed by their gradient (gradcam, "
+            "gradcam++) or by what the class scores where they are bright (scorecam); or all that apply, side by side."
         ),
     ] = "vanilla"
     layer: Annotated[

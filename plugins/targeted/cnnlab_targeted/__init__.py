@@ -53,8 +53,8 @@ class TargetedParams(AttackParams):
     method: Annotated[
         Literal["adam", "pgd"],
         Doc(
-            "adam: the logit less beta times the change; pgd: within the ball of epsilon and norm, by default 0.3 of "
-            "the value range (l2: an eighth of the longest way across it)."
+            "What it climbs: the logit less beta times the change (adam), or the log-odds within the ball of epsilon "
+            "and norm (pgd), by default 0.3 of the value range (l2: an eighth of the longest way across it)."
         ),
     ] = "adam"
     rounds: Annotated[int, Ge(1), Doc("For --closest: how many betas are tried for each image.")] = 8
