@@ -17,6 +17,27 @@ if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
 
 
+def check_named(source: str | os.PathLike[str]) -> str:
+    """Refuse a dataset that is not there, before anything heavy is imported, and return its name.
+
+    Args:
+        source: As for :func:`load`.
+
+    Raises:
+        UsageError: There is no dataset of that name, and no such path, or it is empty.
+        CnnlabError: There is nothing at that path.
+    """
+    word = os.fspath(source)
+    if not word:
+        raise UsageError("a dataset is a name or a path; received an empty one.")
+    if word in registry.datasets() or word.startswith(("keras:", "tfds:")) or Path(word).exists():
+        return word
+    if registry.is_name(word):
+        registry.find_dataset(word)  # raises, and names the nearest
+    read_path(Path(word))  # raises: nothing is there
+    return word
+
+
 def load(source: str | os.PathLike[str]) -> Dataset:
     """Load a dataset.
 
@@ -39,17 +60,13 @@ def load(source: str | os.PathLike[str]) -> Dataset:
         >>> len(digits.train), digits.test[:2].images.shape, digits.test[:2].labels.tolist()
         (60000, (2, 28, 28, 1), [7, 2])
     """
-    word = os.fspath(source)
-    if not word:
-        raise UsageError("a dataset is a name or a path; received an empty one.")
+    word = check_named(source)
     if word.startswith("keras:"):
         return replace(keras_datasets.load(word.removeprefix("keras:")), source=word)
     if word.startswith("tfds:"):
         return replace(tfds_datasets.load(word.removeprefix("tfds:")), source=word)
     if word in registry.datasets():
         return replace(_checked(resolve(registry.find_dataset(word).load)(), word), source=word)
-    if registry.is_name(word) and not Path(word).exists():
-        registry.find_dataset(word)  # raises, and names the nearest
     return replace(read_path(Path(word)), source=str(Path(word).resolve()))
 
 

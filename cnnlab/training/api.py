@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cnnlab.devices import cluster
 from cnnlab.pluginhost import registry
@@ -130,16 +130,23 @@ def train(
             if run.complete:
                 reporter.note(f"{run.path} is complete already; nothing was done.")
                 return run
-            from cnnlab import datasets
+            from cnnlab.datasets import loading
 
-            reporter.stage("Reading the data")
-            data: Any = datasets.load(name) if isinstance(dataset, (str, os.PathLike)) else dataset
-
+            given = None if isinstance(dataset, (str, os.PathLike)) else dataset
+            if given is None:
+                loading.check_named(name)
             reporter.stage("Loading TensorFlow")
             from cnnlab.training.session import train_in
 
             return train_in(
-                run, settings, data, device, reporter, resume=resume, tensorboard=tensorboard, profile=profile
+                run,
+                settings,
+                lambda: given or loading.load(name),
+                device,
+                reporter,
+                resume=resume,
+                tensorboard=tensorboard,
+                profile=profile,
             )
     finally:
         reporter.finished()

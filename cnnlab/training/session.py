@@ -9,7 +9,7 @@ import shlex
 import shutil
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -53,7 +53,7 @@ SAVE_SECONDS = 300.0
 def train_in(
     run: Run,
     settings: Settings,
-    dataset: Dataset,
+    load: Callable[[], Dataset],
     device: str,
     reporter: Reporter,
     *,
@@ -63,17 +63,19 @@ def train_in(
 ) -> Run:
     """Train, from the beginning or from the checkpoint in the folder, and complete the run.
 
-    The arguments are those of :func:`cnnlab.train`.
+    The arguments are those of :func:`cnnlab.train`, but that ``load`` gives the dataset once the devices are found.
 
     Raises:
         CnnlabError: It could not be done; finished epochs are kept.
         Interrupted: Ctrl-C, SIGTERM or SIGHUP; finished steps are kept.
     """
-    _check_data(settings, dataset)
-    missing = _missing_classes(settings, dataset)
-    if missing:
-        reporter.note(f"no training image is of {few(missing)}: the network cannot learn what it never sees.")
     with use_strategy(device) as replicas, replicas.heeding(lambda: _how_to_go_on(run, ", each with {}")):
+        reporter.stage("Reading the data")  # with TensorFlow perhaps, which divides no device once it has begun
+        dataset = load()
+        _check_data(settings, dataset)
+        missing = _missing_classes(settings, dataset)
+        if missing:
+            reporter.note(f"no training image is of {few(missing)}: the network cannot learn what it never sees.")
         if replicas.workers > 1:
             reporter.stage(f"Waiting for all {replicas.workers} processes")
             _check_alike(replicas, settings, dataset)

@@ -15,7 +15,7 @@ import pytest
 
 import cnnlab
 from cnnlab.devices.cluster import Cluster
-from cnnlab.errors import UsageError
+from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.runs.folder import STATE
 
 BATCH = 17
@@ -267,6 +267,35 @@ def test_processes_that_go_on_have_the_weights_of_those_that_nobody_killed(resum
     for found, expected in zip(weights(run), weights(whole), strict=True):
         np.testing.assert_array_equal(found, expected)
     assert_all_alike(tmp_path, count)
+
+
+@pytest.mark.full
+def test_processes_learn_from_records_that_tensorflow_reads(corners, tmp_path):
+    """TensorFlow may not have begun when processes join: so the records are read behind that."""
+    import tensorflow as tf
+
+    dataset, folder = cnnlab.datasets.load(corners), tmp_path / "records"
+    folder.mkdir()
+    for name, split in (("train", dataset.train), ("test", dataset.test)):
+        with tf.io.TFRecordWriter(str(folder / f"{name}-00000-of-00001.tfrecord")) as writer:
+            for image, label in zip(np.rint(split.images * 255).astype(np.uint8), split.labels, strict=True):
+                made = tf.train.Example()
+                made.features.feature["image"].bytes_list.value.append(tf.io.encode_png(image).numpy())
+                made.features.feature["label"].int64_list.value.append(int(label))
+                writer.write(made.SerializeToString())
+    done = together(2, folder, tmp_path / "two")
+    assert done.returncode == 0, done.stderr
+    assert_all_alike(tmp_path / "two", 2)
+
+
+def test_devices_are_found_before_the_data_are_read(tmp_path):
+    """Reading may begin TensorFlow, which divides no device afterwards and joins no process."""
+    broken = tmp_path / "broken.npz"
+    broken.write_bytes(b"no data")
+    with pytest.raises(CnnlabError, match="there is no device gpu:63"):
+        cnnlab.train(broken, device="gpu:63", out=tmp_path / "run")
+    with pytest.raises(UsageError, match="brokken-name"):  # what is not there needs no device to be refused
+        cnnlab.train("brokken-name", device="gpu:63", out=tmp_path / "run")
 
 
 def test_processes_are_told_one_folder(monkeypatch, corners):
