@@ -18,12 +18,13 @@ os.environ["CNNLAB_PLUGINS"] = ",".join(BUILT_IN)
 import click  # noqa: E402
 from performance import page as performance_page  # noqa: E402
 from surface import cnnlab_page, plugin_page, testing_page  # noqa: E402
-from tables import arrays_table, metrics_table, params_table  # noqa: E402
+from tables import arrays_table, metrics_table, params_table, table  # noqa: E402
 
 from cnnlab.cli import cli  # noqa: E402
 from cnnlab.pluginhost import registry  # noqa: E402
 
 DOCS = Path(__file__).parent
+GENERATED = "<!-- Written from the code by `make docs`; a test compares the two. -->"
 WIDTH = 80
 
 
@@ -32,7 +33,9 @@ def cli_page() -> str:
     parts = [
         "# Command-line reference",
         "",
-        "Generated from the commands themselves by `make docs`; a test compares the two.",
+        GENERATED,
+        "",
+        "What `cnnlab COMMAND --help` says, of every command.",
         "",
         "Exit status: 0 done; 1 it could not be done; 2 the command line is wrong; 3 a gate set with",
         "`--fail-under` was not met; 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP (within two seconds,",
@@ -59,20 +62,21 @@ def _helps(command: click.Command, name: str, parent: click.Context | None) -> I
 
 def gallery_page() -> str:
     """Every built-in analysis: what it asks, its parameters, arrays and metrics, and its figure where there is one."""
+    found = sorted(registry.analyses().items())
     parts = [
         "# The built-in analyses",
         "",
-        "Generated from their declarations by `make docs`; a test compares the two. Each is a plugin folder under",
-        "`plugins/`, with its mathematics, measurements and sources in its README.",
+        GENERATED,
         "",
+        "Each is a question to a model, asked by `cnnlab analyze NAME`.",
+        "",
+        *table(("analysis", "what it does"), [(f"[{name}](#{name})", each.summary) for name, each in found]),
     ]
-    for name, analysis in sorted(registry.analyses().items()):
+    for name, analysis in found:
         parts += [
             f"## {name}",
             "",
-            analysis.summary,
-            "",
-            f"[More about {name}](../../plugins/{name}/README.md)",
+            f"{analysis.summary} [Its mathematics, measurements and sources](../../plugins/{name}/README.md).",
             "",
         ]
         picture = DOCS / "pictures" / f"{name}.png"
