@@ -58,8 +58,10 @@ demo: $(VENV)/.installed
 	@echo "Go on with the README's first session, in the environment that cnnlab is installed in:"
 	@echo "  source $(BIN)/activate"
 
-# In two processes, a file in one; what failed the last time first, then in the order of tests/conftest.py.
-PYTEST := python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --failed-first --durations=10
+# A file in one process, and one more than two cores, for tests wait for commands and browsers; `make PROCESSES=9 test`
+# on eight. What failed the last time runs first, then in the order of tests/conftest.py.
+PROCESSES ?= 3
+PYTEST := python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --failed-first --durations=10
 
 test: $(VENV)/.installed-dev
 	$(BIN)/$(PYTEST) -m "not full"
