@@ -7,8 +7,6 @@ against what was declared, makes it data, and writes down everything needed to r
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -22,11 +20,12 @@ from cnnlab.analysis.context import Context
 from cnnlab.classifier.finite import NotFiniteError, among
 from cnnlab.devices.choice import current_device
 from cnnlab.devices.sharing import all_of
-from cnnlab.errors import CnnlabError, FailedError, UsageError
+from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.inspection.gradients import preflight
 from cnnlab.memory import NOT_EVEN_ONE, out_of_memory
 from cnnlab.pluginhost import registry
-from cnnlab.pluginhost.declarations import Analysis, Declaration, resolve
+from cnnlab.pluginhost.blaming import blame
+from cnnlab.pluginhost.declarations import Analysis, resolve
 from cnnlab.pluginhost.params import Params
 from cnnlab.pluginhost.requirements import check_requirements
 from cnnlab.progress import Progress
@@ -169,31 +168,6 @@ def _guarded(analysis: Analysis, work: Callable[[], Result]) -> Result:
     if not isinstance(result, Result):
         raise blame(analysis, f"returned {type(result).__name__} where a cnnlab.plugin.Result was expected")
     return result
-
-
-def blame(declaration: Declaration, what: str) -> FailedError:
-    """An error for the plugin's author: what happened, whose it is, and where to say so."""
-    plugin = registry.provider(declaration)
-    where = _issues_url(plugin.distribution)
-    report = (
-        f" Please report it at {where}." if where else f" Please report it to the authors of {plugin.distribution}."
-    )
-    return FailedError(
-        f"the {registry.kind_of(declaration)} {declaration.name!r} of {plugin.distribution} {plugin.version} "
-        f"{what.rstrip('.')}.{report} "
-        "CNNLAB_DEBUG=1 shows where it happened."
-    )
-
-
-def _issues_url(distribution: str) -> str:
-    try:
-        urls = importlib.metadata.metadata(distribution).get_all("Project-URL") or []
-    except importlib.metadata.PackageNotFoundError:
-        return ""
-    pairs = [url.partition(",") for url in urls]
-    links = {label.strip(): link.strip() for label, _, link in pairs}
-    wanted = [links[label] for label in links if re.search("issue|bug|tracker", label, re.IGNORECASE)]
-    return (wanted or list(links.values()) or [""])[0]
 
 
 def _verified(analysis: Analysis, classifier: Classifier, inputs: Inputs, result: Result) -> Asked:

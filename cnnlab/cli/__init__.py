@@ -12,11 +12,12 @@ import sys
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from cnnlab import __version__, interrupts
-from cnnlab.cli import help as helping
+from cnnlab.cli import help as helping, plugin_files
 from cnnlab.cli.echo import echo
-from cnnlab.errors import CnnlabError, did_you_mean
+from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.spelling import as_options, one_line
 
 # In the order that --help shows them: a command, the module and attribute that hold it.
@@ -40,39 +41,67 @@ COMMANDS = {
 
 
 class Commands(helping.Group):
-    """A group that imports a command when it is asked for, and suggests the nearest for a name it does not know."""
+    """A group that imports a command when it is asked for, and suggests the nearest for a name it does not know.
+
+    What plugins add stands beside cnnlab's own commands, and is looked up only for a name that is none of these.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """List the commands in the order of :data:`COMMANDS`."""
+        """List cnnlab's own commands in the order of :data:`COMMANDS`."""
         return list(COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write cnnlab's own commands, then those that plugins add."""
+        super().format_commands(ctx, formatter)
+        from cnnlab.cli import of_plugins
+
+        if rows := of_plugins.rows():
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer cnnlab's own commands, those that plugins add, and options."""
+        from cnnlab.cli import of_plugins
+
+        return [*super().shell_complete(ctx, incomplete), *of_plugins.completions(incomplete)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command of that name."""
         if cmd_name not in COMMANDS:
-            return None
+            from cnnlab.cli import of_plugins
+
+            return None if cmd_name.startswith("-") else of_plugins.find(ctx, cmd_name, list(COMMANDS))
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which is nearest; but nothing while a shell completes a line."""
-        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
-            ctx.fail(f"There is no command {args[0]!r}. {did_you_mean(args[0], COMMANDS)}")
-        return super().resolve_command(ctx, args)
-
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what the library says of arguments, it says of options."""
         try:
-            return super().invoke(ctx)
+            status = super().invoke(ctx)
         except CnnlabError as error:
             error.args = (as_options(str(error)),)
             raise
+        except click.NoSuchOption as error:
+            if error.option_name != plugin_files.NAME:
+                raise
+            raise UsageError(
+                f"--plugin FILE is said before the command: `cnnlab --plugin FILE {ctx.invoked_subcommand} ...`."
+            ) from error
+        except (click.exceptions.Exit, click.ClickException, click.Abort, MemoryError):
+            raise
+        except (Exception, SystemExit) as error:
+            if ctx.invoked_subcommand is None or ctx.invoked_subcommand in COMMANDS:
+                raise
+            from cnnlab.cli import of_plugins
+
+            of_plugins.blame_for(ctx.invoked_subcommand, error)
+        return status if ctx.invoked_subcommand in COMMANDS else None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, package_name="cnnlab")
+@plugin_files.with_option
 def cli() -> None:
     """Train a small CNN, then open any saved model up.
 

@@ -138,7 +138,7 @@ def inspect(model: Any, images: np.ndarray | None = None, sample: str = "given i
         health=health,
         analyses={
             name: _obstacle(analysis, classifier, health.preflight)
-            for name, analysis in sorted(registry.analyses().items())
+            for name, analysis in sorted(registry.listed("analysis").items())
         },
     )
 

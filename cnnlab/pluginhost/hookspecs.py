@@ -1,22 +1,26 @@
-"""The four hooks. Each returns frozen, typed declarations and touches neither parser nor framework."""
+"""The five hooks. Four return frozen, typed declarations and touch neither parser nor framework; one gives commands."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import pluggy
 
 from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Section
+
+if TYPE_CHECKING:
+    import click
 
 PROJECT = "cnnlab"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 """Marks a function of a plugin as its answer to the hook of that name.
 
-The hooks are ``cnnlab_analyses``, ``cnnlab_datasets``, ``cnnlab_architectures`` and ``cnnlab_report_sections``; each
-takes no arguments and returns declarations. The marker is pluggy's (https://pluggy.readthedocs.io) and leaves the
-function as it is. A marked function that has the name of no hook makes the plugin a broken one, so that a misspelt name
-is found.
+The hooks are ``cnnlab_analyses``, ``cnnlab_datasets``, ``cnnlab_architectures`` and ``cnnlab_report_sections``, which
+return declarations, and ``cnnlab_commands``, which returns commands; they take no arguments. The marker is pluggy's
+(https://pluggy.readthedocs.io) and leaves the function as it is. A marked function that has the name of no hook makes
+the plugin a broken one, so that a misspelt name is found.
 
 Example:
     >>> from cnnlab.plugin import Analysis
@@ -46,3 +50,8 @@ def cnnlab_architectures() -> Iterable[Architecture]:  # type: ignore[empty-body
 @hookspec
 def cnnlab_report_sections() -> Iterable[Section]:  # type: ignore[empty-body]
     """Return the sections that this plugin adds to ``cnnlab report``."""
+
+
+@hookspec
+def cnnlab_commands() -> Iterable[click.Command]:  # type: ignore[empty-body]
+    """Return the commands that this plugin adds to ``cnnlab``."""

@@ -282,6 +282,8 @@ def _check_supported(hint: Any, where: str) -> None:
             item, *rest = typing.get_args(kind)
             if rest != [Ellipsis]:
                 raise TypeError(f"{where}: a tuple must be declared as tuple[T, ...]")
+            if any(typing.get_origin(each) is tuple for each in _alternatives(_peel(item)[0])):
+                raise TypeError(f"{where}: a tuple of tuples cannot be a parameter; use tuple[T, ...] of single values")
             _check_supported(_peel(item)[0], where)
         elif origin is not Literal and kind not in _SCALARS:
             raise TypeError(

@@ -1,306 +1,119 @@
-"""The guarded loader: every plugin is found, imported and asked on its own, and none can break another's command.
+"""What plugins provide, by name. Each is found and asked in its own guard, and none can break another's command.
 
-pluggy's own entry-point loader stops at the first import error, skips duplicate names without a word and loses every
-result when one implementation raises. So each plugin here gets a plugin manager of its own, for the hook specifications
-and the check for misspelt hooks, and whatever goes wrong becomes that plugin's state instead of everybody's traceback.
+A plugin is imported when something of it runs, or when nothing is remembered of it
+(:mod:`cnnlab.pluginhost.records`): listing, completing and ``--help`` do with what is remembered.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import importlib.metadata
 import os
 import re
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_args
-
-import pluggy
+from collections.abc import Iterator, Mapping
+from typing import TypeVar, cast
 
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
-from cnnlab.pluginhost import hookspecs
-from cnnlab.pluginhost.declarations import (
-    API_VERSION,
-    Analysis,
-    Architecture,
-    DatasetSource,
-    Declaration,
-    ProfileName,
-    RequiredName,
-    Section,
+from cnnlab.pluginhost import clashes, sources
+from cnnlab.pluginhost.checks import HOST_OPTIONS as HOST_OPTIONS, is_name as is_name
+from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Declaration, Section
+from cnnlab.pluginhost.found import Plugin as Plugin, found
+from cnnlab.pluginhost.offers import Subcommand
+from cnnlab.pluginhost.sources import HOST as HOST
+
+HOST_COMMANDS = (
+    *("train", "predict", "evaluate", "summary", "inspect", "runs", "compare", "analyze", "report", "verify"),
+    *("datasets", "plugins", "devices", "launch", "completion"),
 )
-from cnnlab.pluginhost.params import fields_of
+"""The names of cnnlab's own commands, in the order that ``--help`` shows them."""
 
-GROUP = "cnnlab"
-HOST = "cnnlab"
-"""The distribution whose plugins are built in."""
-
-HOST_OPTIONS = frozenset(
-    {"model", "signature", "output", "input-range", "class-names", "layout", "memory"}
-    | {"trust", "limit-seconds", "limit-memory"}
-    | {"image", "label", "fit", "invert", "strict", "dataset", "split", "index", "limit"}
-    | {"mistakes", "least-certain", "one-per-class"}
-    | {"out", "force", "format", "dpi", "seed", "device", "json", "fail-under", "help"}
-)
-"""Command-line options that belong to the host: no plugin's parameter may take their names.
-
-``--class``, which chooses images, is not among them: it makes way for a parameter of that name.
-"""
-
-State = Literal["active", "disabled", "broken", "incompatible", "clashing"]
 D = TypeVar("D", bound=Declaration)
-
-_HOOKS: dict[str, type[Declaration]] = {
-    "cnnlab_analyses": Analysis,
-    "cnnlab_datasets": DatasetSource,
-    "cnnlab_architectures": Architecture,
-    "cnnlab_report_sections": Section,
-}
-_KINDS: dict[type[Declaration], str] = {
-    Analysis: "analysis",
-    DatasetSource: "dataset",
-    Architecture: "architecture",
-    Section: "section",
-}
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-
-
-@dataclass
-class Plugin:
-    """One entry point, and what became of it.
-
-    Attributes:
-        name: The entry point's name.
-        module: The module that it names.
-        distribution: The distribution that ships it.
-        version: That distribution's version.
-        state: ``active``, ``disabled`` (by ``CNNLAB_PLUGINS`` or ``CNNLAB_DISABLE``), ``broken``, ``incompatible`` or
-            ``clashing`` with another distribution.
-        error: Why it is not active, in one sentence.
-        declarations: What it provides. Only those of active plugins are offered.
-        seconds: How long importing and asking it took.
-    """
-
-    name: str
-    module: str
-    distribution: str
-    version: str
-    state: State = "active"
-    error: str = ""
-    declarations: tuple[Declaration, ...] = ()
-    seconds: float = 0.0
-    exception: BaseException | None = field(default=None, repr=False)
-
-    @property
-    def built_in(self) -> bool:
-        """Whether cnnlab itself ships it."""
-        return self.distribution == HOST
-
-    @property
-    def provides(self) -> tuple[str, ...]:
-        """What it provides, as ``analysis occlusion``."""
-        return tuple(f"{kind_of(declaration)} {declaration.name}" for declaration in self.declarations)
-
-    def fail(self, state: State, error: str, exception: BaseException | None = None) -> None:
-        """Record why this plugin is not active."""
-        self.state, self.error, self.exception = state, error, exception
 
 
 def kind_of(declaration: Declaration) -> str:
-    """Return the noun for a declaration: ``analysis``, ``dataset``, ``architecture`` or ``section``."""
-    return next(noun for kind, noun in _KINDS.items() if isinstance(declaration, kind))
+    """Return the noun for a declaration: ``analysis``, ``dataset``, ``architecture``, ``section`` or ``command``."""
+    return declaration.noun
 
 
 @functools.cache
 def plugins() -> tuple[Plugin, ...]:
-    """Find and load every plugin once, built-in ones first, then by distribution and name.
+    """Find every plugin once: built-in ones first, then by distribution and name, then files.
 
     Raises:
         CnnlabError: A plugin is broken, incompatible or clashing and ``CNNLAB_STRICT=1`` is set.
     """
-    found = [_load(entry_point) for entry_point in _entry_points()]
-    _settle_clashes(found)
-    if os.environ.get("CNNLAB_STRICT") == "1":
-        for plugin in found:
-            if plugin.state not in ("active", "disabled"):
-                raise CnnlabError(f"{plugin.error} (CNNLAB_STRICT=1)") from plugin.exception
-    return tuple(found)
-
-
-def _entry_points() -> list[importlib.metadata.EntryPoint]:
-    found = importlib.metadata.entry_points(group=GROUP)
-    return sorted(found, key=lambda point: (_distribution(point) != HOST, _distribution(point), point.name))
-
-
-def _distribution(entry_point: importlib.metadata.EntryPoint) -> str:
-    return entry_point.dist.name if entry_point.dist else "unknown"
-
-
-def _load(entry_point: importlib.metadata.EntryPoint) -> Plugin:
-    plugin = Plugin(
-        name=entry_point.name,
-        module=entry_point.value,
-        distribution=_distribution(entry_point),
-        version=entry_point.dist.version if entry_point.dist else "?",
-    )
-    if reason := _disabled(plugin.name):
-        plugin.fail("disabled", reason)
-        return plugin
-    started = time.perf_counter()
-    try:
-        # What a plugin prints while it is imported must not end up in the output that scripts parse.
-        with contextlib.redirect_stdout(sys.stderr):
-            plugin.declarations = tuple(_ask(entry_point.load()))
-    except _IncompatibleError as error:
-        plugin.fail("incompatible", f"{_title(plugin)} {error}", error)
-    except (Exception, SystemExit) as error:
-        what = str(error) if isinstance(error, _ContractError) else f"{type(error).__name__}: {error}"
-        plugin.fail("broken", f"{_title(plugin)} could not be loaded: {what}", error)
-    plugin.seconds = time.perf_counter() - started
-    return plugin
-
-
-def _disabled(name: str) -> str:
-    only = os.environ.get("CNNLAB_PLUGINS")
-    if only is not None and name not in _names(only):
-        return "left out by CNNLAB_PLUGINS"
-    if name in _names(os.environ.get("CNNLAB_DISABLE", "")):
-        return "named in CNNLAB_DISABLE"
-    return ""
-
-
-def _names(value: str) -> set[str]:
-    return {name.strip() for name in value.split(",") if name.strip()}
-
-
-class _ContractError(Exception):
-    """A plugin breaks the interface; the message says how."""
-
-
-class _IncompatibleError(Exception):
-    """A plugin was written for another version of the interface."""
-
-
-def _ask(module: Any) -> Iterator[Declaration]:
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    try:
-        manager.register(module)
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        raise _ContractError(f"{error}. {did_you_mean(_misspelt(manager), _HOOKS)}") from error
-    if not manager.get_hookcallers(module):
-        raise _ContractError(f"it implements none of the hooks: mark {', '.join(_HOOKS)} with @hookimpl.")
-    for hook, kind in _HOOKS.items():
-        for answer in getattr(manager.hook, hook)():
-            if isinstance(answer, (str, Declaration)) or not isinstance(answer, Iterable):
-                raise _ContractError(
-                    f"its {hook}() must return a list of {kind.__name__}, not {type(answer).__name__}."
-                )
-            for declaration in answer:
-                _check_declaration(hook, kind, declaration)
-                yield declaration
-
-
-def _misspelt(manager: pluggy.PluginManager) -> str:
-    known = vars(manager.hook)
-    return next((name for name in known if name.startswith("cnnlab_") and name not in _HOOKS), "")
-
-
-def _check_declaration(hook: str, kind: type[Declaration], declaration: object) -> None:
-    if not isinstance(declaration, kind):
-        raise _ContractError(f"its {hook}() must give {kind.__name__} objects, not {type(declaration).__name__}.")
-    if declaration.api != API_VERSION:
-        raise _IncompatibleError(
-            f"was written for version {declaration.api} of the plugin interface and this cnnlab speaks version "
-            f"{API_VERSION}: {'upgrade cnnlab' if declaration.api > API_VERSION else 'upgrade the plugin'}."
-        )
-    if not is_name(declaration.name):
-        raise _ContractError(
-            f"the {kind.__name__} name {declaration.name!r} must be lower-case words joined by hyphens."
-        )
-    if isinstance(declaration, Analysis):
-        taken = sorted({f.option[2:] for f in fields_of(declaration.params)} & HOST_OPTIONS)
-        if taken:
-            raise _ContractError(f"its parameter {taken[0]!r} would redefine the host's option --{taken[0]}.")
-    if isinstance(declaration, Section):
-        _check_words(declaration, "profiles", declaration.profiles, get_args(ProfileName))
-        _check_words(declaration, "requires", declaration.requires, get_args(RequiredName))
-
-
-def _check_words(section: Section, field: str, words: object, known: tuple[str, ...]) -> None:
-    if not isinstance(words, tuple | list):
-        raise _ContractError(
-            f"`{field}` of its section {section.name!r} must be a tuple of names, not {type(words).__name__} {words!r}."
-        )
-    for word in words:
-        if word not in known:
-            raise _ContractError(
-                f"`{field}` of its section {section.name!r} holds {word!r}. {did_you_mean(str(word), known)}"
-            )
-
-
-def is_name(name: str) -> bool:
-    """Whether ``name`` can name an analysis, a dataset, an architecture, a section or a plugin."""
-    return _NAME.fullmatch(name) is not None
-
-
-def _title(plugin: Plugin) -> str:
-    return f"plugin {plugin.name!r} ({plugin.distribution} {plugin.version})"
-
-
-def _settle_clashes(found: list[Plugin]) -> None:
-    """Keep the first owner of every name; the order of ``found`` puts built-in plugins first."""
-    owners: dict[tuple[str, str], Plugin] = {}
-    for plugin in found:
-        if plugin.state != "active":
-            continue
-        claims = [("plugin", plugin.name)]
-        claims += [(kind_of(declaration), declaration.name) for declaration in plugin.declarations]
-        for claim in claims:
-            owner = owners.get(claim)
-            if owner is not None:
-                plugin.fail(
-                    "clashing",
-                    f"{_title(plugin)} is not used: the {claim[0]} name {claim[1]!r} is taken by "
-                    f"{_title(owner)}{', which is built in' if owner.built_in else ''}.",
-                )
-                break
+    strict = os.environ.get("CNNLAB_STRICT") == "1"
+    everyone = []
+    for source in sources.sources():
+        if reason := sources.left_out(source):
+            everyone.append(Plugin.of(source))
+            everyone[-1].fail("disabled", reason)
         else:
-            owners.update(dict.fromkeys(claims, plugin))
+            everyone.append(found(source, doubted=strict))
+    clashes.settle(everyone, HOST_COMMANDS)
+    for plugin in everyone:
+        if strict and plugin.failed:
+            raise CnnlabError(f"{plugin.error} (CNNLAB_STRICT=1)") from plugin.exception
+    return tuple(everyone)
 
 
-def _active(kind: type[D]) -> dict[str, D]:
+def listed(noun: str) -> dict[str, Declaration]:
+    """List what usable plugins provide of a kind, as far as listings need it, by the name that asks for it.
+
+    Of analyses and commands it is the name, the summary and what is required; of others the whole. Nothing is imported.
+
+    Args:
+        noun: ``analysis``, ``dataset``, ``architecture``, ``section`` or ``command``.
+    """
+    return {name: offer for name, (_, offer) in _offers(noun).items()}
+
+
+def _offers(noun: str) -> dict[str, tuple[Plugin, Declaration]]:
     return {
-        declaration.name: declaration
+        plugin.spoken(offer): (plugin, offer)
         for plugin in plugins()
-        if plugin.state == "active"
-        for declaration in plugin.declarations
-        if isinstance(declaration, kind)
+        if plugin.usable
+        for offer in plugin.offers
+        if offer.noun == noun
     }
 
 
-def analyses() -> dict[str, Analysis]:
-    """Every active plugin's analyses, by name."""
-    return _active(Analysis)
+class _Analyses(Mapping[str, Analysis]):
+    """The analyses by name; each plugin is imported when one of its own is looked up."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(listed(Analysis.noun))
+
+    def __len__(self) -> int:
+        return len(listed(Analysis.noun))
+
+    def __contains__(self, name: object) -> bool:
+        return name in listed(Analysis.noun)
+
+    def __getitem__(self, name: str) -> Analysis:
+        try:
+            return find_analysis(name)
+        except UsageError as error:
+            raise KeyError(str(error)) from error
+
+
+def analyses() -> Mapping[str, Analysis]:
+    """Every usable plugin's analyses, by name; looking one up imports its plugin."""
+    return _Analyses()
 
 
 def datasets() -> dict[str, DatasetSource]:
-    """Every active plugin's datasets, by name."""
-    return _active(DatasetSource)
+    """Every usable plugin's datasets, by name, as listings tell them."""
+    return cast("dict[str, DatasetSource]", listed(DatasetSource.noun))
 
 
 def architectures() -> dict[str, Architecture]:
-    """Every active plugin's architectures, by name."""
-    return _active(Architecture)
+    """Every usable plugin's architectures, by name, as listings tell them."""
+    return cast("dict[str, Architecture]", listed(Architecture.noun))
 
 
 def sections() -> dict[str, Section]:
-    """Every active plugin's sections of the report, by name."""
-    return _active(Section)
+    """Every usable plugin's sections of the report, by name, as listings tell them."""
+    return cast("dict[str, Section]", listed(Section.noun))
 
 
 def provider(declaration: Declaration) -> Plugin:
@@ -309,38 +122,113 @@ def provider(declaration: Declaration) -> Plugin:
     Raises:
         CnnlabError: No loaded plugin does.
     """
-    for plugin in plugins():
-        if any(declaration is own for own in plugin.declarations):
-            return plugin
-    raise CnnlabError(f"{kind_of(declaration)} {declaration.name!r} was provided by no plugin.")
+    owner = _provider(declaration)
+    if owner is None:
+        raise CnnlabError(f"{declaration.noun} {declaration.name!r} was provided by no plugin.")
+    return owner
+
+
+def _provider(declaration: Declaration) -> Plugin | None:
+    return next((plugin for plugin in plugins() if plugin.gave(declaration)), None)
+
+
+def spoken(declaration: Declaration) -> str:
+    """Return the name by which ``declaration`` is asked for: its own, or with its distribution where names clash."""
+    owner = _provider(declaration)
+    return declaration.name if owner is None else owner.spoken(declaration)
+
+
+def declared(offer: D) -> D:
+    """Return what a plugin itself declares, imported, for what a listing told of it: this is what runs.
+
+    Raises:
+        UsageError: The plugin cannot be used, or does not give it.
+    """
+    owner = _provider(offer)
+    return offer if owner is None else cast("D", _declared(owner, offer))
+
+
+def _declared(plugin: Plugin, offer: Declaration) -> Declaration:
+    own = plugin.declared(offer)
+    if own is None:
+        raise UsageError(f"{offer.noun} {offer.name!r} is not available: {plugin.error or plugin.source.title}")
+    return own
 
 
 def find_analysis(name: str) -> Analysis:
     """Return the analysis of that name, or raise :class:`UsageError` with the nearest."""
-    return _find(name, analyses, "analysis")
+    return cast("Analysis", _find(name, Analysis.noun))
 
 
 def find_dataset(name: str) -> DatasetSource:
     """Return the dataset of that name, or raise :class:`UsageError` with the nearest."""
-    return _find(name, datasets, "dataset")
+    return cast("DatasetSource", _find(name, DatasetSource.noun))
 
 
 def find_architecture(name: str) -> Architecture:
     """Return the architecture of that name, or raise :class:`UsageError` with the nearest."""
-    return _find(name, architectures, "architecture")
+    return cast("Architecture", _find(name, Architecture.noun))
 
 
 def find_section(name: str) -> Section:
     """Return the section of that name, or raise :class:`UsageError` with the nearest."""
-    return _find(name, sections, "section")
+    return cast("Section", _find(name, Section.noun))
 
 
-def _find(name: str, known: Callable[[], dict[str, D]], noun: str) -> D:
-    declarations = known()
-    if name in declarations:
-        return declarations[name]
+def find_command(name: str) -> Subcommand:
+    """Return the command of that name that a plugin adds, or raise :class:`UsageError` with the nearest."""
+    return cast("Subcommand", _find(name, Subcommand.noun))
+
+
+def is_full(name: str) -> bool:
+    """Whether ``name`` is ``DISTRIBUTION:NAME``, of a distribution that has plugins here."""
+    distribution, colon, bare = name.rpartition(":")
+    return bool(colon) and is_name(bare) and any(_same(each.distribution, distribution) for each in plugins())
+
+
+def _find(name: str, noun: str) -> Declaration:
+    """Find something by its name, or by ``DISTRIBUTION:NAME``, and import its plugin."""
+    offered = _offers(noun)
+    if name in offered:
+        return _declared(*offered[name])
+    distribution, _, bare = name.rpartition(":")
+    named = [(plugin, offer) for plugin, offer in _all_called(bare, noun) if _same(plugin.distribution, distribution)]
+    if named:
+        return _declared(*named[0])
+    raise UsageError(_why_not(name, noun, offered))
+
+
+def _all_called(name: str, noun: str) -> list[tuple[Plugin, Declaration]]:
+    return [
+        (plugin, offer)
+        for plugin in plugins()
+        if plugin.usable
+        for offer in plugin.offers
+        if (offer.noun, offer.name) == (noun, name)
+    ]
+
+
+def _same(distribution: str, other: str) -> bool:
+    """Whether two spellings name one distribution, as package indexes compare them; of files the paths are compared."""
+    return distribution == other or (
+        not distribution.endswith(".py") and _normalised(distribution) == _normalised(other)
+    )
+
+
+def _normalised(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _why_not(name: str, noun: str, offered: Mapping[str, object]) -> str:
+    several = _all_called(name, noun)
+    if several:
+        whose = " and ".join(plugin.source.owner for plugin, _ in several)
+        how = " or ".join(f"`{clashes.ways(noun, plugin, name)}`" for plugin, _ in several)
+        return f"the {noun} name {name!r} is that of {whose}. Say which: {how}."
     for plugin in plugins():
         # A name that a failed plugin would have provided deserves the plugin's reason, not "unknown".
-        if plugin.state != "active" and (plugin.name == name or f"{noun} {name}" in plugin.provides):
-            raise UsageError(f"{noun} {name!r} is not available: {plugin.error or plugin.state}")
-    raise UsageError(f"there is no {noun} {name!r}. {did_you_mean(name, declarations)}")
+        if not plugin.usable and name in (plugin.name, plugin.distribution):
+            return f"{noun} {name!r} is not available: {plugin.error or plugin.state}"
+    # So does any name, where a file that the user named for it failed.
+    errors = [plugin.error for plugin in plugins() if plugin.source.file is not None and not plugin.usable]
+    return " ".join([f"there is no {noun} {name!r}. {did_you_mean(name, offered)}", *errors])

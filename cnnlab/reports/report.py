@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.analysis.cache import Cache
-from cnnlab.analysis.host import blame
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.devices.choice import current_device, use_devices
 from cnnlab.errors import CnnlabError, FailedError
 from cnnlab.interrupts import saying
 from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.blaming import blame
 from cnnlab.pluginhost.declarations import Section, resolve
 from cnnlab.progress import Progress, shown
 from cnnlab.reports import profiles
@@ -270,7 +270,7 @@ def _lacking(section: Section, subject: Subject) -> str:
 
 def _asked(section: Section, subject: Subject) -> Chapter:
     try:
-        chapter = resolve(section.write)(subject)
+        chapter = resolve(registry.declared(section).write)(subject)
     except (CnnlabError, KeyboardInterrupt, MemoryError):
         raise
     except (Exception, SystemExit) as error:

@@ -20,17 +20,39 @@ from cnnlab.plugin import Analysis, Params, hookimpl
 class P(Params):
     size: int = 1
 
+def run(classifier, inputs, params, context):
+    raise ZeroDivisionError("no luck")
+
 @hookimpl
 def cnnlab_analyses():
-    return [Analysis(name="NAME", summary="Say something.", params=P, run="nowhere:run")]
+    return [Analysis(name="NAME", summary="Say something.", params=P, run=f"{__name__}:run")]
 """
 
 SECTION = """
 from cnnlab.plugin import Section, hookimpl
 
+def write(subject):
+    pass
+
 @hookimpl
 def cnnlab_report_sections():
-    return [Section(name="NAME", summary="Say something.", title="Something", write="nowhere:write")]
+    return [Section(name="NAME", summary="Say something.", title="Something", write=f"{__name__}:write")]
+"""
+
+DATASET = """
+from cnnlab.plugin import DatasetSource, hookimpl
+
+def load():
+    pass
+
+@hookimpl
+def cnnlab_datasets():
+    return [
+        DatasetSource(
+            name="NAME", summary="Say something.", load=f"{__name__}:load", shape=(4, 4, 1), class_names=("a", "b"),
+            train_size=6, test_size=2, provenance="Nobody.", licence="CC0-1.0",
+        )
+    ]
 """
 
 MISTAKES = {
@@ -47,6 +69,11 @@ MISTAKES = {
         "broken",
         "ValueError: late",
     ),
+    "forgets to return": (
+        GOOD.replace("    return [", "    ["),
+        "broken",
+        "its cnnlab_analyses() must return a list of Analysis, not None; is there a `return`?",
+    ),
     "returns the wrong type": (
         "from cnnlab.plugin import hookimpl\n@hookimpl\ndef cnnlab_analyses():\n    return 7",
         "broken",
@@ -56,6 +83,11 @@ MISTAKES = {
         "from cnnlab.plugin import hookimpl\n@hookimpl\ndef cnnlab_datasets():\n    return ['mnist']",
         "broken",
         "must give DatasetSource objects, not str",
+    ),
+    "gives two things of one name": (
+        GOOD.replace("return [", "one, = [").replace(")]\n", ")]\n    return [one, one]\n"),
+        "broken",
+        "it provides the analysis 'odd' twice.",
     ),
     "misspells a hook": (
         GOOD.replace("def cnnlab_analyses", "def cnnlab_analysis"),
@@ -68,6 +100,97 @@ MISTAKES = {
         GOOD.replace("size: int = 1", "size: dict = None"),
         "broken",
         "P.size: <class 'dict'> cannot be a parameter",
+    ),
+    "declares tuples in tuples": (
+        GOOD.replace("size: int = 1", "size: tuple[tuple[int, ...], ...] = ()"),
+        "broken",
+        "P.size: a tuple of tuples cannot be a parameter",
+    ),
+    "has a default outside its bound": (
+        GOOD.replace("size: int = 1", "size: Annotated[int, Ge(1)] = 0").replace(
+            "from dataclasses", "from typing import Annotated\nfrom annotated_types import Ge\nfrom dataclasses"
+        ),
+        "broken",
+        "a default of its analysis 'odd' is refused by what it declares itself: size must be an integer of at least 1; "
+        "received 0.",
+    ),
+    "forgets to make its parameters a dataclass": (
+        GOOD.replace("@dataclass(frozen=True, kw_only=True)", ""),
+        "broken",
+        "P, the parameters of its analysis 'odd', is no dataclass: put @dataclass(frozen=True, kw_only=True) above it.",
+    ),
+    "needs what no model has": (
+        GOOD.replace("run=", "requires=('gradient',), run="),
+        "broken",
+        "`requires` of its analysis 'odd' holds 'gradient'. Did you mean 'gradients'?",
+    ),
+    "takes images in no way": (
+        GOOD.replace("run=", "inputs='optionally', run="),
+        "broken",
+        "`inputs` of its analysis 'odd' is 'optionally'. Did you mean 'optional'?",
+    ),
+    "forgets the comma of axes": (
+        GOOD.replace("run=", "arrays={'map': Array('a map', axes=('rows'))}, run=").replace(
+            "Analysis,", "Analysis, Array,"
+        ),
+        "broken",
+        "`arrays` of its analysis 'odd' holds 'map', which must be a tuple of names, not str 'rows'.",
+    ),
+    "names a module that is not there": (
+        GOOD.replace('f"{__name__}:run"', '"cnnlab_odd_work.run:run"'),
+        "broken",
+        "`run` of its analysis 'odd' names 'cnnlab_odd_work.run:run', and there is no module 'cnnlab_odd_work.run'.",
+    ),
+    "names a function that is not there": (
+        GOOD.replace('f"{__name__}:run"', '"wave:opens"'),
+        "broken",
+        "`run` of its analysis 'odd' names 'wave:opens', and the module 'wave' has no 'opens'. Did you mean 'open'?",
+    ),
+    "names a sum_up that is not there": (
+        GOOD.replace("run=", "sum_up='wave:sum_up', run="),
+        "broken",
+        "`sum_up` of its analysis 'odd' names 'wave:sum_up', and the module 'wave' has no 'sum_up'.",
+    ),
+    "names no code": (
+        GOOD.replace('f"{__name__}:run"', '"run"'),
+        "broken",
+        "names 'run', and that is no reference to code: expected 'package.module:function'.",
+    ),
+    "loads a dataset with what is not there": (
+        DATASET.replace(":load", ":laod"),
+        "broken",
+        "`load` of its dataset 'odd' names 'cnnlab_odd:laod', and the module 'cnnlab_odd' has no 'laod'. "
+        "Did you mean 'load'?",
+    ),
+    "gives a dataset of images without channels": (
+        DATASET.replace("(4, 4, 1)", "(4, 4)"),
+        "broken",
+        "`shape` of its dataset 'odd' must be a tuple of 3 integers, not tuple (4, 4).",
+    ),
+    "gives a size as a text": (
+        DATASET.replace("train_size=6", "train_size='6'"),
+        "broken",
+        "`train_size` of its dataset 'odd' must be an integer, not str '6'.",
+    ),
+    "writes a section with what is not there": (
+        SECTION.replace(":write", ":wrote"),
+        "broken",
+        "`write` of its section 'odd' names 'cnnlab_odd:wrote'",
+    ),
+    "knows a field of a later cnnlab": (
+        GOOD.replace("run=", "colour='red', run="),
+        "incompatible",
+        "needs a newer cnnlab: ",
+    ),
+    "knows a name of a later cnnlab": (
+        GOOD.replace("Analysis, Params", "Analysis, Telescope, Params"),
+        "incompatible",
+        "has no 'Telescope' in cnnlab.plugin. Upgrade cnnlab, or correct the name.",
+    ),
+    "gives no command": (
+        "from cnnlab.plugin import hookimpl\n@hookimpl\ndef cnnlab_commands():\n    return [len]",
+        "broken",
+        "its cnnlab_commands() must give click.Command objects, not builtin_function_or_method.",
     ),
     "takes a host option": (
         GOOD.replace("size: int", "seed: int"),
@@ -83,7 +206,7 @@ MISTAKES = {
     "takes a built-in's name": (
         GOOD.replace("NAME", "occlusion"),
         "clashing",
-        "'occlusion' is taken by plugin 'occlusion' (cnnlab ",
+        "the analysis name 'occlusion' is taken by plugin 'occlusion' (cnnlab ",
     ),
     "gives another thing for a section": (
         SECTION.replace("return [Section(", "return [dict("),
@@ -150,24 +273,15 @@ def test_what_a_plugin_prints_stays_out_of_json(cnnlab_command, install_plugin):
     assert {row["name"]: row["state"] for row in json.loads(done.stdout)}["loud"] == "active"
 
 
-def test_a_clash_between_two_distributions_names_both(cnnlab_command, install_plugin):
-    install_plugin("cnnlab-alpha", GOOD.replace("NAME", "same"))
-    env = install_plugin("cnnlab-beta", GOOD.replace("NAME", "same"))
-    found = rows(cnnlab_command, env)
-    assert found["alpha"]["state"] == "active"
-    assert found["beta"]["state"] == "clashing"
-    assert "cnnlab-alpha 1.0" in found["beta"]["error"]
-    assert "cnnlab-beta 1.0" in found["beta"]["error"]
-
-
 def test_a_section_may_be_called_as_an_analysis_and_a_section_of_a_stranger_may_not(cnnlab_command, install_plugin):
     both = GOOD + SECTION.replace("from cnnlab.plugin import Section, hookimpl", "from cnnlab.plugin import Section")
     install_plugin("cnnlab-alpha", both.replace("NAME", "same"))
     env = install_plugin("cnnlab-beta", SECTION.replace("NAME", "same"))
     found = rows(cnnlab_command, env)
-    assert found["alpha"]["provides"] == ["analysis same", "section same"]
-    assert found["beta"]["state"] == "clashing"
-    assert "the section name 'same' is taken by plugin 'alpha' (cnnlab-alpha 1.0)." in found["beta"]["error"]
+    assert found["alpha"]["provides"] == ["analysis same", "section cnnlab-alpha:same"]
+    assert [found[name]["state"] for name in ("alpha", "beta")] == ["clashing", "clashing"]
+    assert "the section name 'same' is also that of plugin 'alpha' (cnnlab-alpha 1.0)" in found["beta"]["error"]
+    assert "the analysis name" not in found["alpha"]["error"]
 
 
 def test_a_section_says_which_reports_it_joins(cnnlab_command, install_plugin):
@@ -191,7 +305,9 @@ def test_two_distributions_with_one_entry_point_name(cnnlab_command, install_plu
     env = install_plugin("cnnlab-beta", GOOD.replace("NAME", "two"), entry="shared")
     done = cnnlab_command("plugins", "list", "--json", env=env)
     shared = [row for row in json.loads(done.stdout) if row["name"] == "shared"]
-    assert [row["state"] for row in shared] == ["active", "clashing"]
+    assert [row["state"] for row in shared] == ["clashing", "clashing"]
+    assert [row["provides"] for row in shared] == [["analysis one"], ["analysis two"]]
+    assert "cnnlab-beta" in shared[0]["error"]
     assert "cnnlab-alpha" in shared[1]["error"]
 
 
@@ -272,17 +388,10 @@ def test_every_field_added_to_a_declaration_must_have_a_default():
         assert asked == names, kind.__name__
 
 
-RUNS = """
-def run(classifier, inputs, params, context):
-    raise ZeroDivisionError("no luck")
-"""
-
-
 def test_a_plugin_that_fails_while_running_is_named_with_its_version(
     command_line, install_plugin, plugins_anew, monkeypatch, trained_run
 ):
-    source = GOOD.replace("NAME", "unlucky").replace("nowhere:run", "cnnlab_unlucky:run") + RUNS
-    source = source.replace("run=", 'inputs="none", run=')
+    source = GOOD.replace("NAME", "unlucky").replace("run=", 'inputs="none", run=')
     url = "Project-URL: Issues, https://example.org/unlucky/issues\n"
     env = install_plugin("cnnlab-unlucky", source, version="2.5", metadata=url)
     monkeypatch.syspath_prepend(env["PYTHONPATH"].partition(os.pathsep)[0])
@@ -303,20 +412,20 @@ def test_a_deprecation_reaches_the_author_in_tests_and_no_user(cnnlab_command, i
 
     import pluggy
 
-    from cnnlab.pluginhost import hookspecs, registry
+    from cnnlab.pluginhost import asking, hookspecs
 
     hookspec = pluggy.HookspecMarker(hookspecs.PROJECT)
     going = DeprecationWarning("cnnlab_datasets will be removed in cnnlab 2.0")
     specs = types.ModuleType("specs")
-    for name in ("cnnlab_analyses", "cnnlab_architectures", "cnnlab_report_sections"):
+    for name in ("cnnlab_analyses", "cnnlab_architectures", "cnnlab_report_sections", "cnnlab_commands"):
         setattr(specs, name, getattr(hookspecs, name))
     specs.PROJECT = hookspecs.PROJECT
     specs.cnnlab_datasets = hookspec(warn_on_impl=going)(lambda: None)
-    monkeypatch.setattr(registry, "hookspecs", specs)
+    monkeypatch.setattr(asking, "hookspecs", specs)
     author = types.ModuleType("author")
     author.cnnlab_datasets = pluggy.HookimplMarker(hookspecs.PROJECT)(lambda: iter(()))
     with pytest.warns(DeprecationWarning, match="will be removed"):
-        assert not list(registry._ask(author))
+        assert not list(asking._asked(author))
 
     old = "import warnings\nwarnings.warn('old ways', DeprecationWarning)\n" + GOOD.replace("NAME", "old")
     done = cnnlab_command("plugins", "list", env=install_plugin("cnnlab-old", old))

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from cnnlab.analysis import gates as gating
+from cnnlab.cli import plugin_files
 from cnnlab.cli.commands.declared_options import option_for
 from cnnlab.cli.commands.options import (
     OUTPUT,
@@ -43,9 +45,13 @@ if TYPE_CHECKING:
 class Analyses(Group):
     """The group whose commands are the installed analyses; failed plugins are named below them."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options; ``--plugin`` may also stand behind the name of the analysis."""
+        return super().parse_args(ctx, plugin_files.first(args))
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """List the active analyses, in alphabetical order."""
-        return sorted(registry.analyses())
+        """List the analyses that can be used, in alphabetical order."""
+        return sorted(registry.listed("analysis"))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Make the command for an analysis, or for several whose names commas part.
@@ -68,17 +74,26 @@ class Analyses(Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the analyses, then the plugins that could not be used."""
-        rows = [(name, analysis.summary) for name, analysis in sorted(registry.analyses().items())]
+        rows = [(name, analysis.summary) for name, analysis in sorted(registry.listed("analysis").items())]
         if rows:
             with formatter.section("Analyses"):
                 formatter.write_dl(rows)
-        failed = [p for p in registry.plugins() if p.state not in ("active", "disabled")]
+        failed = [plugin for plugin in registry.plugins() if plugin.failed]
         if failed:
             with formatter.section("Not available (see `cnnlab plugins list`)"):
                 formatter.write_dl([(plugin.name, f"{plugin.state}: {plugin.error}") for plugin in failed])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the analyses and the group's own options; click would make each command, and import its plugin."""
+        found = registry.listed("analysis")
+        names = [
+            CompletionItem(name, help=found[name].summary) for name in sorted(found) if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
+
 
 @click.group(cls=Analyses)
+@plugin_files.with_option
 def analyze() -> None:
     """Ask one question of a model: an analysis, by name; or several, `NAME,NAME`.
 

@@ -1,0 +1,97 @@
+"""Where plugins come from: the entry points of what is installed, and single files that the user names."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+GROUP = "cnnlab"
+HOST = "cnnlab"
+"""The distribution whose plugins are built in."""
+
+FILES = "CNNLAB_PLUGIN_FILES"
+"""The environment variable that names single files, parted as the entries of ``PATH`` are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One entry point, or one file.
+
+    Attributes:
+        name: The entry point's name; of a file, its name without the suffix.
+        module: The module that it names.
+        distribution: The distribution that ships it; of a file, the path that the user gave.
+        version: That distribution's version; of a file an empty text.
+        requires: What the distribution depends on, as its metadata say it.
+        file: The file that the user named; None for what is installed.
+    """
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    requires: tuple[str, ...] = ()
+    file: Path | None = None
+
+    @property
+    def title(self) -> str:
+        """How sentences call it: ``plugin 'sharpness' (cnnlab-sharpness 1.0)``."""
+        return f"plugin {self.name!r} ({self.owner})"
+
+    @property
+    def owner(self) -> str:
+        """The distribution and its version."""
+        return f"{self.distribution} {self.version}".strip()
+
+
+@functools.cache
+def host_version() -> str:
+    """Return the version of cnnlab that is installed."""
+    return importlib.metadata.version(HOST)
+
+
+def sources() -> list[Source]:
+    """Find every plugin, and import none: built-in ones first, then by distribution and name, then files."""
+    found = [_of_entry_point(point) for point in importlib.metadata.entry_points(group=GROUP)]
+    found.sort(key=lambda each: (each.distribution != HOST, each.distribution, each.name))
+    return [*found, *(_of_file(path) for path in named_files())]
+
+
+def named_files() -> list[str]:
+    """List the files that :data:`FILES` names, each once."""
+    named = os.environ.get(FILES, "").split(os.pathsep)
+    return list(dict.fromkeys(path for path in named if path.strip()))
+
+
+def left_out(source: Source) -> str:
+    """Say which variable keeps a plugin from being loaded; an empty text where none does."""
+    only = os.environ.get("CNNLAB_PLUGINS")
+    if only is not None and source.name not in _names(only) and source.file is None:
+        return "left out by CNNLAB_PLUGINS"
+    if source.name in _names(os.environ.get("CNNLAB_DISABLE", "")):
+        return "named in CNNLAB_DISABLE"
+    return ""
+
+
+def _of_entry_point(point: importlib.metadata.EntryPoint) -> Source:
+    shipped = point.dist
+    return Source(
+        name=point.name,
+        module=point.value,
+        distribution=shipped.name if shipped else "unknown",
+        version=shipped.version if shipped else "?",
+        requires=tuple(shipped.requires or ()) if shipped and shipped.name != HOST else (),
+    )
+
+
+def _of_file(named: str) -> Source:
+    path = Path(named)
+    name = path.stem.lower().replace("_", "-")
+    return Source(name=name, module=path.stem, distribution=named, version="", file=path)
+
+
+def _names(value: str) -> set[str]:
+    return {name.strip() for name in value.split(",") if name.strip()}
