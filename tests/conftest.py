@@ -52,10 +52,11 @@ LONG = (Path(__file__).parent / "long_files.txt").read_text(encoding="utf-8").sp
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the many quick files, in which most failures show; then the long ones, the longest first.
 
-    A process runs a file whole, and what is left at the end must be small for all to end at once.
+    A process runs a file whole, and what is left at the end must be small for all to end at once. Plugins' tests come
+    after cnnlab's, whose fixture `real_trial` spares theirs the trial too.
     """
     ranks = {ROOT / name: rank for rank, name in enumerate(LONG, start=1)}
-    items.sort(key=lambda item: (ranks.get(item.path, 0), str(item.path)))
+    items.sort(key=lambda item: (ranks.get(item.path, 0), ROOT / "plugins" in item.path.parents, str(item.path)))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
