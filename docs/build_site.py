@@ -57,7 +57,7 @@ def files() -> set[Path]:
         for target in TARGET.findall(page.read_text(encoding="utf-8"))
     }
     there = {file for file in linked if file.is_file()}
-    return {file.relative_to(ROOT) for file in pages | there | {ROOT / "docs" / "theme" / "iframe-worker.js"}}
+    return {file.relative_to(ROOT) for file in pages | there | {*(ROOT / "docs" / "theme").iterdir()}}
 
 
 class _Page(HTMLParser):
