@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.params import fields_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def command_of(request: Request) -> str:
         words = [
             "cnnlab",
             "analyze",
-            request.analysis.name,
+            registry.spoken(request.analysis),
             *options_of(request.model),
             *options_of(request.images),
             *params_of(request.analysis.params, request.params),

@@ -65,7 +65,7 @@ def load(source: str | os.PathLike[str]) -> Dataset:
         return replace(keras_datasets.load(word.removeprefix("keras:")), source=word)
     if word.startswith("tfds:"):
         return replace(tfds_datasets.load(word.removeprefix("tfds:")), source=word)
-    if word in registry.datasets():
+    if word in registry.datasets() or registry.is_full(word):
         return replace(_checked(resolve(registry.find_dataset(word).load)(), word), source=word)
     return replace(read_path(Path(word)), source=str(Path(word).resolve()))
 

@@ -28,7 +28,8 @@ def called(name: str) -> list[tuple[Plugin, Declaration]]:
         if whole and not plugin.usable:
             raise CnnlabError(f"plugin {plugin.name!r} is {plugin.state}: {plugin.error}")
         if plugin.usable:
-            meant = [each for each in plugin.offers if whole or name in (each.name, plugin.spoken(each))]
+            full = f"{plugin.distribution}:"
+            meant = [each for each in plugin.offers if whole or name in (each.name, full + each.name)]
             found += [(plugin, registry.declared(each)) for each in meant]
     if not found:
         raise UsageError(f"there is no plugin {name!r}. {did_you_mean(name, names())}")

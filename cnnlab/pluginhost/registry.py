@@ -34,6 +34,11 @@ def kind_of(declaration: Declaration) -> str:
     return declaration.noun
 
 
+def strict() -> bool:
+    """Whether ``CNNLAB_STRICT=1`` makes an error of whatever a plugin does wrong, also where the rest could be used."""
+    return os.environ.get("CNNLAB_STRICT") == "1"
+
+
 @functools.cache
 def plugins() -> tuple[Plugin, ...]:
     """Find every plugin once: built-in ones first, then by distribution and name, then files.
@@ -41,17 +46,16 @@ def plugins() -> tuple[Plugin, ...]:
     Raises:
         CnnlabError: A plugin is broken, incompatible or clashing and ``CNNLAB_STRICT=1`` is set.
     """
-    strict = os.environ.get("CNNLAB_STRICT") == "1"
     everyone = []
     for source in sources.sources():
         if reason := sources.left_out(source):
             everyone.append(Plugin.of(source))
             everyone[-1].fail("disabled", reason)
         else:
-            everyone.append(found(source, doubted=strict))
+            everyone.append(found(source, doubted=strict()))
     clashes.settle(everyone, HOST_COMMANDS)
     for plugin in everyone:
-        if strict and plugin.failed:
+        if strict() and plugin.failed:
             raise CnnlabError(f"{plugin.error} (CNNLAB_STRICT=1)") from plugin.exception
     return tuple(everyone)
 
@@ -86,7 +90,7 @@ class _Analyses(Mapping[str, Analysis]):
     def __len__(self) -> int:
         return len(listed(Analysis.noun))
 
-    def __contains__(self, name: object) -> bool:
+    def __contains__(self, name: object) -> bool:  # which Mapping would look up
         return name in listed(Analysis.noun)
 
     def __getitem__(self, name: str) -> Analysis:
@@ -158,6 +162,17 @@ def _declared(plugin: Plugin, offer: Declaration) -> Declaration:
 def find_analysis(name: str) -> Analysis:
     """Return the analysis of that name, or raise :class:`UsageError` with the nearest."""
     return cast("Analysis", _find(name, Analysis.noun))
+
+
+def analysis_of(name: str, distribution: object) -> Analysis | None:
+    """Return the analysis that a record names; None where no plugin here gives it.
+
+    Args:
+        name: Its name.
+        distribution: The one that gave it, which tells where a name is that of several; None where it is not told.
+    """
+    known = analyses()
+    return known.get(name) or known.get(f"{distribution}:{name}")
 
 
 def find_dataset(name: str) -> DatasetSource:

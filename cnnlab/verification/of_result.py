@@ -90,7 +90,7 @@ class Saved:
             arrays = read_arrays(directory)
         except CnnlabError as error:
             damage = str(error)
-        analysis = registry.analyses().get(record["analysis"])
+        analysis = registry.analysis_of(record["analysis"], (record.get("plugin") or {}).get("distribution"))
         return cls(
             directory=directory, record=record, classifier=classifier, arrays=arrays, damage=damage, analysis=analysis
         )

@@ -73,15 +73,18 @@ class Analyses(Group):
         return analyze_several.command_for(asked, host_options(any(each.inputs != "none" for each in asked)))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the analyses, then the plugins that could not be used."""
+        """Write the analyses, then the plugins that could not be used, and those whose names clash."""
         rows = [(name, analysis.summary) for name, analysis in sorted(registry.listed("analysis").items())]
         if rows:
             with formatter.section("Analyses"):
                 formatter.write_dl(rows)
         failed = [plugin for plugin in registry.plugins() if plugin.failed]
-        if failed:
-            with formatter.section("Not available (see `cnnlab plugins list`)"):
-                formatter.write_dl([(plugin.name, f"{plugin.state}: {plugin.error}") for plugin in failed])
+        for heading, usable in (("Not available (see `cnnlab plugins list`)", False), ("Names that clash", True)):
+            if found := [
+                (plugin.name, f"{plugin.state}: {plugin.error}") for plugin in failed if plugin.usable == usable
+            ]:
+                with formatter.section(heading):
+                    formatter.write_dl(found)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Offer the analyses and the group's own options; click would make each command, and import its plugin."""

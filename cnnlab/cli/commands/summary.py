@@ -70,8 +70,8 @@ def _find(word: str | None, batch_norm: bool) -> tuple[Path | None, str]:
     from cnnlab.pluginhost import registry
 
     known = registry.architectures()
-    if word in known and not Path(word).exists():
-        if batch_norm and not known[word].batch_norm:
+    if word is not None and (word in known or registry.is_full(word)) and not Path(word).exists():
+        if batch_norm and not registry.find_architecture(word).batch_norm:
             raise UsageError(
                 f"the architecture {word!r} has no variant with batch normalisation; leave --batch-norm out."
             )

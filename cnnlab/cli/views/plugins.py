@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from cnnlab.pluginhost.registry import Plugin
 
 STYLES = {"active": "green", "disabled": "dim", "broken": "red", "incompatible": "red", "clashing": "yellow"}
+SLOW = 0.5
+"""Seconds to import from which on a plugin is named."""
+
 SHOWN_OTHERWISE = ("kind", "name", "summary", "params", "arrays", "metrics", "plugin")
 
 
@@ -31,9 +34,9 @@ def show_list(found: Sequence[Plugin]) -> None:
         Column("state", [plugin.state for plugin in found], styles=STYLES),
         Column(
             "provides",
-            ["\n".join(plugin.provides) if plugin.state == "active" else plugin.error for plugin in found],
+            ["\n".join([*(plugin.provides if plugin.usable else ()), *_told(plugin)]) for plugin in found],
         ),
-        Column("distribution", [f"{plugin.distribution} {plugin.version}" for plugin in found]),
+        Column("distribution", [plugin.source.owner for plugin in found]),
         Column(
             "loaded in",
             [f"{plugin.seconds * 1000:.0f} ms" if plugin.state != "disabled" else "" for plugin in found],
@@ -41,6 +44,13 @@ def show_list(found: Sequence[Plugin]) -> None:
         ),
     ]
     print_all(console, fitted(columns, console.width))
+    if slow := [plugin for plugin in found if plugin.seconds > SLOW]:
+        told = ", ".join(f"{plugin.name} ({plugin.source.owner}) {plugin.seconds:.1f} s" for plugin in slow)
+        console.print(Text(f"Slow to import, for which only their own commands wait: {told}.", style="yellow"))
+
+
+def _told(plugin: Plugin) -> list[str]:
+    return [plugin.error] if plugin.error else []
 
 
 def show_declaration(facts: dict[str, Any]) -> None:
