@@ -25,15 +25,23 @@ def plugins() -> None:
 
 
 @plugins.command("list")
+@click.option("--refresh", is_flag=True, help="Forget what is remembered of plugins, and ask each again.")
 @with_options(json_option())
-def list_plugins(as_json: bool) -> None:
+def list_plugins(refresh: bool, as_json: bool) -> None:
     """List every plugin found: active, disabled, broken, incompatible or clashing ones.
 
     A plugin is never fatal: what is wrong with it stands in its row. CNNLAB_PLUGINS=a,b loads only those,
-    CNNLAB_DISABLE=a leaves some out, and CNNLAB_STRICT=1 makes a plugin that is not active an error.
-    """
-    from cnnlab.pluginhost import registry
+    CNNLAB_DISABLE=a leaves some out, CNNLAB_PLUGIN_FILES=my.py adds a file, CNNLAB_STRICT=1 makes a plugin
+    that is not active an error, and CNNLAB_TRACE=1 prints each call of a hook with its time.
 
+    What a plugin provides is remembered until one of its files changes, so that nobody waits for the import of
+    a plugin that is not asked for.
+    """
+    from cnnlab.pluginhost import records, registry
+
+    if refresh:
+        records.forget()
+        registry.plugins.cache_clear()
     found = registry.plugins()
     if as_json:
         rows = [
