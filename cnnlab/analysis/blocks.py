@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnlab import drawings as drawing_data
-from cnnlab.analysis.completion import as_data, shown
+from cnnlab.analysis.completion import Lose, drawings_of
 from cnnlab.analysis.context import Context
 from cnnlab.classifier.finite import among
 from cnnlab.devices.sharing import all_of
@@ -51,7 +51,12 @@ class Asked:
 
 
 def in_blocks(
-    analysis: Analysis, ask: Callable[[Inputs, Context], Asked], inputs: Inputs, context: Context, keep: Keep
+    analysis: Analysis,
+    ask: Callable[[Inputs, Context], Asked],
+    inputs: Inputs,
+    context: Context,
+    keep: Keep,
+    lose: Lose,
 ) -> Asked:
     """Ask an analysis that declares its images independent about some of them at a time, and join what it says.
 
@@ -61,6 +66,7 @@ def in_blocks(
         inputs: All of them, one at least.
         context: Where warnings and progress of all go.
         keep: With ``metrics``, arrays that have the axes H and W are dropped block by block.
+        lose: Told of what is shown and cannot be kept.
     """
     said: dict[int, tuple[Context, str]] = {}
 
@@ -69,7 +75,7 @@ def in_blocks(
         with among(first, inputs.sources):
             asked = ask(inputs.select(np.arange(first, last)), part)
         gone = _pictures(analysis, asked.result) if keep == "metrics" else []
-        head = None if first else _head(asked.result, len(inputs), whole=not gone)
+        head = None if first else _head(asked.result, len(inputs), lose, whole=not gone)
         said[first] = part, json.dumps([head, sorted(asked.origins), gone])
         arrays = {name: array for name, array in asked.result.arrays.items() if name not in gone}
         return arrays | {f"{_READINGS}{name}": values for name, values in asked.readings.items()}
@@ -106,9 +112,9 @@ def _pictures(analysis: Analysis, result: Result) -> list[str]:
     ]
 
 
-def _head(result: Result, count: int, *, whole: bool) -> dict[str, Any]:
+def _head(result: Result, count: int, lose: Lose, *, whole: bool) -> dict[str, Any]:
     """What is taken from the first images, as JSON: the claims, and what is shown; with its values unless ``whole``."""
-    drawings = {} if result.show is None else {"": as_data(shown(result, count))}
+    drawings = drawings_of(result, count, result.arrays, lose)
     if not whole:
         drawings = {name: drawing_data.resolved(each, result.arrays) for name, each in drawings.items()}
     return {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,29 +47,29 @@ def with_sums(result: Result, said: Result) -> Result:
     return replace(result, headline=said.headline, metrics=said.metrics, columns=columns)
 
 
-def complete(analysis: Analysis, result: Result, sources: Sequence[str]) -> Result:
+Lose = Callable[[str], None]
+"""Told what of a result is left out, as the middle of a sentence whose subject is the analysis."""
+
+
+def complete(analysis: Analysis, result: Result, sources: Sequence[str], lose: Lose) -> Result:
     """Hold what a plugin handed over against its declaration, and make all of it data.
+
+    A row, a column or a drawing that cannot be kept is left out, and the rest is worth as much as before.
 
     Args:
         analysis: What it declares.
         result: What it handed over.
         sources: Where each of the images that it was given is from, [N].
+        lose: Told what is left out.
 
     Raises:
         UsageError: It broke its declaration; as the middle of a sentence whose subject is the analysis.
     """
     lengths = check(analysis, result)
-    rows = rows_from(analysis, result, sources)
+    rows = rows_from(analysis, result, sources, lose)
     gone = optional_axes(analysis.arrays, result.arrays)
     arrays = {name: np.squeeze(array, gone.get(name, ())) for name, array in result.arrays.items()}
-    drawings = _drawings(result, lengths.get("N", len(sources)), gone)
-    try:
-        # Read back as it will be from the disk: what is shown now is what will be loaded.
-        kept = drawing_data.from_json(drawing_data.to_json(drawings))
-        for name in kept:
-            drawing_data.resolved(kept[name], arrays)
-    except Exception as error:
-        raise UsageError(f"gave a drawing that cannot be kept: {error}") from error
+    kept = drawings_of(result, lengths.get("N", len(sources)), arrays, lose, gone)
     return replace(result, arrays=arrays, drawings=kept, rows=rows, columns={}, show=None, title="")
 
 
@@ -84,7 +86,7 @@ def check(analysis: Analysis, result: Result) -> dict[str, int]:
     return check_axes(analysis.arrays, result.arrays)
 
 
-def check_answer(analysis: Analysis, result: Result) -> None:
+def check_answer(analysis: Analysis, result: Result, lose: Lose) -> None:
     """Hold what ``run`` itself handed over against the declaration; what it leaves to ``sum_up`` is not there yet.
 
     Raises:
@@ -100,19 +102,45 @@ def check_answer(analysis: Analysis, result: Result) -> None:
         raise UsageError(f"gave {told[0]} of some of the images; being `independent`, it gives `show` alone")
     if analysis.independent and analysis.sum_up is None:
         raise UsageError("is `independent`, and declares no `sum_up=`, which is to say what holds of all images")
+    missing = _undelivered(analysis, result)
+    if missing:
+        lose(f"declares the array {missing[0]!r} and gave none; say with `sometimes=` where that is as it should be")
 
 
-def rows_from(analysis: Analysis, result: Result, sources: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+def _undelivered(analysis: Analysis, result: Result) -> list[str]:
+    """The declared arrays that are not there, though nothing says that they sometimes are not.
+
+    Those of N images may be missing all together: where nothing was to be done to any.
+    """
+    due = [name for name in analysis.arrays if "<" not in name and name not in analysis.sometimes]
+    missing = [name for name in due if name not in result.arrays]
+    of_images = [name for name in due if "N" in analysis.arrays[name].axes]
+    return [name for name in missing if name not in of_images] if set(of_images) <= set(missing) else missing
+
+
+def rows_from(analysis: Analysis, result: Result, sources: Sequence[str], lose: Lose) -> Sequence[Mapping[str, Any]]:
     """Make rows of the columns of a result, where there are any; those it has, where there are none.
 
     Raises:
-        UsageError: The columns fit neither each other nor the claims; as the middle of a sentence.
+        UsageError: The columns do not fit the claims; as the middle of a sentence.
     """
-    columns, claims = _columns(analysis, result, sources), result.claims or Claims()
+    columns, claims = _columns(analysis, result, sources, lose), result.claims or Claims()
     if columns:
         return kept(rows_of(columns, claims.axis, _strengths(claims, columns)))
-    rows = [{key: plain(value) for key, value in row.items()} for row in result.rows]
+    rows = [{key: plain(value) for key, value in row.items()} for row in result.rows if _is_row(row, lose)]
     return rows if len(rows) <= MOST else Rows.of(rows)
+
+
+def _is_row(row: Mapping[str, Any], lose: Lose) -> bool:
+    wrong = [f"{key!r} as {type(value).__name__}" for key, value in row.items() if not _is_plain(value)]
+    if wrong:
+        lose(f"gave a row that holds {wrong[0]}, not as a text or a number: it is left out")
+    return not wrong
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether JSON can hold a value of a row."""
+    return plain(value) is None or isinstance(plain(value), str | int | float)
 
 
 def _check_declared(analysis: Analysis, result: Result) -> None:
@@ -121,13 +149,19 @@ def _check_declared(analysis: Analysis, result: Result) -> None:
     for name, array in result.arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufU":
             kind = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
-            raise UsageError(f"returned the array {name!r} as {kind}, not as numbers in NumPy")
+            raise UsageError(
+                f"returned the array {name!r} as {kind}; expected a NumPy array of numbers, of booleans or of texts"
+            )
     taken = {"inputs", "rows"} & set(result.tables)
     if taken:
         raise UsageError(f"returned a table {taken.pop()!r}, whose file is the host's own; it takes another name")
     for name, value in result.metrics.items():
         if not isinstance(value, (int, float, np.integer, np.floating)):
             raise UsageError(f"returned the metric {name!r} as {type(value).__name__}, not as a number")
+        if np.isinf(value):
+            raise UsageError(
+                f"returned the metric {name!r} as {value}; expected a finite number, or NaN where it is undefined"
+            )
     named: tuple[tuple[Mapping[str, Any], Mapping[str, Any], str], ...] = (
         (analysis.arrays, result.arrays, "array"),
         (analysis.metrics, result.metrics, "metric"),
@@ -138,9 +172,9 @@ def _check_declared(analysis: Analysis, result: Result) -> None:
                 raise UsageError(f"returned the {noun} {name!r}, which it does not declare")
 
 
-def _columns(analysis: Analysis, result: Result, sources: Sequence[str]) -> dict[str, Any]:
+def _columns(analysis: Analysis, result: Result, sources: Sequence[str], lose: Lose) -> dict[str, Any]:
     """The columns, with the sources of the images first where the analysis is about the images given."""
-    columns = dict(result.columns)
+    columns = {name: values for name, values in result.columns.items() if _is_column(name, values, lose)}
     if not columns:
         return {}
     if analysis.inputs == "required":
@@ -149,10 +183,21 @@ def _columns(analysis: Analysis, result: Result, sources: Sequence[str]) -> dict
         if image.dtype.kind in "iu" and image.size and 0 <= image.min() <= image.max() < len(sources):
             columns = {"image": Sources.of(sources)[image]} | _without(columns, "image")
     lengths = {name: _length(values) for name, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        said = ", ".join(f"{count} of {name}" for name, count in lengths.items())
-        raise UsageError(f"gave columns of different lengths: {said}")
-    return columns
+    due = lengths.get("image", Counter(lengths.values()).most_common(1)[0][0])
+    for name, length in lengths.items():
+        if length != due:
+            lose(f"gave the column {name!r} with {length:,} values where there are {due:,}: it is left out")
+    return {name: values for name, values in columns.items() if lengths[name] == due}
+
+
+def _is_column(name: str, values: Any, lose: Lose) -> bool:
+    if isinstance(values, Sources) or getattr(values, "dtype", np.dtype(object)).kind in "biufU":
+        return True
+    entries = values if np.ndim(values) == 1 else np.ravel(np.asarray(values, object))
+    wrong = next((type(value).__name__ for value in entries if not _is_plain(value)), None)
+    if wrong is not None:
+        lose(f"gave the column {name!r} of {wrong}, not of texts or numbers: it is left out")
+    return wrong is None
 
 
 def _length(values: Any) -> int:
@@ -175,11 +220,22 @@ def _strengths(claims: Claims, columns: Mapping[str, Any]) -> tuple[str, ...]:
         raise UsageError(f"gave claims that do not fit its columns: {error}") from error
 
 
-def _drawings(result: Result, count: int, gone: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    drawings: dict[str, Any] = {}
-    if result.show is not None and count:
-        drawings[""] = shown(result, count)
-    drawings |= result.drawings
+def drawings_of(
+    result: Result,
+    count: int,
+    arrays: Mapping[str, np.ndarray],
+    lose: Lose,
+    gone: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Make data of what is shown of the first images, and of the drawings, each by itself, so that one costs no other.
+
+    Args:
+        result: As the plugin gave it.
+        count: How many images there are.
+        arrays: What drawings refer to.
+        lose: Told what cannot be kept.
+        gone: The places of axes that ``arrays`` have no longer, by the array's name.
+    """
 
     def adapted(value: Any) -> Any:
         """A reference to an array that lost axes loses their places too."""
@@ -188,10 +244,22 @@ def _drawings(result: Result, count: int, gone: Mapping[str, tuple[int, ...]]) -
         kept = tuple(index for place, index in enumerate(value.places) if place not in gone[value.array])
         return At(value.array, kept)
 
-    return {name: as_data(drawing_data.changed(drawing, adapted)) for name, drawing in drawings.items()}
+    given: dict[str, Any] = {} if result.show is None or not count else {"": None}
+    kept: dict[str, Any] = {}
+    for name, each in (given | dict(result.drawings)).items():
+        try:
+            drawing = _as_data(drawing_data.changed(_shown(result, count) if each is None else each, adapted))
+            # Read back as it will be from the disk: what is shown now is what will be loaded.
+            (kept[name],) = drawing_data.from_json(drawing_data.to_json({name: drawing})).values()
+            drawing_data.resolved(kept[name], arrays)
+        except Exception as error:
+            kept.pop(name, None)
+            which = f"the drawing {name!r}" if name else "its pictures of the images"
+            lose(f"gave {which} in a way that cannot be kept: {type(error).__name__}: {error}")
+    return kept
 
 
-def shown(result: Result, count: int) -> Tiles:
+def _shown(result: Result, count: int) -> Tiles:
     """Lay out what is shown of the first images, a row for each, or several where a row would be short.
 
     Args:
@@ -221,7 +289,7 @@ def _of_image(panels: Sequence[Any], index: int) -> Iterator[Any]:
             yield panel
 
 
-def as_data(drawing: Any) -> Any:
+def _as_data(drawing: Any) -> Any:
     """Keep a matplotlib figure as an image; everything else is data already."""
     if not hasattr(drawing, "savefig"):
         return drawing

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cnnlab.adversarial import judge
 from cnnlab.adversarial.judge import Finding, numbers
 from cnnlab.analysis.blocks import BATCHES, Asked, in_blocks
-from cnnlab.analysis.completion import check_answer, complete, sums_of, with_sums
+from cnnlab.analysis.completion import Lose, check_answer, complete, sums_of, with_sums
 from cnnlab.analysis.context import Context
 from cnnlab.classifier.finite import NotFiniteError, among
 from cnnlab.devices.choice import current_device
@@ -24,7 +24,7 @@ from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.inspection.gradients import preflight
 from cnnlab.memory import NOT_EVEN_ONE, out_of_memory
 from cnnlab.pluginhost import registry
-from cnnlab.pluginhost.blaming import blame
+from cnnlab.pluginhost.blaming import blame, owner
 from cnnlab.pluginhost.declarations import Analysis, resolve
 from cnnlab.pluginhost.params import Params
 from cnnlab.pluginhost.requirements import check_requirements
@@ -86,13 +86,16 @@ def _run(
         context.warn(note)
     looked = _looked_at(analysis, classifier, inputs, context)
 
+    def lose(what: str) -> None:
+        _lost(analysis, what, context)
+
     def ask(some: Inputs, part: Context) -> Asked:
         result = _guarded(analysis, lambda: resolve(analysis.run)(classifier, some, params, part))
-        return _verified(analysis, classifier, some, result)
+        return _verified(analysis, classifier, some, result, lose)
 
     started = time.perf_counter()
     if analysis.independent and len(inputs):
-        asked = in_blocks(analysis, ask, inputs, context, keep)
+        asked = in_blocks(analysis, ask, inputs, context, keep, lose)
     else:
         asked = ask(inputs, context)
     seconds = time.perf_counter() - started
@@ -101,7 +104,7 @@ def _run(
         if analysis.sum_up is not None:
             said = _guarded(analysis, lambda: sums_of(analysis, classifier, result, params))
             result = with_sums(result, said)
-        result = complete(analysis, result, inputs.sources)
+        result = complete(analysis, result, inputs.sources, lose)
     if asked.readings:
         _check(analysis, numbers(result, asked.readings), context)
     else:
@@ -170,14 +173,14 @@ def _guarded(analysis: Analysis, work: Callable[[], Result]) -> Result:
     return result
 
 
-def _verified(analysis: Analysis, classifier: Classifier, inputs: Inputs, result: Result) -> Asked:
+def _verified(analysis: Analysis, classifier: Classifier, inputs: Inputs, result: Result, lose: Lose) -> Asked:
     """Hold what a plugin answered about images against its declaration, and its adversarial images against the model.
 
     Raises:
         FailedError: It broke its declaration, or its images do not verify.
     """
     with _held_to_its_word(analysis):
-        check_answer(analysis, result)
+        check_answer(analysis, result, lose)
     if not judge.is_adversarial(result.arrays):
         return Asked(result=result)
     result = replace(result, claims=result.claims or Claims())
@@ -193,6 +196,13 @@ def _held_to_its_word(analysis: Analysis) -> Iterator[None]:
         yield
     except UsageError as error:
         raise blame(analysis, str(error)) from error
+
+
+def _lost(analysis: Analysis, what: str, context: Context) -> None:
+    """Tell the user which piece of a result is left out, and whose fault it is; with CNNLAB_STRICT=1 it is an error."""
+    if registry.strict():
+        raise blame(analysis, what)
+    context.warn(f"{owner(analysis)} {what.rstrip('.')}.")
 
 
 def _check(analysis: Analysis, findings: Sequence[Finding], context: Context | None = None) -> None:

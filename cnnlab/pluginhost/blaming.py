@@ -12,12 +12,16 @@ from cnnlab.pluginhost.declarations import Declaration
 
 def blame(declaration: Declaration, what: str) -> FailedError:
     """An error for the plugin's author: what happened, whose it is, and where to say so."""
-    source = registry.provider(declaration).source
-    where = f"at {url}" if (url := _issues_url(source.distribution)) else f"to the authors of {source.distribution}"
+    distribution = registry.provider(declaration).source.distribution
+    where = f"at {url}" if (url := _issues_url(distribution)) else f"to the authors of {distribution}"
     return FailedError(
-        f"the {declaration.noun} {declaration.name!r} of {source.owner} {what.rstrip('.')}. Please report it {where}. "
-        "CNNLAB_DEBUG=1 shows where it happened."
+        f"{owner(declaration)} {what.rstrip('.')}. Please report it {where}. CNNLAB_DEBUG=1 shows where it happened."
     )
+
+
+def owner(declaration: Declaration) -> str:
+    """Name a declaration and whose it is: ``the analysis 'one' of cnnlab-one 3.1``."""
+    return f"the {declaration.noun} {declaration.name!r} of {registry.provider(declaration).source.owner}"
 
 
 def _issues_url(distribution: str) -> str:

@@ -207,9 +207,29 @@ class Result:
         for name in self.drawings:
             # Layers have names such as block1/conv1, and files have not.
             file = f"figure-{name.replace('/', '.')}.{format}" if name else f"figure.{format}"
-            save(self.drawing(name), stage / file, dpi)
-            names.append(file)
+            try:
+                save(self.drawing(name), stage / file, dpi)
+            except (OSError, MemoryError, CnnlabError):  # of the disk, or of the record: no fault of the drawing's
+                raise
+            except Exception as error:
+                (stage / file).unlink(missing_ok=True)
+                self._warn(f"{self._called(name)} could not be drawn: {type(error).__name__}: {error}")
+            else:
+                names.append(file)
         return names
+
+    def _called(self, drawing: str) -> str:
+        """What a drawing is called, and whose it is."""
+        plugin = self.record.get("plugin") or {}
+        whose = f" ({plugin['distribution']} {plugin['version']})" if plugin else ""
+        return f"the drawing {drawing!r} of the analysis {self.record.get('analysis', '')}{whose}"
+
+    def _warn(self, words: str) -> None:
+        """Add a warning to the record, once: this is what is shown and saved next."""
+        warnings = self.record.get("warnings")
+        sentence = f"{words.rstrip('.')}."
+        if isinstance(warnings, list) and sentence not in warnings:
+            warnings.append(sentence)
 
     def _save_drawings(self, stage: Path) -> list[str]:
         if not self.drawings:

@@ -73,7 +73,7 @@ def _sums(saved: Saved) -> Sums:
         result = Result(arrays=saved.arrays, claims=saved.claims)
         params = analysis.params.from_public(dict(saved.record["params"])).settled(saved.classifier)
         result = with_sums(result, sums_of(analysis, saved.classifier, result, params))
-        rows = rows_from(analysis, result, saved.sources)
+        rows = rows_from(analysis, result, saved.sources, lambda what: None)  # it was told when it ran
         return Sums(metrics=result.metrics, rows=rows, headline=result.headline)
     reason = f"{name} does not declare where its arrays are summed up (`sum_up=`)"
     if analysis is None:

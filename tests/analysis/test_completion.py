@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -34,7 +37,26 @@ def completed(analysis, result, count=10, **declared):
         (Result(arrays={"a": np.array([object()])}), "returned the array 'a'"),
         (Result(metrics={"other": 1.0}), "returned the metric 'other', which it does not declare"),
         (Result(metrics={"m": "high"}), "returned the metric 'm' as str"),
-        (Result(drawings={"x": "a picture"}), "gave a drawing that cannot be kept: .*'x' is str, no drawing"),
+        (
+            Result(arrays={"a": np.array([1j])}),
+            "returned the array 'a' as an array of complex128; expected a NumPy array of numbers, of booleans or",
+        ),
+        (Result(metrics={"m": float("-inf")}), "returned the metric 'm' as -inf; expected a finite number, or NaN"),
+    ],
+)
+def test_a_plugin_that_breaks_its_declaration_is_named(analysis, result, blame):
+    with pytest.raises(CnnlabError, match=blame) as error:
+        completed(analysis, result, arrays={"a": Array("an array", axes=("...",))}, metrics={"m": "a metric"})
+    assert "cnnlab-one 3.1" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (
+            Result(drawings={"x": "a picture"}),
+            "gave the drawing 'x' in a way that cannot be kept: .*'x' is str, no drawing",
+        ),
         (Result(drawings={"x": Picture(values=At("a", 0))}), "refers to the array 'a', and there is none"),
         (
             Result(arrays={"a": np.zeros(2)}, drawings={"x": Picture(values=At("a", 5))}),
@@ -42,15 +64,65 @@ def completed(analysis, result, count=10, **declared):
         ),
         (
             Result(drawings={"x": Curves(lines=(Line(name="a", x=(1,), y=("b",)),), x_label="", y_label="")}),
-            "gave a drawing that cannot be kept",
+            "gave the drawing 'x' in a way that cannot be kept",
         ),
-        (Result(columns={"one": [1, 2], "other": [1, 2, 3]}), "columns of different lengths"),
+        (Result(show=lambda index: 1 / 0), "gave its pictures of the images in a way .* ZeroDivisionError"),
+        (
+            Result(columns={"other": [1, 2, 3]}),
+            "gave the column 'other' with 3 values where there are 2: it is left out",
+        ),
+        (Result(columns={"other": [1, object()]}), "gave the column 'other' of object, not of texts or numbers"),
+        (Result(rows=[{"other": 1j}]), "gave a row that holds 'other' as complex, not as a text or a number"),
     ],
 )
-def test_a_plugin_that_breaks_its_declaration_is_named(analysis, result, blame):
-    with pytest.raises(CnnlabError, match=blame) as error:
-        completed(analysis, result, arrays={"a": Array("an array", axes=("...",))}, metrics={"m": "a metric"})
-    assert "cnnlab-one 3.1" in str(error.value)
+def test_what_cannot_be_kept_costs_itself_alone(analysis, tmp_path, monkeypatch, result, said):
+    """The rest is whole, saved and read back; the warning names whose it was; strictly it is an error."""
+    good = {"good": Picture(values=np.zeros((2, 2)))}
+    whole = replace(
+        result,
+        arrays={"a": np.zeros(2), **result.arrays} if "there is none" not in said else {},
+        metrics={"m": 1.0},
+        drawings={**good, **result.drawings},
+        columns={"one": [1, 2], **result.columns} if not result.rows else {},
+        rows=[{"one": 1}, *result.rows] if result.rows else (),
+    )
+    declared = {"arrays": {"a": Array("an array", axes=("...",))}, "metrics": {"m": "a metric"}, "sometimes": ("a",)}
+    found = completed(analysis, whole, count=2, **declared)
+    (warning,) = found.warnings
+    assert re.search(rf"^the analysis 'one' of cnnlab-one 3\.1 .*{said}", warning), warning
+    found.save(tmp_path / "out")
+    again = Result.load(tmp_path / "out")
+    assert (set(again.drawings), again.metrics) == ({"good"}, {"m": 1.0})
+    assert [row["one"] for row in again.rows] == ([1] if result.rows else [1, 2])
+    assert all("other" not in row for row in again.rows)
+    monkeypatch.setenv("CNNLAB_STRICT", "1")
+    with pytest.raises(CnnlabError, match=said):
+        completed(analysis, whole, count=2, **declared)
+
+
+def test_a_declared_array_that_is_not_there_is_noticed(analysis):
+    arrays = {name: Array("an array", axes=("...",)) for name in ("a", "b", "kernel/<layer>", "seldom")}
+    result = completed(analysis, Result(arrays={"a": np.zeros(2)}), arrays=arrays, sometimes=("seldom",))
+    (warning,) = result.warnings
+    assert warning.startswith("the analysis 'one' of cnnlab-one 3.1 declares the array 'b' and gave none; ")
+
+
+def test_a_figure_that_cannot_be_drawn_costs_itself_alone(analysis, tmp_path, monkeypatch):
+    from cnnlab import render
+
+    def save(drawing, path, dpi):
+        if "bad" in path.name:
+            raise ValueError("no such colour")
+        path.write_bytes(b"drawn")
+
+    monkeypatch.setattr(render, "save", save)
+    drawings = {"bad": Picture(values=np.zeros((2, 2))), "good": Picture(values=np.ones((2, 2)))}
+    result = completed(analysis, Result(drawings=drawings))
+    result.save(tmp_path / "out")
+    again = Result.load(tmp_path / "out")
+    assert again.record["figures"] == ["figure-good.png"]
+    said = "the drawing 'bad' of the analysis one (cnnlab-one 3.1) could not be drawn: ValueError: no such colour."
+    assert again.warnings == result.warnings == [said]
 
 
 # Axes.
