@@ -55,7 +55,7 @@ demo: $(VENV)/.installed
 	@echo "Look at:"
 	@ls -1 runs/classic/report.html runs/classic/*.png runs/classic/analyses/demo/*.png | sed 's/^/  /'
 	@echo
-	@echo "Go on with the README's first session, in the environment that cnnlab is installed in:"
+	@echo "Go on with the README, in the environment that cnnlab is installed in:"
 	@echo "  source $(BIN)/activate"
 
 # A file in one process, and one more than two cores, for tests wait for commands and browsers; `make PROCESSES=9 test`
