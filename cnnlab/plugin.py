@@ -107,7 +107,6 @@ if TYPE_CHECKING:
         DatasetSource as DatasetSource,
         Section as Section,
     )
-    from cnnlab.pluginhost.deprecations import Deprecation
     from cnnlab.pluginhost.hookspecs import hookimpl as hookimpl
     from cnnlab.pluginhost.of_model import AClass as AClass, ALayer as ALayer
     from cnnlab.pluginhost.params import Doc as Doc, Params as Params
@@ -195,6 +194,9 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
 _HOMES = {name: module for group in GROUPS.values() for module, names in group.items() for name in names}
 
 __all__ = sorted(_HOMES)
+
+if TYPE_CHECKING:  # not one of the names for authors
+    from cnnlab.pluginhost.deprecations import Deprecation
 
 GOING: dict[str, Deprecation] = {}
 """Those of the names that are to go: importing one warns the author of a plugin."""
