@@ -284,12 +284,13 @@ def test_every_field_of_a_declaration_is_documented(hook):
 
 
 SECTION = "## 5. Add a section to the report"
+ATTACK = "## An attack"
 
 
 def test_the_section_of_the_first_plugin_keeps_its_promises(tmp_path, install_plugin):
     """The two blocks of the page, added to what ``cnnlab plugins new`` writes, in a distribution of its own."""
     page = (ROOT / "docs" / "plugins" / "first-plugin.md").read_text(encoding="utf-8")
-    declared, written = re.findall(r"```python\n(.*?)```", page.partition(SECTION)[2], re.DOTALL)
+    declared, written = python_in(page.partition(SECTION)[2].partition(ATTACK)[0])
     env = install_plugin("cnnlab-sharpness", "")
     (module,) = tmp_path.rglob("cnnlab_sharpness.py")
     module.unlink()
@@ -301,7 +302,7 @@ def test_the_section_of_the_first_plugin_keeps_its_promises(tmp_path, install_pl
     done = subprocess.run(words, capture_output=True, text=True, env=os.environ | env, check=False)
     assert done.returncode == 0, done.stdout
     assert done.stdout.startswith("section sharpest-pixel\n")
-    assert "kept    every conclusion has a rule" in done.stdout
+    assert "kept     every conclusion has a rule" in done.stdout
 
 
 def test_the_first_plugin_is_the_one_that_is_generated(tmp_path):
@@ -311,18 +312,35 @@ def test_the_first_plugin_is_the_one_that_is_generated(tmp_path):
     files = [path for path in folder.rglob("*") if path.is_file()]
     documented = re.findall(r"^\| `([\w./]+)` \|", text, re.MULTILINE)
     assert sorted(documented) == sorted(path.relative_to(folder).as_posix() for path in files)
-    written = ["".join(path.read_text(encoding="utf-8").split()) for path in files]
-    before = text.partition(SECTION)[0]
-    shown = [part for block in re.findall(r"```python\n(.*?)```", before, re.DOTALL) for part in block.split("\n\n")]
+    assert missing(text.partition(SECTION)[0], folder) == []
+
+
+def test_the_attack_of_that_page_is_the_one_that_is_generated(tmp_path):
+    text = (ROOT / "docs" / "plugins" / "first-plugin.md").read_text(encoding="utf-8").partition(ATTACK)[2]
+    assert len(python_in(text)) == 1
+    assert missing(text, create("nudge", "attack", tmp_path)) == []
+
+
+def python_in(text: str) -> list[str]:
+    """The blocks of Python in a part of a page."""
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+def missing(text: str, folder: Path) -> list[str]:
+    """The pieces of code in a part of a page that no file of a package holds."""
+    written = ["".join(path.read_text(encoding="utf-8").split()) for path in folder.rglob("*") if path.is_file()]
+    shown = [part for block in python_in(text) for part in block.split("\n\n")]
     code = ["".join(part.removesuffix(" ...\n").split()) for part in shown]
-    assert not [part for part in code if not any(part in file for file in written)]
+    return [part for part in code if not any(part in file for file in written)]
 
 
-@pytest.mark.parametrize("noun", ["analysis", "section"])
+@pytest.mark.parametrize("noun", ["analysis", "section", "guest"])
 def test_every_promise_of_the_contract_is_documented(noun):
-    import cnnlab.testing
+    from cnnlab.testing import AnalysisContract, SectionContract
+    from cnnlab.testing.contract import Guest
 
+    contract = {"analysis": AnalysisContract, "section": SectionContract, "guest": Guest}[noun]
     text = (ROOT / "docs" / "plugins" / "contract.md").read_text()
     promises = re.split(rf"## The promises of an? {noun}\n", text)[1].partition("\n## ")[0]
-    tests = [name for name in vars(getattr(cnnlab.testing, f"{noun.capitalize()}Contract")) if name.startswith("test_")]
+    tests = [name for name in vars(contract) if name.startswith("test_")]
     assert promises.count("\n- **") == len(tests)

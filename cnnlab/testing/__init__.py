@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cnnlab.testing.bounds import invalid_values
     from cnnlab.testing.dataset import DatasetContract
     from cnnlab.testing.fakes import FakeClassifier
+    from cnnlab.testing.models import TinyModels
     from cnnlab.testing.section import SectionContract
 
 # Looked up when first used: pytest imports this package in every session, also in those that test no plugin.
@@ -31,6 +32,7 @@ _HOMES = {
     "DatasetContract": "dataset",
     "FakeClassifier": "fakes",
     "SectionContract": "section",
+    "TinyModels": "models",
     "invalid_values": "bounds",
 }
 
@@ -40,6 +42,7 @@ __all__ = [
     "DatasetContract",
     "FakeClassifier",
     "SectionContract",
+    "TinyModels",
     "invalid_values",
 ]
 

@@ -18,14 +18,28 @@ class TinyModels:
     """Opened models of a few hundred weights, built once for each shape.
 
     All have :attr:`classes` classes, take images [N, H, W, C], in [0, 1] unless said otherwise, and end in logits.
-    Their weights are drawn with a fixed seed and are large enough for predictions to differ from image to image.
+    Their weights are drawn with a fixed seed and are large enough for predictions to differ from image to image. The
+    fixture ``tiny_models`` gives one to tests.
+
+    Attributes:
+        classes: How many classes the models have.
+
+    Example:
+        >>> tiny = TinyModels()
+        >>> images, labels = tiny.images((8, 8, 1), 3)
+        >>> tiny.linear((8, 8, 1)).logits(images).shape
+        (3, 4)
     """
 
     classes = 4
 
     @cache  # noqa: B019 - one object serves a whole test session
     def linear(self, shape: Shape) -> Classifier:
-        """Logits are a linear function of the pixels."""
+        """Logits are a linear function of the pixels.
+
+        Args:
+            shape: Height, width and channels of its images.
+        """
         import keras
 
         return self._opened(keras.Input(shape), [keras.layers.Flatten(name="flatten"), self._dense("scores")])
@@ -59,7 +73,11 @@ class TinyModels:
 
     @cache  # noqa: B019
     def of_any_size(self, channels: int = 1) -> Classifier:
-        """One convolution with ReLU, the mean of each map, and a dense layer: height and width are open."""
+        """One convolution with ReLU, the mean of each map, and a dense layer: height and width are open.
+
+        Args:
+            channels: Channels of its images.
+        """
         import keras
 
         convolution = keras.layers.Conv2D(3, 3, activation="relu", name="conv1", kernel_initializer=_drawn(1))
@@ -68,7 +86,11 @@ class TinyModels:
 
     @cache  # noqa: B019
     def constant(self, shape: Shape) -> Classifier:
-        """The same logits whatever the image: nothing in it can matter."""
+        """The same logits whatever the image: nothing in it can matter.
+
+        Args:
+            shape: Height, width and channels of its images.
+        """
         import keras
 
         return self._opened(
@@ -88,7 +110,17 @@ class TinyModels:
     def images(
         self, shape: Shape, count: int, seed: int = 0, bounds: Bounds = (0.0, 1.0)
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return random images float32 [count, H, W, C] in ``bounds`` and random labels int64 [count]."""
+        """Draw images and labels.
+
+        Args:
+            shape: Height, width and channels of an image.
+            count: How many.
+            seed: Another one gives others.
+            bounds: The value range of the images.
+
+        Returns:
+            Random images float32 [count, H, W, C] and random labels int64 [count].
+        """
         import numpy as np
 
         low, high = (np.float32(end) for end in bounds)

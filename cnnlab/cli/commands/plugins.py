@@ -163,7 +163,7 @@ def check_plugin(context: click.Context, name: str, params: tuple[str, ...]) -> 
 @click.argument("name")
 @click.option(
     "--kind",
-    type=click.Choice(["analysis", "dataset", "architecture"]),
+    type=click.Choice(["analysis", "attack", "dataset", "architecture"]),
     default="analysis",
     show_default=True,
     help="What the plugin provides.",
@@ -174,17 +174,37 @@ def check_plugin(context: click.Context, name: str, params: tuple[str, ...]) -> 
     default=Path(),
     help="The folder to write into. [default: this one]",
 )
+@click.option(
+    "--licence",
+    type=click.Choice(["mit", "apache-2.0", "bsd-3-clause", "none"]),
+    default="mit",
+    show_default=True,
+    help="The licence that the package is under.",
+)
+@click.option(
+    "--author",
+    "authors",
+    metavar="NAME",
+    multiple=True,
+    help="Who wrote it, as 'NAME' or 'NAME <EMAIL>'. May be given several times.",
+)
+@click.option("--url", metavar="ADDRESS", help="Where the package will lie, such as its repository.")
 @with_options(
     force_option(
         "Write also into a folder of that name that is there. Files called as the package's are replaced, no other."
     )
 )
-def new_plugin(name: str, kind: Any, out: Path, force: bool) -> None:
-    """Write a complete, installable plugin package to start from: cnnlab-NAME."""
+def new_plugin(
+    name: str, kind: Any, out: Path, licence: Any, authors: tuple[str, ...], url: str | None, force: bool
+) -> None:
+    """Write a complete, installable plugin package to start from: cnnlab-NAME.
+
+    It works as it is, and its tests, a workflow on GitHub among them, hold it to its contract.
+    """
     from cnnlab import __version__
     from cnnlab.pluginhost.scaffold import create
 
-    folder = create(name, kind, out, __version__, force=force)
+    folder = create(name, kind, out, __version__, licence=licence, authors=authors, url=url, force=force)
     echo(f"Wrote {folder}:")
     for path in sorted(folder.rglob("*")):
         if path.is_file():

@@ -1,4 +1,4 @@
-"""The promises that this package keeps: its tests hold it to them, and so does ``cnnlab plugins check fourier``."""
+"""What this package promises: its tests hold it to that, and so does ``cnnlab plugins check fourier``."""
 
 from collections.abc import Mapping
 from typing import ClassVar
