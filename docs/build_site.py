@@ -101,10 +101,12 @@ def check(site: Path) -> Iterator[str]:
 
 
 def unlisted() -> Iterator[str]:
-    """The pages that the menu of mkdocs.yml lacks, and those that it has and nobody wrote."""
-    nav = set(_leaves(yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]))
+    """The pages that the menu of mkdocs.yml lacks, those that it has twice, and those that it has and nobody wrote."""
+    leaves = list(_leaves(yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]))
+    nav = set(leaves)
     pages = {file.as_posix() for file in files() if file.suffix == ".md"}
     yield from (f"{page} is not in the menu (nav in mkdocs.yml)." for page in sorted(pages - nav))
+    yield from (f"The menu (nav in mkdocs.yml) has {page} twice." for page in sorted(nav) if leaves.count(page) > 1)
     yield from (f"The menu (nav in mkdocs.yml) has {page}, which is not there." for page in sorted(nav - pages))
 
 
