@@ -197,8 +197,7 @@ class Lines:
         promise = report.nodeid.rpartition("::")[2].removeprefix("test_").replace("_", " ")
         excuse = getattr(report, "wasxfail", None)
         if report.failed:
-            crash = getattr(report.longrepr, "reprcrash", None)
-            self._say("broken", promise, str(crash or report.longrepr).splitlines()[0])
+            self._say("broken", promise, _crash(report.longrepr))
         elif excuse is not None:
             self._say("excused", promise, excuse)
         elif report.skipped:
@@ -211,6 +210,14 @@ class Lines:
         print(f"  {state:7}  {promise}", flush=True)
         if reason:
             print(f"           {reason}", flush=True)
+
+
+def _crash(longrepr: Any) -> str:
+    """Why a promise was broken: what it says of that, or else what was raised, and where."""
+    crash = getattr(longrepr, "reprcrash", None)
+    said = crash.message.removeprefix("AssertionError: ") if crash is not None else str(longrepr)
+    where = "" if crash is None or said != crash.message else f"{crash.path}:{crash.lineno}: "
+    return where + str(said).splitlines()[0]
 
 
 def _reason(longrepr: Any) -> str:

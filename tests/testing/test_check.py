@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.machinery
+import re
 import subprocess
 import sys
 import types
@@ -153,6 +154,30 @@ def test_each_class_of_the_package_is_taken_or_else_the_plain_one(monkeypatch):
         "    analysis = 'other'",
         """    params = {**Other.params, **{'steps': 3, 'path': "a'b"}}""",
     ]
+
+
+PROMISES = """
+from cnnlab.testing.contract import Contract
+
+class TestContract(Contract):
+    def test_a_sentence(self):
+        assert False, "it is so: change it"
+
+    def test_a_comparison(self):
+        assert [1] == [2]
+
+    def test_an_error(self):
+        raise KeyError("missing")
+"""
+
+
+def test_what_is_said_of_a_broken_promise_is_one_line(capsys):
+    assert not checking._holds(PROMISES)
+    said = capsys.readouterr().out.splitlines()
+    assert said[::2] == ["  broken   a sentence", "  broken   a comparison", "  broken   an error"]
+    assert said[1] == "           it is so: change it"
+    assert said[3].endswith(".py:9: assert [1] == [2]")
+    assert re.fullmatch(r" {11}/.*test_contract\w+\.py:12: KeyError: 'missing'", said[5])
 
 
 def test_what_has_no_contract_is_said_to_have_none(monkeypatch, capsys):
