@@ -330,3 +330,18 @@ def test_nothing_of_ours_is_lent_to_an_empty_environment(release_check, tmp_path
     )
     assert "PATH" in seen
     assert not {"PYTHONPATH", "CNNLAB_PLUGINS", "VIRTUAL_ENV"} & set(seen)
+
+
+@pytest.mark.parametrize(("options", "status"), [([], 0), (["--publish"], 1)])
+def test_what_is_noted_here_is_a_mistake_where_it_is_published(release_check, monkeypatch, capsys, options, status):
+    def release(root, notes):
+        notes.append("a link leads nowhere.")
+        yield "all is well"
+
+    monkeypatch.setattr(release_check, "release", release)
+    monkeypatch.setattr(sys, "argv", ["release_check.py", *options])
+    assert release_check.main() == status
+    printed = capsys.readouterr()
+    assert "all is well" in printed.out
+    said = "This is not ready to be released" if options else "Before it is published"
+    assert f"{said}: a link leads nowhere." in printed.out + printed.err
