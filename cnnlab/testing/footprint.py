@@ -25,6 +25,7 @@ from typing import Any
 
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Declaration, resolve
+from cnnlab.pluginhost.params import Params, fields_of
 
 PATIENCE = 2.0
 """Seconds that threads are given which are about to end."""
@@ -58,11 +59,18 @@ def footprint(declaration: Declaration, params: Mapping[str, Any] | None = None)
     """
     given = {}
     if isinstance(declaration, Analysis):
-        given = declaration.params.from_public(dict(params or {})).to_json()
+        absent = needed_models(declaration.params) - set(params or {})
+        given = declaration.params.from_public({**dict.fromkeys(absent, "a model"), **(params or {})}).to_json()
+        given = {name: value for name, value in given.items() if name not in absent}
     kind, module = registry.kind_of(declaration), registry.provider(declaration).module
     found = _found(module, kind, declaration.name, json.dumps(given), tuple(sys.path))
     assert not found.failure, found.failure
     return found
+
+
+def needed_models(params: type[Params]) -> set[str]:
+    """Name the parameters that are other models and must be given; what is asked about stands for them in tests."""
+    return {field.public for field in fields_of(params) if field.is_model and field.required}
 
 
 @functools.cache
@@ -85,23 +93,27 @@ def main(module: str, kind: str, name: str, params: str, told: str) -> None:
     work = WORK[kind](name, json.loads(params))
     for read, _ in SHARED.values():
         read()
-    changed: dict[str, list[str]] = {shared: [] for shared in SHARED}
-    with watched(changed):
+    with watched() as by_import:
         importlib.import_module(module)
-    with watched(changed):
+    with watched() as by_work:
         work()
+    changed = {shared: by_import[shared] + by_work[shared] for shared in SHARED}
     Path(told).write_text(json.dumps(changed), encoding="utf-8")
 
 
 @contextlib.contextmanager
-def watched(changed: dict[str, list[str]]) -> Iterator[None]:
-    """Note what is changed while the context lasts."""
+def watched() -> Iterator[dict[str, list[str]]]:
+    """Give a sentence on each thing that is changed while the context lasts, by the names in :data:`SHARED`.
+
+    It is empty until then.
+    """
+    changed: dict[str, list[str]] = {}
     before = {name: read() for name, (read, _) in SHARED.items()}
-    yield
+    yield changed
     _wait_for_threads(before["threads"])
     for name, (read, sentence) in SHARED.items():
         was, now = before[name], read()
-        changed[name] += [
+        changed[name] = [
             sentence.format(what=what, was=was.get(what, "absent"), now=now.get(what, "absent"))
             for what in sorted({*was, *now})
             if was.get(what) != now.get(what)
@@ -179,8 +191,10 @@ def _ask(name: str, params: dict[str, Any]) -> Callable[[], None]:
     def work() -> None:
         analysis = registry.find_analysis(name)
         images = tiny.images((8, 8, 1), 0 if analysis.inputs == "none" else 3)
-        settled = analysis.params.from_public(params).settled(classifier)
-        result = resolve(analysis.run)(classifier, UnguardedInputs(*images), settled, Context())
+        given = {**dict.fromkeys(needed_models(analysis.params), classifier), **params}
+        settled = analysis.params.from_public(given).settled(classifier)
+        inputs = UnguardedInputs(*images, tiny.dataset((8, 8, 1)))
+        result = resolve(analysis.run)(classifier, inputs, settled, Context())
         if analysis.sum_up is not None:
             resolve(analysis.sum_up)(classifier, result, settled)
         if result.show is not None:

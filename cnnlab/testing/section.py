@@ -13,6 +13,7 @@ from cnnlab.errors import CnnlabError, FailedError
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Section, resolve
 from cnnlab.testing.contract import Contract, assert_drawn_everywhere, frameworks_imported_by
+from cnnlab.testing.footprint import watched
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
@@ -83,13 +84,21 @@ class SectionContract(Contract):
         assert frameworks_imported_by(f"import {registry.provider(self.declaration).module}") == []
 
     def test_it_says_what_is_shown_and_prints_nothing(
-        self, tiny_models: TinyModels, capsys: pytest.CaptureFixture[str]
+        self, tiny_models: TinyModels, capfd: pytest.CaptureFixture[str]
     ) -> None:
         """There is a paragraph for readers at least, and what it says reaches the report alone."""
         written = self.write(tiny_models.convolutional((8, 8, 1)))
         assert written.paragraphs
         assert all(words.strip() for words in written.paragraphs)
-        assert capsys.readouterr().out == ""
+        assert capfd.readouterr().out == ""
+
+    def test_what_a_process_shares_is_left_as_it_was(self, tiny_models: TinyModels) -> None:
+        """Random state, ``np.seterr``, eager mode, precision, threads, environment and working directory are shared."""
+        classifier = tiny_models.convolutional((8, 8, 1))
+        with watched() as changed:
+            self.write(classifier)
+        told = [sentence for sentences in changed.values() for sentence in sentences]
+        assert not told, "; ".join(told)
 
     def test_every_conclusion_has_a_rule(self, tiny_models: TinyModels) -> None:
         """Each is a sentence, says by which thresholds it was decided, and holds, does not, or is undecided."""

@@ -229,8 +229,7 @@ DONE = {
 @pytest.mark.parametrize("name", DONE)
 def test_what_is_done_to_a_process_is_told(name):
     do, undo, (shared, sentence) = DONE[name]
-    changed = {each: [] for each in footprint.SHARED}
-    with footprint.watched(changed):
+    with footprint.watched() as changed:
         do()
     undo()
     assert changed.pop(shared) == [sentence]
@@ -238,9 +237,8 @@ def test_what_is_done_to_a_process_is_told(name):
 
 
 def test_what_is_undone_is_not_told(monkeypatch, tmp_path):
-    changed = {each: [] for each in footprint.SHARED}
     state = random.getstate()
-    with footprint.watched(changed), np.errstate(all="ignore"), monkeypatch.context() as patch:
+    with footprint.watched() as changed, np.errstate(all="ignore"), monkeypatch.context() as patch:
         patch.chdir(tmp_path)
         random.random()
         random.setstate(state)
@@ -248,8 +246,7 @@ def test_what_is_undone_is_not_told(monkeypatch, tmp_path):
 
 
 def test_a_thread_that_is_about_to_end_is_waited_for():
-    changed = {each: [] for each in footprint.SHARED}
-    with footprint.watched(changed):
+    with footprint.watched() as changed:
         threading.Timer(0.2, lambda: None).start()
     assert not any(changed.values())
 
@@ -257,8 +254,7 @@ def test_a_thread_that_is_about_to_end_is_waited_for():
 def test_a_thread_that_goes_on_is_told(monkeypatch):
     monkeypatch.setattr(footprint, "PATIENCE", 0.05)
     ended = threading.Event()
-    changed = {each: [] for each in footprint.SHARED}
-    with footprint.watched(changed):
+    with footprint.watched() as changed:
         threading.Thread(target=ended.wait, name="waiting").start()
     ended.set()
     (said,) = changed["threads"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import random
 
 import pytest
 
@@ -39,9 +41,10 @@ def fine(subject: Subject) -> Chapter:
     )
 
 
-def test_a_section_that_keeps_them_all(held, tiny_models, capsys):
+def test_a_section_that_keeps_them_all(held, tiny_models, capfd):
     made = held(fine)
-    made.test_it_says_what_is_shown_and_prints_nothing(tiny_models, capsys)
+    made.test_it_says_what_is_shown_and_prints_nothing(tiny_models, capfd)
+    made.test_what_a_process_shares_is_left_as_it_was(tiny_models)
     made.test_every_conclusion_has_a_rule(tiny_models)
     made.test_every_share_has_its_sample(tiny_models)
     made.test_every_figure_is_drawn_everywhere(tiny_models)
@@ -68,6 +71,16 @@ BROKEN = {
         lambda _: (print("hello"), Chapter(says="Something."))[1],
         "test_it_says_what_is_shown_and_prints_nothing",
         "hello",
+    ),
+    "printed past Python": (
+        lambda _: (os.write(1, b"hello"), Chapter(says="Something."))[1],
+        "test_it_says_what_is_shown_and_prints_nothing",
+        "hello",
+    ),
+    "drawn from what others draw from": (
+        lambda _: (random.random(), Chapter(says="Something."))[1],
+        "test_what_a_process_shares_is_left_as_it_was",
+        "Python's global generator was drawn from or seeded",
     ),
     "no chapter": (lambda _: "a text", "test_every_conclusion_has_a_rule", "received str"),
     "no rule": (
@@ -114,9 +127,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_a_section_that_breaks_one_is_found_out(held, tiny_models, capsys, broken):
+def test_a_section_that_breaks_one_is_found_out(held, tiny_models, capfd, broken):
     write, promise, said = BROKEN[broken]
-    fixtures = (tiny_models, capsys) if "prints" in promise else (tiny_models,)
+    fixtures = (tiny_models, capfd) if "prints" in promise else (tiny_models,)
     with pytest.raises(AssertionError, match=said):
         getattr(held(write), promise)(*fixtures)
 
