@@ -1,8 +1,8 @@
 """Docstrings as the site shows them: an extension of griffe, which reads them for mkdocstrings.
 
 In the code they are written for whoever reads it, and for ``help()``. On a page references become links, an example is
-complete with what it imports, parameters that are declared in an annotation are explained, and what a class inherits
-from one that has no place in the docs stands with it.
+complete with what it imports, parameters that are declared in an annotation are explained, what a class inherits from
+one that has no place in the docs stands with it, and how one is made is told where users make it.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Docstrings(griffe.Extension):
                 if not each.is_alias and each.docstring is not None:
                     each.docstring.value = _complete(each.docstring.value, name)
             if thing.is_class:
+                _leave_out_signature(thing)
                 _explain_parameters(thing)
                 _inherit_attributes(thing, homes)
 
@@ -95,6 +96,13 @@ def _complete(text: str, name: str) -> str:
         return "\n".join([*lines[:first], surface + short, *lines[first:]])
 
     return EXAMPLE_ABOVE.sub(completed, text)
+
+
+def _leave_out_signature(thing: Any) -> None:
+    """How a class is made where users do not make it: then its docstring tells no arguments."""
+    told = {section.kind.value for section in thing.docstring.parsed} if thing.docstring else set()
+    if "parameters" not in told and "dataclass" not in thing.labels:
+        thing.members.pop("__init__", None)
 
 
 def _explain_parameters(thing: Any) -> None:

@@ -107,10 +107,10 @@ def _page(intro: str, groups: Mapping[str, list[str]]) -> str:
 def _options(name: str) -> list[str]:
     """What the entry of a name has that others have not: its heading, and what it does without."""
     thing, options = found(name), []
-    if name.startswith("cnnlab.datasets."):
-        options.append(f"heading: {name.removeprefix('cnnlab.')}")
-    if name in returned():
-        options.append(f"heading: {thing.name} of {', '.join(_returning(name))}")
+    heading = name.removeprefix("cnnlab.") if name.startswith("cnnlab.datasets.") else None
+    heading = f"{thing.name} of {', '.join(_returning(name))}" if name in returned() else heading
+    if heading:
+        options += [f"heading: {heading}", f"toc_label: {heading}"]
     if thing.is_class and any(base.path in _defined() for base in thing.mro()):
         inherited = [member for base in thing.mro() if base.path not in _defined() for member in base.members]
         options.append(f"inherited_members: {sorted(inherited) or 'false'}")

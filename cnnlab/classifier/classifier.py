@@ -103,7 +103,8 @@ class Classifier:
         self.num_classes = output.classes
         self.output_kind: OutputKind = output.kind
         self.class_names = tuple(class_names or map(str, range(self.num_classes)))
-        self.dataset_name, self.notes = dataset_name, tuple(notes)
+        self.dataset_name: str | None = dataset_name
+        self.notes: tuple[str, ...] = tuple(notes)
         self.memory = memory or memory_budget()
         self._compiled: dict[Hashable, Any] = {}
 
