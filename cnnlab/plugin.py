@@ -108,7 +108,7 @@ if TYPE_CHECKING:
         Section as Section,
     )
     from cnnlab.pluginhost.hookspecs import hookimpl as hookimpl
-    from cnnlab.pluginhost.of_model import AClass as AClass, ALayer as ALayer
+    from cnnlab.pluginhost.of_model import AClass as AClass, ALayer as ALayer, AModel as AModel
     from cnnlab.pluginhost.params import Doc as Doc, Params as Params
     from cnnlab.reports.chapter import (
         Chapter as Chapter,
@@ -126,7 +126,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "cnnlab.pluginhost.hookspecs": ("hookimpl",),
         "cnnlab.pluginhost.declarations": ("Analysis", "Array", "Architecture", "DatasetSource", "Section"),
         "cnnlab.pluginhost.params": ("Params", "Doc"),
-        "cnnlab.pluginhost.of_model": ("AClass", "ALayer"),
+        "cnnlab.pluginhost.of_model": ("AClass", "ALayer", "AModel"),
         "cnnlab.adversarial.params": ("BallParams", "AttackParams"),
         "cnnlab.adversarial.names": ("ADVERSARIAL_ARRAYS", "ADVERSARIAL_METRICS", "SINGLE_METRICS"),
         "cnnlab.errors": ("UsageError", "CnnlabError", "did_you_mean"),

@@ -68,11 +68,12 @@ def name_of(
         seed: What seeds it.
         device: What was asked to compute on.
     """
-    plugin = registry.provider(analysis)
+    plugin, settled = registry.provider(analysis), params.settled(classifier)
     return keyed(
         analysis.name,
         plugin=[plugin.distribution, plugin.version, code_digest(analysis.run.partition(".")[0].partition(":")[0])],
-        params=params.settled(classifier).to_json(),
+        params=settled.to_json(),
+        models={name: [model.digest, model.about.to_json()] for name, model in settled.models().items()},
         model=[classifier.digest, classifier.about.to_json(), classifier.class_names],
         inputs=digest_of(inputs.records()),
         dataset=inputs.dataset.digest if inputs.dataset else None,

@@ -27,7 +27,7 @@ from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.blaming import blame, owner
 from cnnlab.pluginhost.declarations import Analysis, resolve
 from cnnlab.pluginhost.params import Params
-from cnnlab.pluginhost.requirements import check_requirements
+from cnnlab.pluginhost.requirements import check_images, check_requirements
 from cnnlab.progress import Progress
 from cnnlab.results.claims import Claims
 from cnnlab.results.keeping import Keep
@@ -80,6 +80,7 @@ def _run(
     if analysis.inputs == "required" and not len(inputs):
         raise UsageError(f"{analysis.name} needs images, and there is none among those that were given.")
     check_requirements(analysis, classifier)
+    check_images(analysis, inputs.labels, inputs.dataset)
     classifier.check_weights()
     params = params.settled(classifier)
     for note in (*classifier.notes, *inputs.notes):
@@ -238,6 +239,7 @@ def _record(
         "plugin": {"distribution": plugin.distribution, "version": plugin.version},
         "params": params.to_json(),
         "model": {**classifier.record(), "about": classifier.about.to_json()},
+        **_models(params),
         "inputs": lists["inputs"],
         "dataset": {"name": inputs.dataset.name, "source": inputs.dataset.source or None} if inputs.dataset else None,
         "seed": context.seed,
@@ -263,6 +265,12 @@ def _record(
         "device": current_device(),
         "warnings": list(context.warnings),
     }
+
+
+def _models(params: Params) -> dict[str, Any]:
+    """What is recorded of other models, by the names of the parameters that they were given for."""
+    told = {name: {**model.record(), "about": model.about.to_json()} for name, model in params.models().items()}
+    return {"models": told} if told else {}
 
 
 def described(analysis: Analysis, name: str, count: int, params: Mapping[str, Any]) -> dict[str, Any]:

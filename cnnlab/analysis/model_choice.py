@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,24 @@ class ModelChoice:
         from cnnlab import runs
 
         return self.model if self.model is not None else runs.find(None).path
+
+    def another(self, model: Any) -> Classifier:
+        """Open another model as this one is opened: with its trust and its limits.
+
+        What this one does not say of itself holds for the other, too, unless that is a run, which says all of itself.
+
+        Args:
+            model: A path, a run or a live Keras model.
+
+        Raises:
+            CnnlabError: It cannot be opened.
+        """
+        from cnnlab.runs.folder import is_run
+
+        other = replace(self, model=model, signature=None, output=None)
+        if not isinstance(model, str | Path) or is_run(Path(model)):
+            other = replace(other, input_range=None, class_names=None, layout=None)
+        return other.open()
 
     def open(self) -> Classifier:
         """Open it.

@@ -93,6 +93,9 @@ def perform(request: Request, progress: Progress | None = None, cache: Cache | N
             classifier = request.model.open()
         inputs = request.images.read(classifier, wanted=request.analysis.inputs != "none", progress=progress)
         params = request.analysis.params.from_public(dict(request.params))
+        if params.models():
+            with progress.stage("Opening the other model"):
+                params = params.opened(request.model.another)
         ask = functools.partial(host.run, request.analysis, classifier, inputs, params, seed=int(request.seed))
         if cache is None:
             return kept_of(ask(progress=progress, keep=request.keep), request.keep)

@@ -72,8 +72,10 @@ class Analysis(Declaration):
         run: Where the mathematics is, ``"package.module:function"``; called as
             ``run(classifier, inputs, params, context)`` and returning a :class:`~cnnlab.plugin.Result`.
         inputs: Whether images are ``"required"``, ``"optional"`` or of no use (``"none"``).
-        requires: What the model must offer, of ``"gradients"``, ``"convolutions"`` and ``"one-class"`` (that an image
-            has exactly one class): the host checks these before it runs and says which is missing.
+        requires: What there must be: of the model ``"gradients"``, ``"convolutions"`` and ``"one-class"`` (that an
+            image has exactly one class), of the images ``"labels"`` (all are known) and ``"dataset"`` (the one that
+            they, or those that the model learned, are of). The host checks these before it runs and says which is
+            missing.
         arrays: What each array that a Result may hold means, and its axes, by name. A name may hold placeholders:
             ``"kernel/<layer>"`` stands for ``kernel/conv1`` and so on.
         metrics: What each metric means, by name. What ``success`` means, ``success@0.1`` means at that strength.
@@ -111,7 +113,7 @@ class Analysis(Declaration):
     params: type[Params]
     run: str
     inputs: Literal["required", "optional", "none"] = "required"
-    requires: tuple[Literal["gradients", "convolutions", "one-class"], ...] = ()
+    requires: tuple[Literal["gradients", "convolutions", "one-class", "labels", "dataset"], ...] = ()
     arrays: Mapping[str, Array] = field(default_factory=dict)
     metrics: Mapping[str, str] = field(default_factory=dict)
     sometimes: tuple[str, ...] = ()

@@ -1,7 +1,11 @@
-"""Parameters whose values depend on the model, a class or a layer: declared beside a type, checked when it is open."""
+"""Parameters whose values depend on the model: a class, a layer, another model to hold it against.
+
+They are declared beside a type, and checked when the model is open.
+"""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -110,5 +114,82 @@ class ALayer:
         ]
 
 
-OfModel = AClass | ALayer
+@dataclass(frozen=True)
+class AModel:
+    """Another model, for ``Annotated[Classifier, AModel()]`` or ``Annotated[Classifier | None, AModel()] = None``.
+
+    On the command line it is the path of one (``--other PATH``); in Python also a run, a live Keras model or an opened
+    classifier. The host opens it as it opens the model that is asked about, trusts it where that is trusted, and
+    records its path, kind and digest.
+
+    Attributes:
+        same_images: Whether it must take the same images: height, width, channels and value range.
+        same_classes: Whether it must have as many classes.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from typing import Annotated
+        >>> from cnnlab.plugin import Classifier, Doc, Params
+        >>> from cnnlab.testing import FakeClassifier
+        >>> @dataclass(frozen=True, kw_only=True)
+        ... class AgreementParams(Params):
+        ...     other: Annotated[Classifier, AModel(), Doc("The model to compare with.")]
+        >>> AgreementParams(other="runs/second").to_json()
+        {'other': 'runs/second'}
+        >>> bright = FakeClassifier.of_brightness()
+        >>> AgreementParams(other=bright).settled(bright).other is bright
+        True
+    """
+
+    same_images: bool = True
+    same_classes: bool = True
+
+    def of(self, classifier: Classifier, value: Any, name: str, otherwise: str = "") -> Classifier:
+        """Return the other model, opened.
+
+        Args:
+            classifier: The model that is asked about.
+            value: A path, a run, a live Keras model or an opened classifier.
+            name: The parameter's, for messages.
+            otherwise: What else it takes, for messages.
+
+        Raises:
+            CnnlabError: It cannot be opened.
+            UsageError: It takes other images, or has other classes.
+        """
+        from cnnlab.classifier import load
+
+        other: Classifier = value if is_opened(value) else load(value)
+        for what, theirs, ours, matters in (
+            ("images of shape", list(other.input_shape), list(classifier.input_shape), self.same_images),
+            ("values", list(other.bounds), list(classifier.bounds), self.same_images),
+            ("classes:", other.num_classes, classifier.num_classes, self.same_classes),
+        ):
+            if matters and theirs != ours:
+                raise UsageError(
+                    f"{name} must be a model for the same images and classes{otherwise}; it has {what} {theirs}, and "
+                    f"the model that is asked about has {ours}."
+                )
+        return other
+
+
+def is_model(value: Any) -> bool:
+    """Whether a value is a model, or says where one is: without importing what makes them."""
+    return isinstance(value, (str, os.PathLike)) or is_opened(value) or hasattr(value, "path") or callable(value)
+
+
+def is_opened(value: Any) -> bool:
+    """Whether a value is an opened classifier."""
+    return hasattr(value, "logits") and hasattr(value, "bounds")
+
+
+def recorded(value: Any) -> str | None:
+    """Return where a model is, as ``result.json`` says it; None of one that lives in memory alone."""
+    if isinstance(value, (str, os.PathLike)):
+        return os.fspath(value)
+    path = getattr(value, "path", None)
+    return None if path is None else os.fspath(path)
+
+
+OfModel = AClass | ALayer | AModel
 """What is settled when the model is open."""

@@ -13,7 +13,7 @@ import functools
 import operator
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import annotated_types
 
 from cnnlab.errors import UsageError
-from cnnlab.pluginhost.of_model import AClass, ALayer, OfModel
+from cnnlab.pluginhost.of_model import AClass, ALayer, AModel, OfModel, is_model, is_opened, recorded
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
@@ -90,9 +90,26 @@ class Params:
         }
         return dataclasses.replace(self, **found) if found else self
 
+    def opened(self, open_model: Callable[[Any], Classifier]) -> Self:
+        """Return the values with every other model opened.
+
+        Args:
+            open_model: Opens a model, as the host does.
+        """
+        found = {name: open_model(value) for name, value in self.models().items() if not is_opened(value)}
+        return dataclasses.replace(self, **found) if found else self
+
+    def models(self) -> dict[str, Any]:
+        """Return the other models, opened or as they were named, by the names of their fields."""
+        values = {field.name: getattr(self, field.name) for field in fields_of(type(self)) if field.is_model}
+        return {name: value for name, value in values.items() if value is not None}
+
     def to_json(self) -> dict[str, Any]:
-        """Return the values by their public names, as JSON types."""
-        return {field.public: _plain(getattr(self, field.name)) for field in fields_of(type(self))}
+        """Return the values by their public names, as JSON types; of models where they are."""
+        return {
+            field.public: (recorded if field.is_model else _plain)(getattr(self, field.name))
+            for field in fields_of(type(self))
+        }
 
     @classmethod
     def from_public(cls, values: dict[str, Any]) -> Self:
@@ -161,6 +178,11 @@ class Field:
         return next((part for part in (*self.constraints, *inner) if isinstance(part, OfModel)), None)
 
     @property
+    def is_model(self) -> bool:
+        """Whether it is another model."""
+        return isinstance(self.of_model, AModel)
+
+    @property
     def flag(self) -> bool:
         """Whether it is a plain yes or no."""
         return self.type is bool
@@ -190,6 +212,10 @@ class Field:
         Raises:
             UsageError: It cannot be, or it is out of bounds.
         """
+        if self.is_model:
+            if (value is None and type(None) in _alternatives(self.type)) or (is_model(value) and value != ""):
+                return value
+            raise UsageError(self.refusal(value))
         value = _unwrap(value)
         if self.multiple and value is not None and (isinstance(value, str) or not hasattr(value, "__iter__")):
             value = (value,)
@@ -259,7 +285,8 @@ def _read(params: Any) -> tuple[Field, ...]:
 
 def _field(params: type, field: dataclasses.Field[Any], hint: Any) -> Field:
     hint, metadata = _peel(hint)
-    _check_supported(hint, f"{params.__name__}.{field.name}")
+    if not any(isinstance(item, AModel) for item in metadata):
+        _check_supported(hint, f"{params.__name__}.{field.name}")
     default = field.default
     if field.default_factory is not dataclasses.MISSING:
         default = field.default_factory()
@@ -325,6 +352,7 @@ _NOUNS: dict[Any, str] = {
     float: "a number",
     str: "a text",
     Path: "a path",
+    AModel: "a model: a folder or file of one",
     AClass: "a class, by number or name",
     ALayer: "a layer, by name",
 }

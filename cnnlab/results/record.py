@@ -194,6 +194,7 @@ class Record:
     claims: Claimed | None = None
     images: list[Written] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
+    models: dict[str, Model] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     digest: str | None = None
 

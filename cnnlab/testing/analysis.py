@@ -11,17 +11,17 @@ from unittest import mock
 
 import pytest
 
-from cnnlab.errors import UsageError
+from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis
 from cnnlab.pluginhost.params import fields_of
 from cnnlab.testing.bounds import absent_from, invalid_values
 from cnnlab.testing.contract import Guest, assert_drawn_everywhere, assert_same, frameworks_imported_by, run_python
-from cnnlab.testing.footprint import Footprint, footprint
+from cnnlab.testing.footprint import Footprint, footprint, needed_models
+from cnnlab.testing.models import TinyModels
 
 if TYPE_CHECKING:
     from cnnlab.results.result import Result
-    from cnnlab.testing.models import TinyModels
 
 
 class AnalysisContract(Guest):
@@ -57,8 +57,15 @@ class AnalysisContract(Guest):
 
         if self.declaration.inputs == "none":
             images = labels = None
+        params = {**self.given(classifier), **params}
+        if "dataset" in self.declaration.requires:
+            params["dataset"] = TinyModels().dataset(images.shape[1:], classifier.bounds)
         with mock.patch.dict(os.environ, CNNLAB_STRICT="1"):  # what users are spared is the author's to mend
-            return analyze(self.analysis, classifier, images, labels, seed=seed, **{**self.params, **params})
+            return analyze(self.analysis, classifier, images, labels, seed=seed, **params)
+
+    def given(self, classifier: Any) -> dict[str, Any]:
+        """The parameters, with ``classifier`` itself for each other model that must be named and is not."""
+        return {**dict.fromkeys(needed_models(self.declaration.params), classifier), **self.params}
 
     def footprint(self) -> Footprint:
         """What it printed and changed, looking at three images in a process of its own."""
@@ -85,13 +92,13 @@ class AnalysisContract(Guest):
         needed = {field.name for field in fields_of(self.declaration.params) if field.required}
         if not needed:
             self.declaration.params()
-        self.declaration.params.from_public(dict(self.params))
+        self.declaration.params.from_public(self.given("a model"))
 
     def test_bounds_are_refused_alike_in_python_and_on_the_command_line(self) -> None:
         """Just outside every declared bound, both answer with the same sentence."""
         for field in fields_of(self.declaration.params):
             for value in invalid_values(field):
-                given = {**self.params, field.public: value}
+                given = {**self.given("a model"), field.public: value}
                 with pytest.raises(UsageError) as refused:
                     self.declaration.params.from_public(given)
                 assert str(refused.value) == field.refusal(value)
@@ -102,7 +109,7 @@ class AnalysisContract(Guest):
         """A class or a layer that the model does not have is refused, in the host's words, before anything runs."""
         classifier = tiny_models.convolutional((8, 8, 1))
         for field in fields_of(self.declaration.params):
-            if field.of_model is not None:
+            if field.of_model is not None and not field.is_model:
                 for absent in absent_from(classifier, field):
                     with pytest.raises(UsageError, match=str(absent)):
                         self.run(classifier, *tiny_models.images((8, 8, 1), 1), **{field.public: absent})
@@ -176,12 +183,14 @@ class AnalysisContract(Guest):
     def test_images_without_labels(self, tiny_models: TinyModels) -> None:
         """An image file comes without a label."""
         images, _ = tiny_models.images((8, 8, 1), 2)
-        self.run(tiny_models.convolutional((8, 8, 1)), images)
+        if "labels" in self.declaration.requires:
+            with pytest.raises(CnnlabError, match="needs the true labels of the images"):
+                self.run(tiny_models.convolutional((8, 8, 1)), images)
+        else:
+            self.run(tiny_models.convolutional((8, 8, 1)), images)
 
     def test_a_model_that_ignores_its_input(self, tiny_models: TinyModels) -> None:
         """Nothing to find is a finding (or a clear refusal), not a crash."""
-        from cnnlab.errors import CnnlabError
-
         try:
             self.run(tiny_models.constant((8, 8, 1)), *tiny_models.images((8, 8, 1), 2))
         except CnnlabError as error:
@@ -195,9 +204,10 @@ class AnalysisContract(Guest):
         from cnnlab.testing.fakes import UnguardedInputs
 
         classifier = tiny_models.convolutional((8, 8, 1))
-        inputs = UnguardedInputs(*tiny_models.images((8, 8, 1), 0 if self.declaration.inputs == "none" else 3))
+        images = tiny_models.images((8, 8, 1), 0 if self.declaration.inputs == "none" else 3)
+        inputs = UnguardedInputs(*images, tiny_models.dataset((8, 8, 1)))
         before, copy = classifier.logits(inputs.images), inputs.images.copy()
-        params = self.declaration.params.from_public(dict(self.params)).settled(classifier)
+        params = self.declaration.params.from_public(self.given(classifier)).settled(classifier)
         resolve(self.declaration.run)(classifier, inputs, params, Context())
         assert_same(inputs.images, copy, "the images")
         assert_same(classifier.logits(inputs.images), before, "the logits")
@@ -210,7 +220,7 @@ class AnalysisContract(Guest):
         progress = CountedProgress()
         images, labels = (None, None) if self.declaration.inputs == "none" else tiny_models.images((8, 8, 1), 3)
         classifier = tiny_models.convolutional((8, 8, 1))
-        analyze(self.analysis, classifier, images, labels, progress=progress, **self.params)
+        analyze(self.analysis, classifier, images, labels, progress=progress, **self.given(classifier))
         wrong = [f"{name}: {done} of {total}" for name, total, done in progress.tasks if total not in (None, done)]
         assert not wrong, f"steps done and announced: {wrong}"
 
@@ -225,7 +235,8 @@ class AnalysisContract(Guest):
         for name in result.arrays:
             assert_same(loaded.arrays[name], result.arrays[name], name)
         assert dict(loaded.metrics) == dict(result.metrics)
-        assert self.declaration.params.from_public(dict(loaded.record["params"]))
+        told = {name: value for name, value in loaded.record["params"].items() if value is not None}
+        assert self.declaration.params.from_public({**self.given("a model"), **told})
         assert all(file.stat().st_size for file in files)
 
     def test_the_numbers_follow_from_the_saved_arrays(

@@ -11,6 +11,7 @@ import numpy as np
 
 from cnnlab.classifier import Classifier, Layer
 from cnnlab.classifier.hints import About
+from cnnlab.datasets import Dataset
 from cnnlab.inputs import Inputs
 from cnnlab.progress import Silent
 
@@ -99,10 +100,12 @@ class UnguardedInputs(Inputs):
     Args:
         images: [N, H, W, C].
         labels: [N].
+        dataset: What they are of.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
-        super().__init__(lambda indices: images[indices], labels, [f"array:{index}" for index in range(len(labels))])
+    def __init__(self, images: np.ndarray, labels: np.ndarray, dataset: Dataset | None = None) -> None:
+        sources = [f"array:{index}" for index in range(len(labels))]
+        super().__init__(lambda indices: images[indices], labels, sources, dataset=dataset)
         self.images = images
 
     def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -6,9 +6,12 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from cnnlab.classifier import Classifier
+    from cnnlab.datasets import Dataset
 
 Shape = tuple[int, int, int]
 Bounds = tuple[float, float]
@@ -127,6 +130,32 @@ class TinyModels:
         rng = np.random.default_rng(seed)
         images = low + (high - low) * rng.random((count, *shape), dtype=np.float32)
         return images, rng.integers(0, self.classes, count)
+
+    def dataset(self, shape: Shape, bounds: Bounds = (0.0, 1.0)) -> Dataset:
+        """Draw a dataset of twelve images to learn and twelve to test with.
+
+        Args:
+            shape: Height, width and channels.
+            bounds: The value range of the images.
+        """
+        from cnnlab.datasets import Dataset, Split
+
+        train, test = (Split(*self.images(shape, 12, seed, bounds)) for seed in (1, 2))
+        names = tuple(map(str, range(self.classes)))
+        return Dataset(name="tiny", train=train, test=test, class_names=names, value_range=bounds)
+
+    def saved(self, classifier: Classifier, folder: Path) -> Path:
+        """Save one of these models as a SavedModel, for what takes the path of one.
+
+        Args:
+            classifier: One that this object made.
+            folder: An empty folder, or one that is not there yet.
+
+        Returns:
+            The folder.
+        """
+        classifier._keep.export(str(folder), verbose=False)
+        return folder
 
     def _dense(self, name: str) -> object:
         import keras

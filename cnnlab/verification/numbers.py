@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cnnlab.adversarial.judge import Finding, is_adversarial
 from cnnlab.adversarial.measure import derive, with_strengths
 from cnnlab.analysis.completion import rows_from, sums_of, with_sums
+from cnnlab.errors import CnnlabError
 from cnnlab.files.reading import open_regular
 from cnnlab.inspection import evaluation_result
 from cnnlab.pluginhost import registry
@@ -71,7 +72,10 @@ def _sums(saved: Saved) -> Sums:
     analysis, name = saved.analysis, saved.record["analysis"]
     if analysis is not None and analysis.sum_up is not None:
         result = Result(arrays=saved.arrays, claims=saved.claims)
-        params = analysis.params.from_public(dict(saved.record["params"])).settled(saved.classifier)
+        try:
+            params = analysis.params.from_public(dict(saved.record["params"])).settled(saved.classifier)
+        except CnnlabError as error:  # another model that took part is gone, or lived in memory alone
+            return Sums(reason=str(error).rstrip("."))
         result = with_sums(result, sums_of(analysis, saved.classifier, result, params))
         rows = rows_from(analysis, result, saved.sources, lambda what: None)  # it was told when it ran
         return Sums(metrics=result.metrics, rows=rows, headline=result.headline)

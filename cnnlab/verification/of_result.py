@@ -14,6 +14,7 @@ import numpy as np
 from cnnlab import drawings as drawing_data
 from cnnlab.adversarial.judge import Finding, is_adversarial
 from cnnlab.analysis.host import described
+from cnnlab.classifier import load
 from cnnlab.errors import CnnlabError
 from cnnlab.files.reading import read_text
 from cnnlab.inspection import evaluation_result
@@ -49,6 +50,7 @@ KNOWN = (
     *("schema", "digest", "analysis", "params", "seed", "warnings", "preflight", "meanings", "headline", "metrics"),
     *("files", "figures", "rows", "claims", "images", *UNPROVED),
     *("model.path", "model.kind", "model.digest"),
+    *("models.*.path", "models.*.kind", "models.*.digest", "models.*.about"),
     *("inputs.source", "inputs.digest", "inputs.shape", "inputs.label", "inputs.count", "inputs.file", "left_out"),
     *("dataset.name", "dataset.source"),
     *("arrays.*.shape", "arrays.*.dtype", "arrays.*.meaning", "arrays.*.axes"),
@@ -143,6 +145,7 @@ def findings_of_result(saved: Saved, *, rerun: bool) -> Iterator[Finding]:
     yield as_recorded(record, RECORD)
     yield from guarded("files", _files, saved)
     yield from guarded("model", _model, saved)
+    yield from guarded("model", _other_models, saved)
     try:
         choice, wrong = choice_of(record, saved.inputs, saved.classifier)
         yield from guarded("inputs", inputs, saved.inputs, choice, wrong)
@@ -182,6 +185,23 @@ def _files(saved: Saved) -> Iterator[Finding]:
     extra = [name for name in files if name.startswith("figure") and name not in figures]
     if extra:
         yield fails("files", f"The record holds digests of figures that it does not list: {', '.join(extra)}.")
+
+
+def _other_models(saved: Saved) -> Iterator[Finding]:
+    """Hold other models that took part against their digests, where they can be opened without being trusted."""
+    for name, said in saved.record.get("models", {}).items():
+        try:
+            digest = load(said["path"]).digest if said["path"] else ""
+        except CnnlabError as error:
+            yield not_checked("model", f"The model {name} cannot be opened: {error}")
+            continue
+        if not digest:
+            yield not_checked("model", f"The model {name} lived in memory alone.")
+        elif digest != said["digest"]:
+            wrong = f"{name} is another model: {digest[:12]}, where the result was made with {said['digest'][:12]}."
+            yield fails("model", wrong)
+        else:
+            yield holds("model", f"{name} is the model of the result ({digest[:12]}).")
 
 
 def _model(saved: Saved) -> Iterator[Finding]:

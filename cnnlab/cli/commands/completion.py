@@ -65,10 +65,10 @@ def architecture_names(ctx: click.Context, param: click.Parameter, incomplete: s
 
 def names_in_model(ctx: click.Context, wanted: OfModel | None) -> list[str]:
     """List the classes or the layers of the model that was named, as far as its files tell them without opening it."""
-    from cnnlab.pluginhost.of_model import AClass
+    from cnnlab.pluginhost.of_model import AClass, AModel
     from cnnlab.runs import files_tell
 
-    if wanted is None:
+    if wanted is None or isinstance(wanted, AModel):
         return []
     classes, layers = files_tell(ctx.params.get("model"))
     return list(classes if isinstance(wanted, AClass) else layers)

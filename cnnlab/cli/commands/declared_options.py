@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 from click.shell_completion import CompletionItem
 
-from cnnlab.cli.commands.completion import names_in_model
+from cnnlab.cli.commands.completion import model_paths, names_in_model
 from cnnlab.cli.help import Option
 from cnnlab.pluginhost.params import Field
 
@@ -17,6 +17,7 @@ METAVARS = {
     "an integer": "INTEGER",
     "a number": "NUMBER",
     "a path": "PATH",
+    "a model": "PATH",
     "a text": "TEXT",
     "a class": "CLASS",
     "a layer": "LAYER",
@@ -39,6 +40,9 @@ class Declared(click.ParamType[str]):
         words = [*self.field.choices, *names_in_model(ctx, self.field.of_model)]
         return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
+
+OPENED = "a folder or file of a model, opened as --model is: --trust trusts both"
+"""What the help says of an option that takes another model."""
 
 LONGEST = 44
 """Characters up to which the words that a value may be stand beside the option; more are told in its help."""
@@ -63,6 +67,8 @@ def option_for(field: Field, shell_complete: Completer | None = None, heading: s
     is_choice = bool(field.choices) and _metavar(field).endswith("]")
     told = field.flag or field.expected in ("a text", "a path") or is_choice
     details = [] if told else [field.expected]
+    if field.is_model:
+        details, shell_complete = [OPENED], model_paths
     if field.default_text and not field.flag:
         details.append(f"default: {field.default_text}")
     help_text = f"{field.doc}  [{'; '.join(details)}]" if details else field.doc

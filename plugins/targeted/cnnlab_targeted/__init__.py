@@ -129,7 +129,11 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "matrix_l2": Array("Euclidean length of the change, mean over them", axes=by_class),
             },
             metrics=METRICS,
-            sometimes=("accuracy@<strength>",),
+            sometimes=(
+                "accuracy@<strength>",
+                "beta",
+                *(f"matrix_{of}" for of in ("images", "reached", "confidence", "l2")),
+            ),
         )
     ]
 
