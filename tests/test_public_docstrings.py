@@ -94,6 +94,35 @@ def test_it_has_an_example(name):
     assert list(surface.examples(name))
 
 
+def attributes(name: str) -> dict[str, str]:
+    return {each.name: each.description for each in sections(surface.found(name))["attributes"]}
+
+
+def test_a_page_shows_links_for_references_and_what_bases_tell():
+    told = attributes("cnnlab.plugin.Analysis")
+    assert list(told)[:3] == ["name", "summary", "api"], "those of the base that all declarations have come first"
+    assert told["params"].endswith("derived from [`Params`][cnnlab.plugin.Params].")
+    assert not [name for name in surface.public() if ":class:" in surface.found(name).docstring.value]
+
+
+def test_a_page_explains_parameters_by_what_their_annotation_says():
+    epsilon = surface.found("cnnlab.plugin.BallParams").members["epsilon"]
+    assert epsilon.docstring.value.startswith("How far an image may move")
+    assert str(epsilon.annotation) == "tuple[Annotated[float, Ge(0)], ...]"
+
+
+def test_a_page_tells_how_a_class_is_made_where_users_make_it():
+    assert "__init__" not in surface.found("cnnlab.Classifier").members
+    assert "__init__" in surface.found("cnnlab.testing.FakeClassifier").members
+
+
+def test_an_example_on_a_page_imports_what_it_is_about():
+    (example,) = surface.examples("cnnlab.plugin.BallParams")
+    assert example.startswith(">>> from cnnlab.plugin import BallParams\n>>> BallParams(")
+    (example,) = surface.examples("cnnlab.plugin.derive")
+    assert example.count("import derive") == 1
+
+
 WRONG = '''
 import numpy as np
 
