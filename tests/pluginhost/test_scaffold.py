@@ -36,7 +36,11 @@ def test_an_analysis_from_nothing_to_a_result(environment, tmp_path, trained_run
 
 
 def test_an_attack_from_nothing_to_a_verified_result(environment, tmp_path, trained_run):
-    environment.cnnlab("plugins", "new", "nudge", "--kind", "attack")
+    words = ("--licence", "bsd-3-clause", "--author", "Ada <ada@example.org>", "--url", "https://example.org/nudge")
+    said = environment.cnnlab("plugins", "new", "nudge", "--kind", "attack", *words)
+    for name in ("LICENSE", ".gitignore", ".github/workflows/test.yml"):  # which the wheel must hold, too
+        assert f"cnnlab-nudge/{name}\n" in said
+        assert (tmp_path / "cnnlab-nudge" / name).is_file()
     environment.install(tmp_path / "cnnlab-nudge")
     assert " passed" in environment.run("-m", "pytest", "-q", cwd=tmp_path / "cnnlab-nudge")
     of_twenty = ["--dataset", "mnist", "--limit", "20", "--epsilon", "0.3", "--fail-under", "success=0.9"]
@@ -111,8 +115,13 @@ def test_a_name_that_is_taken_is_refused(tmp_path, name, kind, taken):
 def test_a_package_that_is_installed_can_be_written_anew_where_it_lies(tmp_path):
     folder = tmp_path / "cnnlab-mnist"
     folder.mkdir()
+    (folder / ".gitignore").write_text("old")
+    (folder / "notes").write_text("of the author")
     assert create("mnist", "dataset", tmp_path, force=True) == folder
     assert (folder / "pyproject.toml").is_file()
+    assert (folder / ".github" / "workflows" / "test.yml").is_file()
+    assert "__pycache__" in (folder / ".gitignore").read_text()
+    assert (folder / "notes").read_text() == "of the author"
 
 
 def test_an_existing_folder_is_left_alone(tmp_path):
