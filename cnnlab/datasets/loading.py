@@ -12,6 +12,7 @@ from cnnlab.datasets.dataset import Dataset
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import resolve
+from cnnlab.pluginhost.prints import speaking
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
@@ -32,8 +33,9 @@ def check_named(source: str | os.PathLike[str]) -> str:
         raise UsageError("a dataset is a name or a path; received an empty one.")
     if word in registry.datasets() or word.startswith(("keras:", "tfds:")) or Path(word).exists():
         return word
-    if registry.is_name(word):
-        registry.find_dataset(word)  # raises, and names the nearest
+    if registry.is_name(word) or registry.is_full(word):
+        registry.find_dataset(word)  # raises where there is none, and names the nearest
+        return word
     read_path(Path(word))  # raises: nothing is there
     return word
 
@@ -66,7 +68,9 @@ def load(source: str | os.PathLike[str]) -> Dataset:
     if word.startswith("tfds:"):
         return replace(tfds_datasets.load(word.removeprefix("tfds:")), source=word)
     if word in registry.datasets() or registry.is_full(word):
-        return replace(_checked(resolve(registry.find_dataset(word).load)(), word), source=word)
+        found = registry.find_dataset(word)
+        with speaking(registry.provider(found).source.owner):
+            return replace(_checked(resolve(found.load)(), word), source=word)
     return replace(read_path(Path(word)), source=str(Path(word).resolve()))
 
 

@@ -52,6 +52,7 @@ class Plugin:
         self.exception: BaseException | None = None
         self.contested: frozenset[tuple[str, str]] = frozenset()
         self._declarations: tuple[Declaration, ...] | None = self.offers
+        self._gave: tuple[Declaration, ...] = ()
 
     @classmethod
     def of(cls, source: Source) -> Plugin:
@@ -116,7 +117,7 @@ class Plugin:
 
     def gave(self, declaration: Declaration) -> bool:
         """Whether this very declaration, or what a listing tells of it, is this plugin's."""
-        return any(declaration is each for each in (*self.offers, *(self._declarations or ())))
+        return any(declaration is each for each in (*self.offers, *(self._declarations or ()), *self._gave))
 
     def tell(self, record: Record) -> None:
         """Take over what is remembered of it; it is imported when something of it is wanted."""
@@ -154,6 +155,7 @@ class Plugin:
         if as_told and seconds < SLOWER * self.seconds + SLOW:
             return
         if not as_told:
+            self._gave += self.offers  # which somebody may hold: it is this plugin's, whatever it said
             self.state, self.error, self.offers = state, error, declarations
         self.seconds = seconds
         records.keep(self.source, Record(state, error, declarations, seconds), watch)
