@@ -61,6 +61,8 @@ demo: $(VENV)/.installed
 # A file in one process, and one more than two cores, for tests wait for commands and browsers; `make PROCESSES=9 test`
 # on eight. What failed the last time runs first, then in the order of tests/conftest.py.
 PROCESSES ?= 3
+# Where this is set, as in many containers, each process and each command in the tests would compile cnnlab anew.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST := python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --failed-first --durations=10
 
 test: $(VENV)/.installed-dev
