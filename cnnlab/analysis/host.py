@@ -27,6 +27,7 @@ from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.blaming import blame, owner
 from cnnlab.pluginhost.declarations import Analysis, resolve
 from cnnlab.pluginhost.params import Params
+from cnnlab.pluginhost.prints import speaking
 from cnnlab.pluginhost.requirements import check_images, check_requirements
 from cnnlab.progress import Progress
 from cnnlab.results.claims import Claims
@@ -94,18 +95,19 @@ def _run(
         result = _guarded(analysis, lambda: resolve(analysis.run)(classifier, some, params, part))
         return _verified(analysis, classifier, some, result, lose)
 
-    started = time.perf_counter()
-    if analysis.independent and len(inputs):
-        asked = in_blocks(analysis, ask, inputs, context, keep, lose)
-    else:
-        asked = ask(inputs, context)
-    seconds = time.perf_counter() - started
-    result = asked.result
-    with _held_to_its_word(analysis):
-        if analysis.sum_up is not None:
-            said = _guarded(analysis, lambda: sums_of(analysis, classifier, result, params))
-            result = with_sums(result, said)
-        result = complete(analysis, result, inputs.sources, lose)
+    with speaking(registry.provider(analysis).source.owner):
+        started = time.perf_counter()
+        if analysis.independent and len(inputs):
+            asked = in_blocks(analysis, ask, inputs, context, keep, lose)
+        else:
+            asked = ask(inputs, context)
+        seconds = time.perf_counter() - started
+        result = asked.result
+        with _held_to_its_word(analysis):
+            if analysis.sum_up is not None:
+                said = _guarded(analysis, lambda: sums_of(analysis, classifier, result, params))
+                result = with_sums(result, said)
+            result = complete(analysis, result, inputs.sources, lose)
     if asked.readings:
         _check(analysis, numbers(result, asked.readings), context)
     else:

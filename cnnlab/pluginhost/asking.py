@@ -25,6 +25,7 @@ from cnnlab.pluginhost import declarations as declaring, hookspecs
 from cnnlab.pluginhost.checks import ContractError, IncompatibleError
 from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Declaration, Section
 from cnnlab.pluginhost.offers import Subcommand
+from cnnlab.pluginhost.prints import speaking
 from cnnlab.pluginhost.references import spec_of
 from cnnlab.pluginhost.sources import GROUP, HOST, Source, host_version
 from cnnlab.pluginhost.tracing import traced
@@ -56,7 +57,7 @@ def ask(source: Source) -> tuple[Declaration, ...]:
         Exception: Whatever its own code raised.
     """
     _check_requirement(source)
-    with contextlib.redirect_stdout(sys.stderr), _newer_names_told():
+    with speaking(source.owner), _newer_names_told():
         return tuple(_asked(_imported(source)))
 
 

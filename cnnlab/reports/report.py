@@ -18,6 +18,7 @@ from cnnlab.interrupts import saying
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.blaming import blame
 from cnnlab.pluginhost.declarations import Section, resolve
+from cnnlab.pluginhost.prints import speaking
 from cnnlab.progress import Progress, shown
 from cnnlab.reports import profiles
 from cnnlab.reports.chapter import Chapter
@@ -270,7 +271,8 @@ def _lacking(section: Section, subject: Subject) -> str:
 
 def _asked(section: Section, subject: Subject) -> Chapter:
     try:
-        chapter = resolve(registry.declared(section).write)(subject)
+        with speaking(registry.provider(section).source.owner):
+            chapter = resolve(registry.declared(section).write)(subject)
     except (CnnlabError, KeyboardInterrupt, MemoryError):
         raise
     except (Exception, SystemExit) as error:

@@ -13,6 +13,7 @@ from keras import layers
 from cnnlab.errors import CnnlabError
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import resolve
+from cnnlab.pluginhost.prints import speaking
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 """Keras' name for computing in a precision while the weights stay float32."""
@@ -52,7 +53,7 @@ def build_network(
     options = {"batch_norm": True} if batch_norm else {}
     what = f"the architecture {architecture!r} for images of {'x'.join(map(str, shape))} and {classes} classes"
     try:
-        with _seeded(seed), _policy(POLICIES[precision]):
+        with _seeded(seed), _policy(POLICIES[precision]), speaking(registry.provider(declaration).source.owner):
             model = resolve(declaration.build)(shape, classes, **options)
             if not model.built:
                 model.build((None, *shape))
