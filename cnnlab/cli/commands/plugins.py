@@ -199,7 +199,7 @@ def new_plugin(
 ) -> None:
     """Write a complete, installable plugin package to start from: cnnlab-NAME.
 
-    It works as it is, and its tests, a workflow on GitHub among them, hold it to its contract.
+    It works as it is. Its tests, which a workflow on GitHub runs too, hold it to its contract.
     """
     from cnnlab import __version__
     from cnnlab.pluginhost.scaffold import create
