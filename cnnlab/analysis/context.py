@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from cnnlab.classifier.finite import among
 from cnnlab.devices.sharing import Axis, chosen, gather
+from cnnlab.errors import UsageError
 from cnnlab.perturbations import round_8bit
 from cnnlab.progress import Progress, Silent
+from cnnlab.results.artifacts import Artifacts
 
 if TYPE_CHECKING:
     from cnnlab.inputs import Inputs
@@ -38,6 +41,7 @@ class Context:
         seed: The user's ``--seed``, for random streams of one's own.
         rng: A NumPy generator seeded with it.
         batch_size: How many images the model takes at once.
+        artifacts: What :meth:`artifact` was asked for, by name.
         warnings: What :meth:`warn` and :meth:`warn_of` collected; shown to the user and saved in ``result.json``.
 
     Example:
@@ -54,6 +58,7 @@ class Context:
         self._found_of: dict[str, dict[int, tuple[int, int]]] = {}
         self._progress = progress or Silent()
         self._alike, self._first = 1, 0
+        self.artifacts: Artifacts | None = Artifacts()
 
     @property
     def warnings(self) -> list[str]:
@@ -72,7 +77,7 @@ class Context:
             progress: Where to show how far one is with them.
         """
         part = Context(self.seed, progress, self.batch_size)
-        part._first = first
+        part._first, part.artifacts = first, None
         return part
 
     def take(self, said: str) -> None:
@@ -209,6 +214,28 @@ class Context:
         moved = int((rounded != inputs.images).any(axis=(1, 2, 3)).sum())
         self.warn_of(moved, len(inputs), "were no 8-bit images: with `eight_bit=True` they were rounded first.")
         return rounded
+
+    def artifact(self, name: str) -> Path:
+        """Return where to write a file that is kept with the result: an animation, a table of another kind.
+
+        What lies there when the analysis has run is moved with the result into ``artifacts/``, and listed in
+        ``result.json`` with its digest and media type.
+
+        Args:
+            name: Letters, digits, ``_``, ``.`` and ``-``; its ending says what it is: ``frames.gif``.
+
+        Raises:
+            UsageError: It is no such name, or the analysis is ``independent`` and sees only some of the images.
+
+        Example:
+            >>> context = Context()
+            >>> _ = context.artifact("frames.txt").write_text("one")
+            >>> list(context.artifacts)
+            ['frames.txt']
+        """
+        if self.artifacts is None:
+            raise UsageError("an `independent` analysis sees some of the images at a time, and gives no artifacts.")
+        return self.artifacts.place(name)
 
     def warn(self, text: str) -> None:
         """Tell the user, once, what they should know when they read the result: ``text``, one sentence."""

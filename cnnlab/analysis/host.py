@@ -30,6 +30,7 @@ from cnnlab.pluginhost.params import Params
 from cnnlab.pluginhost.prints import speaking
 from cnnlab.pluginhost.requirements import check_images, check_requirements
 from cnnlab.progress import Progress
+from cnnlab.results.artifacts import Artifacts
 from cnnlab.results.claims import Claims
 from cnnlab.results.keeping import Keep
 from cnnlab.results.lists import told_of_inputs, told_of_rows
@@ -112,6 +113,7 @@ def _run(
         _check(analysis, numbers(result, asked.readings), context)
     else:
         result = replace(result, claims=None)
+    result = replace(result, artifacts=_artifacts(context, lose))
     for note in classifier.notes:  # one may have come while it ran
         context.warn(note)
     for said_there in all_of([context.said()]):
@@ -242,6 +244,7 @@ def _record(
         "params": params.to_json(),
         "model": {**classifier.record(), "about": classifier.about.to_json()},
         **_models(params),
+        **({"artifacts": result.artifacts.to_json()} if result.artifacts else {}),
         "inputs": lists["inputs"],
         "dataset": {"name": inputs.dataset.name, "source": inputs.dataset.source or None} if inputs.dataset else None,
         "seed": context.seed,
@@ -267,6 +270,14 @@ def _record(
         "device": current_device(),
         "warnings": list(context.warnings),
     }
+
+
+def _artifacts(context: Context, lose: Lose) -> Artifacts:
+    """What was written for the result to keep."""
+    artifacts = context.artifacts or Artifacts()
+    for name in artifacts.settle():
+        lose(f"asked for the artifact {name!r} and wrote no such file")
+    return artifacts
 
 
 def _models(params: Params) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from cnnlab.drawings import Drawing
 from cnnlab.drawings.tables import Table
 from cnnlab.numerics import mean_interval, wilson_interval
+from cnnlab.results.artifacts import Attached
 from cnnlab.words import is_share, percent
 
 
@@ -163,6 +164,7 @@ class Figure:
         rows: Its data by image or step, as records; what a reader may save as CSV.
         images: Digests of the images that the drawing's pictures number: pictures of one image share a pointer all over
             the page.
+        attached: Files that belong to it: what the analysis wrote itself (:meth:`Context.artifact`).
 
     Example:
         >>> import numpy as np
@@ -178,6 +180,7 @@ class Figure:
     seed: int | None = None
     rows: Sequence[Mapping[str, Any]] = ()
     images: Sequence[str] = ()
+    attached: Sequence[Attached] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,6 +92,7 @@ def _links(figure: Figure, number: int) -> Iterator[Link]:
     yield Link.of(f"figure-{number}.json", "application/json", json.dumps(data_of(figure), ensure_ascii=False))
     if figure.rows:
         yield Link.of(f"figure-{number}.csv", "text/csv", _csv(figure.rows))
+    yield from (Link(file.name, file.address) for file in figure.attached if file.address)
 
 
 def data_of(figure: Figure) -> dict[str, Any]:

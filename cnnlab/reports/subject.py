@@ -22,6 +22,7 @@ from cnnlab.numerics import wilson_interval
 from cnnlab.pluginhost import registry
 from cnnlab.progress import Progress, Silent
 from cnnlab.reports.chapter import Figure, Metric
+from cnnlab.results.artifacts import Attached
 from cnnlab.results.meanings import meaning_of
 from cnnlab.words import is_share
 
@@ -75,6 +76,7 @@ class Answer:
             seed=record.get("seed"),
             rows=self.result.rows,
             images=tuple(each["digest"] for each in self.result.inputs),
+            attached=tuple(Attached.of(name, path) for name, path in self.result.artifacts.items()),
         )
 
     def metric(self, name: str, label: str = "", *, of: int | None = None, reported: float | None = None) -> Metric:

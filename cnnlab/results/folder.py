@@ -15,12 +15,14 @@ from cnnlab.files import places
 from cnnlab.files.reading import read_json
 from cnnlab.files.writing import BEFORE, alone_in, check_plain, is_leftover, leftovers, move_up
 from cnnlab.interrupts import keeping
+from cnnlab.results.artifacts import ARTIFACTS
 from cnnlab.results.images import IMAGES
 from cnnlab.results.record import NAMES, check_record, is_as_signed, lists_beside
 
 RECORD = "result.json"
 ARRAYS = "arrays.npz"
 DRAWINGS = "drawings.json"
+FOLDERS = (IMAGES, ARTIFACTS)
 
 
 def check_folder(directory: str | os.PathLike[str], *, force: bool = False) -> None:
@@ -39,8 +41,8 @@ def check_folder(directory: str | os.PathLike[str], *, force: bool = False) -> N
     if target.exists():
         places.check_apart(target, "result")
         for name in (path.name for path in target.iterdir()):
-            if name in (RECORD, IMAGES) or NAMES.fullmatch(name):
-                check_plain(target, f"{name}/0.png" if name == IMAGES else name)
+            if name in (RECORD, *FOLDERS) or NAMES.fullmatch(name):
+                check_plain(target, f"{name}/0.png" if name in FOLDERS else name)
         with alone_in(target):
             _own_files(target, (), force=force)
 
@@ -53,8 +55,9 @@ def move_in(stage: Path, target: Path, names: Sequence[str], *, force: bool = Fa
     """
     with alone_in(target), keeping():
         move_up(stage, target, names, away=_own_files(target, names, force=force))
-        with contextlib.suppress(OSError):  # it is no longer of use, or never was there
-            (target / IMAGES).rmdir()
+        for folder in FOLDERS:
+            with contextlib.suppress(OSError):  # it is no longer of use, or never was there
+                (target / folder).rmdir()
 
 
 def tables_of(record: Mapping[str, Any]) -> list[str]:
@@ -121,4 +124,5 @@ def _written(path: Path) -> dict[str, str] | None:
     files: dict[str, str] = record["files"]
     told = {ARRAYS, DRAWINGS, *record["figures"], *(image["file"] for image in record.get("images", ()))}
     told |= {*lists_beside(record).values(), *(f"{name}.csv" for name in tables_of(record))}
+    told |= {entry["file"] for entry in record.get("artifacts", ())}
     return files if is_as_signed(record) and ARRAYS in files and told.issuperset(files) else None

@@ -14,6 +14,7 @@ from annotated_types import Ge, Len
 
 from cnnlab.errors import CnnlabError
 from cnnlab.files.reading import check_typed
+from cnnlab.results.artifacts import ARTIFACTS, NAME
 from cnnlab.results.images import IMAGES
 from cnnlab.results.rows import Kind
 from cnnlab.words import shortened
@@ -26,6 +27,7 @@ lists there: it is told by the number that it cannot read this, and every other 
 
 NAMES = re.compile(
     rf"arrays\.npz|drawings\.json|rows\.parquet|\w+\.csv|figure[^/\\]*\.(png|svg|pdf)|{IMAGES}/[^/\\]+\.png"
+    rf"|{ARTIFACTS}/{NAME}"
 )
 """What a result's folder holds beside its record. A record from elsewhere must not lead to other files."""
 
@@ -166,6 +168,16 @@ class Written:
 
 
 @dataclass(kw_only=True)
+class Listed:
+    """A file that the analysis wrote itself."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    file: str
+    media_type: str
+
+
+@dataclass(kw_only=True)
 class Record:
     """``result.json``. What earlier versions did not write has a default."""
 
@@ -195,11 +207,13 @@ class Record:
     images: list[Written] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
     models: dict[str, Model] = field(default_factory=dict)
+    artifacts: list[Listed] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     digest: str | None = None
 
     def __post_init__(self) -> None:
-        for name in (*self.files, *self.figures, *(image.file for image in self.images)):
+        images, artifacts = (each.file for each in self.images), (each.file for each in self.artifacts)
+        for name in (*self.files, *self.figures, *images, *artifacts):
             if not NAMES.fullmatch(name):
                 raise ValueError(f"files of a result alone, and not {shortened(name, 60)!r}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from cnnlab.errors import CnnlabError
 from cnnlab.files.reading import read_json, read_npz, read_text
 from cnnlab.files.writing import write_into
 from cnnlab.results import images as saved_images, lists
+from cnnlab.results.artifacts import ARTIFACTS, Artifacts, Attached
 from cnnlab.results.claims import Claims
 from cnnlab.results.folder import ARRAYS, DRAWINGS, RECORD, check_folder, digest, move_in, tables_of
 from cnnlab.results.meanings import declared_as
@@ -55,6 +57,7 @@ class Result:
         drawings: Named drawings, saved as ``figure-<name>.png``, and ``figure.png`` for the name ``""``. A matplotlib
             figure is taken too, and kept as an image.
         tables: Named tables as the text of CSV files, saved as ``<name>.csv``.
+        artifacts: Files that the analysis wrote (:meth:`Context.artifact`), by name; the host fills them in.
         claims: What an attack promises of its images, where there are any (arrays ``original`` and ``adversarial``).
         rows: One flat record per image (and strength): a sequence, of which each is made when it is asked for where
             there are many.
@@ -74,6 +77,7 @@ class Result:
     title: str = ""
     drawings: Mapping[str, Drawing] = field(default_factory=dict)
     tables: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Artifacts = field(default_factory=Artifacts)
     claims: Claims | None = None
     rows: Sequence[Mapping[str, Any]] = ()
     listing: Rows | None = None
@@ -96,6 +100,7 @@ class Result:
             headline=self.headline,
             notes=self.warnings,
             drawings=[self.drawing()] if self.drawings else [],
+            attached=[Attached.of(name, path) for name, path in self.artifacts.items()],
             tables=[
                 Table.of(self.rows, self._shares("columns"), list(columns_of(self.rows))),
                 Table(("metric", "value"), list(self.metrics.items()), self._shares("metrics")),
@@ -188,6 +193,7 @@ class Result:
             figures = self._save_figures(stage, format, dpi) if format else []
             written = [ARRAYS, *self._save_drawings(stage), *figures]
             written += [*self._save_tables(stage), *self._save_images(stage), *self._save_lists(stage)]
+            written += self._save_artifacts(stage)
             with open(stage / ARRAYS, "wb") as packed:
                 arrays: dict[str, Any] = dict(self.arrays)
                 np.savez_compressed(packed, **arrays)
@@ -244,6 +250,14 @@ class Result:
                 file.writelines(tables.pieces(name))
         return [f"{name}.csv" for name in tables]
 
+    def _save_artifacts(self, stage: Path) -> list[str]:
+        names = []
+        for name, path in self.artifacts.items():
+            (stage / ARTIFACTS).mkdir(exist_ok=True)
+            shutil.copyfile(path, stage / ARTIFACTS / name)
+            names.append(f"{ARTIFACTS}/{name}")
+        return names
+
     def _save_lists(self, stage: Path) -> list[str]:
         beside = lists_beside(self.record)
         for key, file in beside.items():
@@ -282,6 +296,7 @@ class Result:
                 listing=inputs_in(directory, record) if "inputs" in lists_beside(record) else None,
                 drawings=drawing_data.from_json(text),
                 tables=Tables(tables),
+                artifacts=artifacts_in(directory, record),
                 claims=Claims.from_json(record["claims"]) if record.get("claims") else None,
                 record=record,
             )
@@ -297,6 +312,16 @@ def inputs_in(directory: str | os.PathLike[str], record: Mapping[str, Any]) -> A
     return (
         told if isinstance(told, list) else lists.read(_part_of(directory, told["file"]), told["count"], lists.INPUTS)
     )
+
+
+def artifacts_in(directory: str | os.PathLike[str], record: Mapping[str, Any]) -> Artifacts:
+    """Return the files of a saved result that its analysis wrote.
+
+    Raises:
+        CnnlabError: One is not there.
+    """
+    listed = [entry["file"] for entry in record.get("artifacts", ())]
+    return Artifacts({name.partition("/")[2]: _part_of(directory, name) for name in listed})
 
 
 def rows_in(directory: str | os.PathLike[str], record: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

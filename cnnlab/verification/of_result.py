@@ -50,6 +50,7 @@ KNOWN = (
     *("schema", "digest", "analysis", "params", "seed", "warnings", "preflight", "meanings", "headline", "metrics"),
     *("files", "figures", "rows", "claims", "images", *UNPROVED),
     *("model.path", "model.kind", "model.digest"),
+    *("artifacts.file", "artifacts.media_type"),
     *("models.*.path", "models.*.kind", "models.*.digest", "models.*.about"),
     *("inputs.source", "inputs.digest", "inputs.shape", "inputs.label", "inputs.count", "inputs.file", "left_out"),
     *("dataset.name", "dataset.source"),
@@ -176,7 +177,8 @@ def _files(saved: Saved) -> Iterator[Finding]:
     files = saved.record["files"]
     yield from as_written(saved.directory, files, (RECORD,))
     figures, images = saved.record["figures"], [entry["file"] for entry in saved.record.get("images", ())]
-    unlisted = [name for name in (*figures, *images) if name not in files]
+    written = [entry["file"] for entry in saved.record.get("artifacts", ())]
+    unlisted = [name for name in (*figures, *images, *written) if name not in files]
     unlisted += [ARRAYS] if files and ARRAYS not in files else []
     if unlisted:
         yield judged("files", [f"The record holds no digest of {name}" for name in unlisted], "")

@@ -19,6 +19,7 @@ def notebook(
     notes: Iterable[str] = (),
     drawings: Iterable[Drawing] = (),
     tables: Iterable[Table] = (),
+    attached: Iterable[object] = (),
 ) -> str:
     """Return what a notebook shows of a thing, as a piece of HTML without script or ids.
 
@@ -28,6 +29,7 @@ def notebook(
         notes: What the reader should know.
         drawings: What is drawn, values as arrays.
         tables: What follows; those without rows are left out.
+        attached: Files that belong to it (:class:`cnnlab.results.artifacts.Attached`), each a link.
     """
     page: str = (
         html.environment()
@@ -38,6 +40,7 @@ def notebook(
             notes=notes,
             figures=[_without_data(html.render(drawing)) for drawing in drawings],
             tables=[table for table in tables if table.rows],
+            attached=list(attached),
             style=_style(),
         )
     )
