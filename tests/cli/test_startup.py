@@ -57,8 +57,14 @@ def modules_after(words: list[str]) -> set[str]:
     return set(done.stderr.rpartition("MODULES")[2].split())
 
 
+@pytest.fixture(scope="module")
+def remembered():
+    """What plugins provide is remembered: the first command of all asks them, and checks what they declare."""
+    modules_after(["plugins", "list"])
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_a_command_that_only_tells_imports_no_framework(words, monkeypatch):
+def test_a_command_that_only_tells_imports_no_framework(words, monkeypatch, remembered):
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # What measures this process imports things itself.
     loaded = modules_after(words)
     roots = {name.partition(".")[0] for name in loaded}
