@@ -12,6 +12,20 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# What could be too wide for a phone: pictures, tables, code, long names.
+WIDEST = (
+    "index.html",
+    "docs/cli.html",
+    "docs/performance.html",
+    "docs/security.html",
+    "docs/tutorial.html",
+    "docs/plugins/gallery.html",
+    "docs/plugins/hooks.html",
+    "docs/reference/cnnlab.html",
+    "plugins/saliency/index.html",
+)
+
+
 @pytest.fixture(scope="module")
 def script():
     """The script that builds the site."""
@@ -95,10 +109,10 @@ def test_the_search_works_in_a_file_and_asks_no_other_host(site, browser):
 def test_pages_fit_a_phone(site, browser):
     page = browser.new_page(viewport={"width": 360, "height": 800})
     wide = []
-    for file in sorted(site.rglob("*.html")):
-        page.goto(file.as_uri(), wait_until="domcontentloaded")
+    for name in WIDEST:
+        page.goto((site / name).as_uri(), wait_until="domcontentloaded")
         if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
-            wide.append(file.relative_to(site).as_posix())
+            wide.append(name)
     page.close()
     assert wide == []
 
