@@ -300,6 +300,32 @@ def test_a_section_says_which_reports_it_joins(cnnlab_command, install_plugin):
     assert built_in["profiles"] == ["assignment", "quick"]  # where profiles name it
 
 
+@pytest.mark.parametrize(
+    ("requires", "said"),
+    [
+        ("cnnlab>=9", "needs cnnlab >=9, and "),
+        ("CNNlab (<0.0.5)", "needs cnnlab <0.0.5, and "),
+        ("cnnlab<9", ""),
+        ("cnnlab>=9; extra == 'later'", ""),
+        ("cnnlab-tools>=9", ""),
+        ("what is this?", ""),
+    ],
+)
+def test_what_asks_for_another_cnnlab_is_told_and_never_imported(
+    cnnlab_command, install_plugin, requires, said, tmp_path
+):
+    trace = tmp_path / "imported"
+    source = f"open({str(trace)!r}, 'w')\n" + GOOD.replace("NAME", "odd")
+    env = install_plugin("cnnlab-odd", source, metadata=f"Requires-Dist: {requires}\n")
+    row = rows(cnnlab_command, env)["odd"]
+    assert (row["state"], trace.exists()) == (("incompatible", False) if said else ("active", True))
+    assert said in row["error"]
+    if said:
+        asked = cnnlab_command("analyze", "odd", env=env)
+        assert asked.returncode == 2
+        assert "analysis 'odd' is not available: plugin 'odd' (cnnlab-odd 1.0) needs cnnlab " in asked.stderr
+
+
 def test_two_distributions_with_one_entry_point_name(cnnlab_command, install_plugin):
     install_plugin("cnnlab-alpha", GOOD.replace("NAME", "one"), entry="shared")
     env = install_plugin("cnnlab-beta", GOOD.replace("NAME", "two"), entry="shared")
