@@ -88,7 +88,8 @@ def assert_same(one: Run, other: Run) -> None:
 def test_it_prints_plain_lines_and_names_the_files(place, whole):
     out, err = (place / "out.txt").read_text(), (place / "err.txt").read_text()
     assert "\x1b" not in out + err
-    lines = err.splitlines()
+    # An epoch that takes long, as on a machine that is busy, tells its steps too.
+    lines = [line for line in err.splitlines() if not line.startswith("epoch 1/4: ")]
     assert "40 training images, 30 to validate on" in lines[0]
     assert [line.split()[0] for line in lines[1:]] == ["epoch", "1/4", "2/4", "3/4", "4/4"]
     for row, line in zip(whole.history, lines[2:], strict=True):
