@@ -12,11 +12,10 @@ from cnnlab.pluginhost.declarations import Declaration
 
 def blame(declaration: Declaration, what: str) -> FailedError:
     """An error for the plugin's author: what happened, whose it is, and where to say so."""
-    distribution = registry.provider(declaration).source.distribution
-    where = f"at {url}" if (url := _issues_url(distribution)) else f"to the authors of {distribution}"
-    return FailedError(
-        f"{owner(declaration)} {what.rstrip('.')}. Please report it {where}. CNNLAB_DEBUG=1 shows where it happened."
-    )
+    source = registry.provider(declaration).source
+    where = f"at {url}" if (url := _issues_url(source.distribution)) else f"to the authors of {source.distribution}"
+    report = "" if source.file is not None else f" Please report it {where}."  # whose file it is, is known
+    return FailedError(f"{owner(declaration)} {what.rstrip('.')}.{report} CNNLAB_DEBUG=1 shows where it happened.")
 
 
 def owner(declaration: Declaration) -> str:

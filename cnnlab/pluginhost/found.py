@@ -173,10 +173,10 @@ def found(source: Source, *, doubted: bool = False) -> Plugin:
         doubted: Whether what failed the last time is tried again.
     """
     plugin = Plugin.of(source)
-    record = records.read(source)
+    with traced(f"what is remembered of {source.module} ({source.owner})"):
+        record = records.read(source)
     if record is None or (doubted and record.state != "active"):
         plugin.load()
     else:
-        with traced(f"what is remembered of {source.module} ({source.owner})"):
-            plugin.tell(record)
+        plugin.tell(record)
     return plugin

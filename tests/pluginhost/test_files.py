@@ -50,6 +50,19 @@ def test_an_idea_runs_without_a_package(cnnlab, idea, model, tmp_path):
     assert 0 < record["metrics"]["mean"] < 1
 
 
+def test_an_idea_that_fails_is_told_by_its_file(cnnlab, idea, model):
+    idea.write_text(IDEA.replace("    return Result(", "    raise KeyError('lost')\n    return Result("))
+    image = os.path.abspath("examples/7.png")
+    done = cnnlab(
+        "analyze", "bright-idea", "--plugin", "my_idea.py", "--model", model, "--image", image, "--fit", "crop"
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "Error: the analysis 'bright-idea' of my_idea.py failed: KeyError: 'lost'. CNNLAB_DEBUG=1 shows where it "
+        "happened.\n"
+    )
+
+
 def test_it_is_found_wherever_the_option_stands_and_by_the_variable(cnnlab, idea):
     for words in (
         ("--plugin", "my_idea.py", "analyze", "bright-idea", "--help"),
