@@ -106,6 +106,11 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "real_mean_distance": "for scale: the same of real images, to the mean image of their class",
                 "real_mean_correlation": "for scale: the same of real images, with the mean image of their class",
             },
+            sometimes=(  # where there are images to compare with
+                *("nearest", "nearest_source", "nearest_image", "class_mean"),
+                *("nearest_distance", "nearest_correlation", "mean_distance", "mean_correlation"),
+                *("real_nearest_distance", "real_nearest_correlation", "real_mean_distance", "real_mean_correlation"),
+            ),
         )
     ]
 

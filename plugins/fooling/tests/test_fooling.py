@@ -21,6 +21,7 @@ SHAPE = (8, 8, 1)
 class TestContract(AnalysisContract):
     analysis = "fooling"
     params = {"steps": 20}  # noqa: RUF012 - the contract declares it
+    undelivered = ()
 
 
 def ask(classifier, **params):

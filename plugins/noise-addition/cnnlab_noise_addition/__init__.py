@@ -145,7 +145,11 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 ),
             },
             metrics=METRICS,
-            sometimes=("image_noise", "accuracy@<strength>"),
+            sometimes=(
+                *("image_noise", "accuracy@<strength>"),  # and with a noise for each image, or one from a file:
+                *("noise", "success_learning_by_class", "trace_confidence", "trace_reached", "label_shuffled"),
+                *("noise_alone", "learning_label", "learning_label_before", "learning_label_after"),
+            ),
         )
     ]
 

@@ -31,6 +31,7 @@ OF_LEARNING_METRICS = ("success_learning", "success_shuffled", "noise_alone", "l
 class TestContract(AnalysisContract):
     analysis = "noise-addition"
     params: ClassVar = {"steps": 5, "target": 0}
+    undelivered = ("image_noise", *OF_SEVERAL)
 
 
 class TestPerImage(AnalysisContract):
