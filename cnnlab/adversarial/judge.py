@@ -392,14 +392,15 @@ def _origins(classifier: Classifier, original: np.ndarray, inputs: Inputs) -> fr
     """Say what the originals may be; none where they are noise, or other images."""
     if len(original) != len(inputs):
         return frozenset()
-    left = dict(_ORIGINS)
-    start = 0
+    left, start = dict(_ORIGINS), 0
     for images, _ in inputs.batches(1024):
         part = original[start : start + len(images)]
         start += len(images)
         left = {
             name: change for name, change in left.items() if np.array_equal(part, change(images, classifier.bounds))
         }
+        if not left:
+            break
     return frozenset(left)
 
 

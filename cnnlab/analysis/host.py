@@ -7,6 +7,7 @@ against what was declared, makes it data, and writes down everything needed to r
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -88,32 +89,11 @@ def _run(
     for note in (*classifier.notes, *inputs.notes):
         context.warn(note)
     looked = _looked_at(analysis, classifier, inputs, context)
-
-    def lose(what: str) -> None:
-        _lost(analysis, what, context)
-
-    def ask(some: Inputs, part: Context) -> Asked:
-        result = _guarded(analysis, lambda: resolve(analysis.run)(classifier, some, params, part))
-        return _verified(analysis, classifier, some, result, lose)
-
+    started = time.perf_counter()
     with speaking(registry.provider(analysis).source.owner):
-        started = time.perf_counter()
-        if analysis.independent and len(inputs):
-            asked = in_blocks(analysis, ask, inputs, context, keep, lose)
-        else:
-            asked = ask(inputs, context)
+        asked = _asked(analysis, classifier, inputs, params, context, keep)
         seconds = time.perf_counter() - started
-        result = asked.result
-        with _held_to_its_word(analysis):
-            if analysis.sum_up is not None:
-                said = _guarded(analysis, lambda: sums_of(analysis, classifier, result, params))
-                result = with_sums(result, said)
-            result = complete(analysis, result, inputs.sources, lose)
-    if asked.readings:
-        _check(analysis, numbers(result, asked.readings), context)
-    else:
-        result = replace(result, claims=None)
-    result = replace(result, artifacts=_artifacts(context, lose))
+        result = _completed(analysis, classifier, inputs, params, context, asked)
     for note in classifier.notes:  # one may have come while it ran
         context.warn(note)
     for said_there in all_of([context.said()]):
@@ -128,6 +108,38 @@ def _run(
     }
     listing = given if "inputs" in lists_beside(record) else None
     return replace(result, metrics=record["metrics"], listing=listing, record=record)
+
+
+def _asked(
+    analysis: Analysis, classifier: Classifier, inputs: Inputs, params: Params, context: Context, keep: Keep
+) -> Asked:
+    """Run the plugin, on all images or on some at a time, and hold what it answers against the model."""
+    lose = functools.partial(_lost, analysis, context)
+
+    def ask(some: Inputs, part: Context) -> Asked:
+        result = _guarded(analysis, lambda: resolve(analysis.run)(classifier, some, params, part))
+        return _verified(analysis, classifier, some, result, lose)
+
+    if analysis.independent and len(inputs):
+        return in_blocks(analysis, ask, inputs, context, keep, lose)
+    return ask(inputs, context)
+
+
+def _completed(
+    analysis: Analysis, classifier: Classifier, inputs: Inputs, params: Params, context: Context, asked: Asked
+) -> Result:
+    """Sum up what was answered, and make all of it data."""
+    lose, result = functools.partial(_lost, analysis, context), asked.result
+    with _held_to_its_word(analysis):
+        if analysis.sum_up is not None:
+            said = _guarded(analysis, lambda: sums_of(analysis, classifier, result, params))
+            result = with_sums(result, said)
+        result = complete(analysis, result, inputs.sources, lose)
+    if asked.readings:
+        _check(analysis, numbers(result, asked.readings), context)
+    else:
+        result = replace(result, claims=None)
+    return replace(result, artifacts=_artifacts(context, lose))
 
 
 def _looked_at(analysis: Analysis, classifier: Classifier, inputs: Inputs, context: Context) -> dict[str, Any] | None:
@@ -203,7 +215,7 @@ def _held_to_its_word(analysis: Analysis) -> Iterator[None]:
         raise blame(analysis, str(error)) from error
 
 
-def _lost(analysis: Analysis, what: str, context: Context) -> None:
+def _lost(analysis: Analysis, context: Context, what: str) -> None:
     """Tell the user which piece of a result is left out, and whose fault it is; with CNNLAB_STRICT=1 it is an error."""
     if registry.strict():
         raise blame(analysis, what)
