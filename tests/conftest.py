@@ -95,7 +95,8 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory):
     with open(shared / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         run = cnnlab.train("mnist", epochs=2, limit=6000, seed=0, out=shared / "small", resume=True)
-    return cnnlab.Run(shutil.copytree(run.path, tmp_path_factory.mktemp("runs") / "small"))
+        # Before the lock is let go: going on with what is complete writes into its folder for a moment.
+        return cnnlab.Run(shutil.copytree(run.path, tmp_path_factory.mktemp("runs") / "small"))
 
 
 @pytest.fixture(scope="session")
