@@ -245,5 +245,6 @@ def _why_not(name: str, noun: str, offered: Mapping[str, object]) -> str:
         if not plugin.usable and name in (plugin.name, plugin.distribution):
             return f"{noun} {name!r} is not available: {plugin.error or plugin.state}"
     # So does any name, where a file that the user named for it failed.
-    errors = [plugin.error for plugin in plugins() if plugin.source.file is not None and not plugin.usable]
+    failed = [plugin.error for plugin in plugins() if plugin.source.file is not None and not plugin.usable]
+    errors = [f"{error[:1].upper()}{error[1:]}" for error in failed]
     return " ".join([f"there is no {noun} {name!r}. {did_you_mean(name, offered)}", *errors])
