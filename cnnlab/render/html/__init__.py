@@ -11,7 +11,7 @@ import base64
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -71,7 +71,16 @@ def palette() -> str:
 
 def script() -> Markup:
     """Return the script by which drawings answer: sliders, a pointer that pictures share, values, a layer's units."""
-    return Markup('"use strict";\n{\n' + "\n".join(text(f"{name}.js") for name in SCRIPTS) + "}\n")
+    return Markup('"use strict";\n{\nconst root = document;\n' + "\n".join(_parts()) + "}\n")
+
+
+def module() -> str:
+    """Return the same as a module, whose ``answer(root)`` makes the drawings of one part of a live page answer."""
+    return "export const answer = (root) => {\n" + "\n".join(_parts()) + "};\n"
+
+
+def _parts() -> Iterator[str]:
+    return (text(f"{name}.js") for name in SCRIPTS)
 
 
 def policy(*more: str) -> str:

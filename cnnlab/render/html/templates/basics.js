@@ -1,5 +1,6 @@
 // Drawings answer: sliders, pointers, values. Without this script every frame is shown, and tables have the numbers.
-const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+// What is around this script says what is meant by `root`: the document, or the part of a live page that came just now.
+const all = (selector, within = root) => [...within.querySelectorAll(selector)];
 const numbers = (text) => text.split(" ").map(Number);
 const made = (tag, attributes, ...children) => {
   const element = document.createElement(tag);
@@ -12,7 +13,7 @@ const isShown = (element) => element.getClientRects().length > 0;
 
 // What is said aloud to those who do not see it, when they move by keyboard.
 const said = made("div", { class: "said", role: "status" });
-(document.querySelector("main") ?? document.body).append(said);
+(root.querySelector("main") ?? root.body ?? root).append(said);
 const say = (words) => { said.textContent = words; };
 
 // A part of the page that scrolls can be reached by keyboard, for as long as it does.

@@ -116,7 +116,7 @@ for (const plane of planes.values()) {
   // A finger that is lifted leaves the pointer where it was.
   surface.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && clear());
 }
-document.addEventListener("pointerdown", (event) => event.target.closest?.(".pixels, .sheet-pixels") ?? clear());
+root.addEventListener("pointerdown", (event) => event.target.closest?.(".pixels, .sheet-pixels") ?? clear());
 
 // By keyboard: one picture of a figure is reached by Tab, the others from it; arrows move the place.
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };

@@ -3,7 +3,7 @@ const layers = new Map();
 for (const sheet of all(".sheet-pixels[data-layer]"))
   layers.set(sheet.dataset.layer, [...(layers.get(sheet.dataset.layer) ?? []), sheet]);
 const panel = made("aside", { class: "unit-panel", "aria-label": "One unit of a layer", hidden: "" });
-document.body.append(panel);
+(root.body ?? root).append(panel);
 const buttons = [];
 let opener = null;
 
@@ -26,7 +26,7 @@ const cut = (sheet, [left, top, width, height], words) => {
 const imageOf = (sheet) => {
   const { key, image } = sheet.querySelector(".pixels").dataset;
   const same = key === undefined ? `[data-image="${image}"]` : `[data-key="${CSS.escape(key)}"]`;
-  const within = key === undefined ? sheet.closest("figure.drawing") : document;
+  const within = key === undefined ? sheet.closest("figure.drawing") : root;
   return image === undefined ? null : within.querySelector(`.picture:not(.sheet) .pixels${same}`);
 };
 
@@ -76,4 +76,4 @@ for (const [layer, sheets] of layers) {
     sheet.append(made("div", { class: "unit-buttons", role: "group", "aria-label": `Units of ${layer}` }, ...row));
   }
 }
-document.addEventListener("keydown", (event) => event.key === "Escape" && !panel.hidden && close());
+root.addEventListener("keydown", (event) => event.key === "Escape" && !panel.hidden && close());
