@@ -29,4 +29,4 @@ def traced(what: str) -> Iterator[None]:
         raise
     finally:
         spent = (time.perf_counter() - started) * 1000
-        print(f"cnnlab: {spent:9.2f} ms  {one_line(what)}{raised}", file=sys.stderr)
+        sys.stderr.write(f"cnnlab: {spent:9.2f} ms  {one_line(what)}{raised}\n")

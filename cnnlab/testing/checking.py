@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from cnnlab.cli.echo import echo
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Declaration, Section
 from cnnlab.pluginhost.lookup import called
@@ -72,11 +73,11 @@ def check(name: str, params: Iterable[str] = ()) -> bool:
         if plugin.source.file is not None:  # its own process imports it, too
             sys.path.insert(0, str(plugin.source.file.resolve().parent))
         if declaration.noun not in CONTRACTS:
-            print(f"{declaration.noun} {declaration.name}\n  no contract: nothing is promised of it", flush=True)
+            echo(f"{declaration.noun} {declaration.name}\n  no contract: nothing is promised of it")
             continue
         for contract in contracts(plugin, declaration):
             own = "" if contract in CONTRACTS.values() else f", as {contract.__module__}.{contract.__name__} has it"
-            print(f"{declaration.noun} {declaration.name}{own}", flush=True)
+            echo(f"{declaration.noun} {declaration.name}{own}")
             of_it = given.get(declaration.name, {}) if isinstance(declaration, Analysis) else {}
             kept &= _holds(source(contract, plugin, declaration, of_it))
     return kept
@@ -96,10 +97,10 @@ def parameters(declarations: Iterable[Declaration], words: Iterable[str]) -> dic
     for word in words:
         name, equals, value = word.partition("=")
         if not (name and equals):
-            raise UsageError(f"a parameter is given as NAME=VALUE, as in `--param steps=5`; received {word!r}.")
+            raise UsageError(f"a parameter is given as NAME=VALUE, such as steps=5; received {word!r}.")
         texts.setdefault(name.replace("-", "_"), []).append(value)
     if texts and not analyses:
-        raise UsageError("`--param` is for analyses, and there is none among what is checked.")
+        raise UsageError("`param=` is for analyses, and there is none among what is checked.")
     fields = {each.name: {field.public: field for field in fields_of(each.params)} for each in analyses}
     known = {public for own in fields.values() for public in own}
     for name in texts:
@@ -207,9 +208,9 @@ class Lines:
 
     def _say(self, state: str, promise: str, reason: str = "") -> None:
         self.broken += state == "broken"
-        print(f"  {state:7}  {promise}", flush=True)
+        echo(f"  {state:7}  {promise}")
         if reason:
-            print(f"           {reason}", flush=True)
+            echo(f"           {reason}")
 
 
 def _crash(longrepr: Any) -> str:

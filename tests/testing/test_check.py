@@ -189,8 +189,8 @@ def test_what_has_no_contract_is_said_to_have_none(monkeypatch, capsys):
 
 
 REFUSED = {
-    "steps": "a parameter is given as NAME=VALUE, as in `--param steps=5`; received 'steps'.",
-    "=5": "a parameter is given as NAME=VALUE, as in `--param steps=5`; received '=5'.",
+    "steps": "a parameter is given as NAME=VALUE, such as steps=5; received 'steps'.",
+    "=5": "a parameter is given as NAME=VALUE, such as steps=5; received '=5'.",
     "pitch=5": "there is no parameter 'pitch'. Did you mean 'patch'?",
     "patch=0": "patch must be an integer of at least 1; received 0.",
 }
