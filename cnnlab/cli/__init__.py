@@ -31,6 +31,7 @@ COMMANDS = {
     "compare": "cnnlab.cli.commands.runs:compare",
     "analyze": "cnnlab.cli.commands.analyze:analyze",
     "report": "cnnlab.cli.commands.report:report",
+    "lab": "cnnlab.cli.commands.lab:lab",
     "verify": "cnnlab.cli.commands.verify:verify",
     "datasets": "cnnlab.cli.commands.datasets:datasets",
     "plugins": "cnnlab.cli.commands.plugins:plugins",

@@ -72,7 +72,7 @@ class Encoded:
 
 
 def read_image(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Encoded,
     shape: tuple[int | None, int | None, int],
     *,
     fit: Fit = "stretch",
@@ -87,7 +87,7 @@ def read_image(
     resized bilinearly, over the whole area of each pixel where it gets smaller.
 
     Args:
-        path: The file.
+        path: The file, or the bytes of one.
         shape: Height, width and channels of the model's images; None for a side that may have any length.
         fit: What to do with another aspect ratio.
         invert: Exchange black and white first.
@@ -96,7 +96,7 @@ def read_image(
     Raises:
         CnnlabError: There is no such file, it is no image, too large, or (with ``strict``) does not fit.
     """
-    path = Path(path)
+    path = path if isinstance(path, Encoded) else Path(path)
     pixels, notes = _decode(path)
     if invert:
         pixels = 1 - pixels
@@ -249,9 +249,9 @@ def ground(pixels: np.ndarray) -> float:
     return float(np.median(edge))
 
 
-def _decode(path: Path) -> tuple[np.ndarray, list[str]]:
+def _decode(path: Path | Encoded) -> tuple[np.ndarray, list[str]]:
     """Decode a file to floats [H, W, 1 or 3] in [0, 1]."""
-    if path.suffix.lower() == ".npy":
+    if isinstance(path, Path) and path.suffix.lower() == ".npy":
         return _decode_npy(path), []
     with _opened(path) as image:
         upright, notes = _upright(path, image)
@@ -376,7 +376,7 @@ def _decode_npy(path: Path) -> np.ndarray:
     return array.astype(np.float32)
 
 
-def _convert_channels(path: Path, pixels: np.ndarray, channels: int) -> tuple[np.ndarray, str]:
+def _convert_channels(path: Path | Encoded, pixels: np.ndarray, channels: int) -> tuple[np.ndarray, str]:
     if channels == 1:
         # Where the three are alike, their weighted sum is one of them but for rounding.
         alike = (pixels == pixels[..., :1]).all()
