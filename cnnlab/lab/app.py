@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -98,7 +98,6 @@ class Lab:
 
     def _unguarded(self) -> Starlette:
         mimetypes.add_type("text/javascript", ".js")
-        static = str(resources.files("cnnlab.lab").joinpath("static"))
         return Starlette(
             routes=[
                 Route("/api/models", _read(lambda request: self.models.told())),
@@ -119,7 +118,7 @@ class Lab:
                 Route("/api/results/{name}/keep", self._keep, methods=["POST"]),
                 Route("/static/drawings.css", _drawings_style),
                 Route("/static/drawings.js", _drawings_script),
-                Mount("/static", StaticFiles(directory=static)),
+                Mount("/static", StaticFiles(directory=_static())),
                 Route("/", _index),
             ],
             exception_handlers={
@@ -319,8 +318,13 @@ def _finite(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
+def _static() -> Path:
+    """The folder with the page."""
+    return Path(__file__).parent / "static"
+
+
 def _index(request: Request) -> Response:
-    return FileResponse(resources.files("cnnlab.lab").joinpath("static", "index.html"), media_type="text/html")
+    return FileResponse(_static() / "index.html", media_type="text/html")
 
 
 def _drawings_style(request: Request) -> Response:

@@ -19,6 +19,7 @@ from cnnlab.analysis.request import Request, perform
 from cnnlab.errors import UsageError
 from cnnlab.lab.bodies import Body
 from cnnlab.lab.datasets import Datasets, Place
+from cnnlab.lab.errors import ParameterError
 from cnnlab.lab.images import Images, in_range
 from cnnlab.lab.models import Models
 from cnnlab.lab.results import LabResult, Results
@@ -96,7 +97,7 @@ class Asking:
         model = body.text("model")
         classifier = self.models.own(model)
         ids = body.texts("images", MOST_IMAGES)
-        params, spoken = self._params(analysis, body.object("params"))
+        params, spoken = self._params(analysis, body.inner("params"))
         wanted = ids if analysis.inputs != "none" else []
         choice, drawn = self._images(classifier, wanted)
         seed = body.number("seed", 0, 0, MOST_SEED)
@@ -108,8 +109,7 @@ class Asking:
             images=choice,
             seed=seed,
         )
-        request.check()
-        analysis.params.from_public(dict(params)).settled(classifier)
+        _check(request, classifier)
         spoken_model = replace(trust, model=classifier.path or trust.model)
         words = self._spoken_images(wanted, drawn)
         told = replace(request, params=spoken, model=spoken_model, images=words)
@@ -196,10 +196,29 @@ class Asking:
             return value
         if isinstance(value, bool | int | float) and not _is_only_path(field.type):
             return value
-        raise UsageError(
+        raise ParameterError(
+            field.public,
             f"{field.public} takes a file, and the lab takes no path from a browser; give a result of the lab, as "
-            '{"result": "ID"}.'
+            '{"result": "ID"}.',
         )
+
+
+def _check(request: Request, classifier: Classifier) -> None:
+    """Refuse at once what the host would refuse when the analysis runs.
+
+    Raises:
+        ParameterError: A parameter is not as it was declared, or the model has no such class or layer.
+        UsageError: The words make no sense together.
+    """
+    params = request.analysis.params
+    try:
+        params.from_public(dict(request.params)).settled(classifier)
+    except UsageError as error:
+        for field in fields_of(params):
+            if str(error).startswith((f"{field.public} ", f"the parameter {field.public!r}")):
+                raise ParameterError(field.public, str(error)) from None
+        raise
+    request.check()
 
 
 def _same_part(one: Place, other: Place) -> bool:

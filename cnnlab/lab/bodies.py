@@ -59,7 +59,7 @@ class Body(dict[str, Any]):
             raise UsageError(f"{name} must be a list of at most {most} texts; received {_kind(value)}.")
         return value
 
-    def object(self, name: str) -> Body:
+    def inner(self, name: str) -> Body:
         """Return an object; an empty one where there is none."""
         value = self.get(name, {})
         if not isinstance(value, dict):
@@ -80,4 +80,4 @@ def _kind(value: object) -> str:
         return "nothing"
     if isinstance(value, bool | int | float):
         return str(value).lower()[:40]
-    return {str: "a text", list: "a list", dict: "an object"}.get(type(value), type(value).__name__)
+    return "a text" if isinstance(value, str) else "a list" if isinstance(value, list) else "an object"

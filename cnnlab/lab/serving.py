@@ -95,9 +95,9 @@ def warning_of(host: str) -> str:
     if is_loopback(host):
         return ""
     return (
-        f"the lab listens on {host}: whoever reaches this machine over the network and has the token can ask its models "
-        "anything and read their results. The connection is not encrypted, so that whoever listens in on it has the token "
-        "too; an SSH tunnel to 127.0.0.1 is safer."
+        f"the lab listens on {host}: whoever reaches this machine over the network and has the token can ask its "
+        "models anything and read their results. The connection is not encrypted, so that whoever listens in on it has "
+        "the token too; an SSH tunnel to 127.0.0.1 is safer."
     )
 
 
