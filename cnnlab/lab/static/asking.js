@@ -1,0 +1,215 @@
+// A question to the models: the form, the run with its progress, and what it found, side by side where there are several.
+import { answer } from "./drawings.js";
+import { follow, get, post, remove } from "./api.js";
+import { complain, made, say, written } from "./dom.js";
+import { fieldsOf } from "./form.js";
+
+const LISTED = 50; // rows of a result that the page lists; the files have all
+
+const copier = (words, text) => {
+  const button = made("button", { type: "button", onclick: () => {
+    navigator.clipboard.writeText(text).then(() => say(`${words} is copied.`), () => complain("This browser does not let the page copy; select the text instead."));
+  } }, "Copy");
+  return made("div", { class: "copied" }, made("p", { class: "label" }, words), made("pre", { tabindex: 0, "aria-label": words }, made("code", {}, text)), button);
+};
+
+const table = (title, heads, rows) =>
+  made("div", { class: "scroll", "data-label": title },
+    made("table", {}, made("caption", {}, title),
+      made("thead", {}, made("tr", {}, ...heads.map((head) => made("th", { scope: "col" }, head)))),
+      made("tbody", {}, ...rows.map((cells) => made("tr", {}, ...cells.map((cell) => made("td", { class: typeof cell === "string" ? "text" : null }, written(cell))))))));
+
+const drawn = ({ name, html }) => {
+  const held = document.createElement("template");
+  held.innerHTML = html; // made and escaped by cnnlab.render.html
+  return made("section", {}, name && made("h4", {}, name), held.content);
+};
+
+const keeper = (id, path, done) => {
+  const told = made("p", { class: "told", role: "status" }, path ? `Kept in ${path}` : "");
+  const button = made("button", { type: "button", disabled: Boolean(path), onclick: async () => {
+    try {
+      const { path } = await post(`/api/results/${encodeURIComponent(id)}/keep`);
+      button.disabled = true;
+      told.textContent = `Kept in ${path}`;
+      done();
+    } catch (error) {
+      told.textContent = error.message;
+    }
+  } }, "Keep");
+  return [button, told];
+};
+
+/** What an analysis found, as a part of the page; `kept` is called when it has been saved. */
+const shown = (id, { record, rows = [], rows_total: total = rows.length, html = [], command, python, note, images = [], kept: path }, name, kept) => {
+  const base = `/api/results/${encodeURIComponent(id)}`;
+  const metrics = Object.entries(record.metrics ?? {}).filter(([, value]) => value !== null);
+  const heads = Object.keys(rows[0] ?? {}).filter((head) => rows.some((row) => row[head] !== null));
+  const saved = images.filter((image) => image.startsWith("i")); // what lies nowhere but here
+  const [keep, told] = keeper(id, path, kept);
+  const figures = html.map((each) => `figure${each.name && `-${each.name}`}.png`);
+  return made("article", { class: "found" },
+    made("h3", {}, name),
+    record.headline && made("p", { class: "headline" }, record.headline),
+    ...(record.warnings ?? []).map((words) => made("p", { class: "warning" }, `Note: ${words}`)),
+    ...html.map(drawn),
+    metrics.length > 0 && table("Measured", ["metric", "value"], metrics),
+    rows.length > 0 && table(total > LISTED ? `The first ${LISTED} of ${total} images` : "By image", heads, rows.slice(0, LISTED).map((row) => heads.map((head) => row[head]))),
+    made("p", { class: "tools" }, keep,
+      made("a", { href: `${base}/arrays.npz`, download: "arrays.npz" }, "arrays.npz"),
+      ...["result.json", ...figures].map((file) => made("a", { href: `${base}/files/${encodeURIComponent(file)}`, download: file }, file))),
+    told,
+    made("details", {}, made("summary", {}, "Repeat it"), 
+      note && made("p", { class: "told" }, note, ...saved.flatMap((image) => [" ", made("a", { href: `/api/images/${encodeURIComponent(image)}.png`, download: `${image}.png` }, `${image}.png`)])),
+      command && copier("The command", command), python && copier("The Python line", python)),
+  );
+};
+
+/** One run of one model: its bar, what it says of itself, and the button that ends it. */
+const running = (name) => {
+  const bar = made("progress", { "aria-label": `Progress of ${name}` });
+  const told = made("p", { class: "told" }, "waits for its turn");
+  const cancel = made("button", { type: "button" }, "Cancel");
+  const element = made("div", { class: "running" }, made("p", { class: "label" }, name), bar, told, cancel);
+  const show = ({ task, done, total, seconds_left: left, note }) => {
+    if (note) told.textContent = note;
+    if (done === undefined) return;
+    if (total) {
+      bar.max = total;
+      bar.value = done;
+    } else bar.removeAttribute("value");
+    const time = left === undefined || left === null ? "" : `, ${left < 1 ? "less than a second" : `${Math.ceil(left)} s`} left`;
+    told.textContent = `${task || "working"}: ${done}${total ? ` of ${total}` : ""}${time}`;
+  };
+  return { element, show, cancel };
+};
+
+/** The form in `form` and what comes of it in `place`; `inputs(model)` resolves to the ids of the images that are asked about. */
+export const askingIn = async (form, place, { models, chosen, inputs, results: saved, ended }) => {
+  const analyses = await get("/api/analyses");
+  const shownFirst = [...place.children];
+  const which = made("select", { id: "analysis", onchange: () => lay() }, ...analyses.map(({ name }) => made("option", { value: name }, name)));
+  const summary = made("p", { class: "summary" });
+  const obstacle = made("p", { class: "refused", hidden: true });
+  const fields = made("div", { class: "fields" });
+  const seed = made("input", { type: "number", id: "seed", value: 0, step: 1, min: 0 });
+  const refused = made("p", { class: "refused", role: "alert", hidden: true });
+  const button = made("button", { type: "submit", class: "main" }, "Run");
+  const live = made("input", { type: "checkbox", id: "live" });
+  const runs = made("div", { class: "runs" });
+  const results = made("div", {}, ...shownFirst);
+  place.replaceChildren(runs, results);
+  form.append(
+    made("div", { class: "field" }, made("label", { for: "analysis", class: "label" }, "Analysis"), which, summary),
+    obstacle, refused,
+    made("div", { class: "tools" }, button, made("label", { class: "switch" }, live, " Live: run again after each stroke")),
+    fields,
+    made("div", { class: "field" }, made("label", { for: "seed", class: "label" }, "Seed"), seed, made("p", { class: "hint" }, "The same seed draws the same random numbers.")),
+  );
+  let parts = null;
+  let laid = "";
+  let turn = 0;
+  let jobs = new Set();
+
+  const now = () => analyses.find(({ name }) => name === which.value);
+
+  const lay = () => {
+    const analysis = now();
+    const [model] = chosen();
+    summary.textContent = analysis.summary;
+    const obstacles = chosen().map(({ id }) => analysis.obstacles?.[id]).filter(Boolean);
+    obstacle.textContent = obstacles.join(" ");
+    obstacle.hidden = !obstacles.length;
+    button.disabled = obstacles.length > 0;
+    live.disabled = analysis.inputs === "none";
+    const takesFile = JSON.stringify(analysis.parameters).includes('"x-path"');
+    const wanted = `${analysis.name} ${model.id} ${takesFile ? saved().length : ""}`;
+    if (laid === wanted) return;
+    laid = wanted;
+    parts = fieldsOf(analysis.parameters, { model, models, results: saved() });
+    fields.replaceChildren(...parts.elements);
+    refuse();
+  };
+
+  const refuse = (error = null) => {
+    parts.clear();
+    const at = error !== null && parts.refuse(error);
+    refused.textContent = error === null || at ? "" : error.message;
+    refused.hidden = refused.textContent === "";
+    if (error !== null) say(error.message);
+  };
+
+  const cancelAll = () => {
+    for (const job of jobs) remove(`/api/jobs/${encodeURIComponent(job)}`).catch(() => {}); // it may have ended just now
+    jobs = new Set();
+  };
+
+  const runOn = async (model, question, analysis, mine) => {
+    const images = analysis.inputs === "none" ? [] : await inputs(model);
+    if (mine !== turn) return null;
+    const { job } = await post(`/api/analyses/${encodeURIComponent(analysis.name)}`, { model: model.id, images, ...question });
+    if (mine !== turn) return remove(`/api/jobs/${encodeURIComponent(job)}`).then(() => null, () => null);
+    jobs.add(job);
+    const { element, show, cancel } = running(model.name);
+    cancel.addEventListener("click", () => remove(`/api/jobs/${encodeURIComponent(job)}`).catch((error) => complain(error.message)));
+    runs.append(element);
+    try {
+      const id = await follow(job, show);
+      return id === null ? null : { id, model, found: await get(`/api/results/${encodeURIComponent(id)}`) };
+    } finally {
+      jobs.delete(job);
+      element.remove();
+    }
+  };
+
+  const run = async () => {
+    turn += 1;
+    const mine = turn;
+    cancelAll();
+    runs.replaceChildren();
+    refuse();
+    const analysis = now();
+    const started = performance.now();
+    try {
+      const question = { params: parts.values(), seed: Number(seed.value) };
+      const ran = await Promise.all(chosen().map((model) => runOn(model, question, analysis, mine)));
+      if (mine !== turn) return;
+      const found = ran.filter(Boolean);
+      if (found.length) show(found, analysis.name);
+      else say("Cancelled.");
+      if (found.length) performance.measure("result", { start: started });
+      ended();
+    } catch (error) {
+      if (mine !== turn) return;
+      cancelAll();
+      refuse(error);
+    }
+  };
+
+  const show = (found, name) => {
+    const root = made("div", { class: "compared" }, ...found.map(({ id, model, found: each }) => shown(id, each, `${name}, ${model.name}`, ended)));
+    results.replaceChildren(root);
+    answer(root);
+    say(found.map(({ found: { record } }) => record.headline).filter(Boolean).join(" ") || `${name} is done.`);
+  };
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    run();
+  });
+  lay();
+  return {
+    refresh: lay,
+    /** Called after each stroke: runs again where that is asked for. */
+    stroke: () => live.checked && !live.disabled && !button.disabled && run(),
+    open: async (id) => {
+      const found = await get(`/api/results/${encodeURIComponent(id)}`);
+      show([{ id, model: { name: modelOf(found.record) }, found }], found.record.analysis);
+    },
+  };
+
+  function modelOf(record) {
+    const same = models.find(({ digest }) => digest && digest === record.model?.digest);
+    return same?.name ?? record.model?.path ?? "";
+  }
+};

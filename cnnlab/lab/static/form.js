@@ -1,0 +1,141 @@
+// A form out of a JSON Schema: one control for each parameter, with its bounds, choices and words.
+import { Refusal } from "./api.js";
+import { made } from "./dom.js";
+
+const MOST_BOXES = 24; // choices up to which several are chosen by boxes; more are typed, separated by commas
+
+/** The kinds of value that a schema allows, one after the other; null is none of them. */
+const alternatives = (schema) => {
+  const several = schema.anyOf ?? schema.oneOf ?? (Array.isArray(schema.type) ? schema.type.map((type) => ({ ...schema, type })) : null);
+  const parts = several ? several.flatMap(alternatives) : [schema];
+  return parts.filter(({ type }) => type !== "null");
+};
+
+/** A mark such as x-layer, wherever the schema has it. */
+const marked = (schema, mark) => schema[mark] ?? schema.items?.[mark] ?? [...(schema.anyOf ?? []), ...(schema.items?.anyOf ?? [])].map((part) => marked(part, mark)).find((found) => found !== undefined);
+
+const layersOf = (model, wanted) =>
+  model.layers.filter((layer) => (!wanted.spatial || layer.spatial) && (!wanted.convolutional || layer.convolutional));
+
+/** What may be chosen for a single value, as [value, words]; null where it is typed. */
+const choicesOf = (parts, schema, { model, models, results }) => {
+  const words = parts.flatMap((part) => part.enum ?? (part.const !== undefined ? [part.const] : [])).filter((word) => word !== null).map((word) => [word, `${word}`]);
+  const layer = marked(schema, "x-layer");
+  if (marked(schema, "x-class")) return [...words, ...model.classes.map((name, index) => [index, name === `${index}` ? name : `${index}: ${name}`])];
+  if (layer) return [...words, ...layersOf(model, layer).map(({ name, kind }) => [name, kind ? `${name} (${kind})` : name])];
+  if (marked(schema, "x-model")) return models.map(({ id, name }) => [id, name]);
+  // A file is a result of this lab: the server takes no path from a browser.
+  if (marked(schema, "x-path")) return [...words, ...results.map(({ id, analysis, headline }) => [{ result: id }, `${analysis}: ${headline || id}`])];
+  return words.length && parts.every((part) => part.enum || part.const !== undefined) ? words : null;
+};
+
+/** What a parameter means and, where a value is typed, what it must be, in the words of the command line. */
+const hintOf = (schema, isTyped) => [schema.description, isTyped && schema["x-expected"] && `Takes ${schema["x-expected"]}.`].filter(Boolean).join(" ");
+
+const readable = (text) => (text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text.trim());
+const same = (a, b) => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
+
+const chooser = (id, choices, schema, required) => {
+  const given = choices.findIndex(([value]) => same(value, schema.default));
+  const select = made("select", { id },
+    given < 0 && made("option", { value: "" }, required ? "choose" : "by default"),
+    ...choices.map(([, words], index) => made("option", { value: index, selected: index === given }, words)));
+  return { control: select, value: () => (select.value === "" ? undefined : choices[select.value][0]) };
+};
+
+const boxes = (id, choices, schema) => {
+  const given = schema.default ?? [];
+  const inputs = choices.map(([value]) => made("input", { type: "checkbox", checked: given.some((each) => same(each, value)) }));
+  const control = made("div", { id, class: "boxes", role: "group" }, ...choices.map(([, words], index) => made("label", {}, inputs[index], ` ${words}`)));
+  return { control, grouped: true, value: () => choices.filter((_, index) => inputs[index].checked).map(([value]) => value) };
+};
+
+const several = (id, schema, array) => {
+  const numeric = alternatives(array.items ?? {}).some(({ type }) => type === "integer" || type === "number");
+  const text = made("input", { type: "text", id, value: (schema.default ?? []).join(", "), placeholder: "separated by commas", autocomplete: "off" });
+  const value = () => text.value.split(",").filter((part) => part.trim()).map((part) => (numeric ? readable(part) : part.trim()));
+  return { control: text, value };
+};
+
+const figure = (id, name, schema, part) => {
+  const input = made("input", {
+    type: "number", id, step: part.type === "integer" ? part.multipleOf ?? 1 : "any", value: schema.default ?? "",
+    min: part.minimum ?? part.exclusiveMinimum, max: part.maximum ?? part.exclusiveMaximum,
+  });
+  const value = () => {
+    if (input.validity.badInput) throw new Refusal(`${name} must be ${part.type === "integer" ? "an integer" : "a number"}.`, 400, name);
+    return input.value === "" ? undefined : Number(input.value);
+  };
+  return { control: input, value };
+};
+
+const typed = (id, schema, parts) => {
+  const numeric = parts.some(({ type }) => type === "integer" || type === "number");
+  const words = parts.flatMap((part) => part.enum ?? []);
+  const list = words.length ? made("datalist", { id: `${id}-words` }, ...words.map((value) => made("option", { value }))) : null;
+  const input = made("input", { type: "text", id, value: schema.default ?? "", list: list?.id, autocomplete: "off" });
+  const value = () => (input.value.trim() === "" ? undefined : numeric ? readable(input.value) : input.value);
+  return { control: input, beside: list, value };
+};
+
+const controlOf = (id, name, schema, required, context) => {
+  const parts = alternatives(schema);
+  const array = parts.find(({ type }) => type === "array");
+  const choices = choicesOf(array ? alternatives(array.items ?? {}) : parts, schema, context);
+  if (array) return choices && choices.length <= MOST_BOXES ? boxes(id, choices, schema) : several(id, schema, array);
+  if (choices) return chooser(id, choices, schema, required);
+  if (parts.length === 1 && parts[0].type === "boolean") {
+    const input = made("input", { type: "checkbox", id, checked: schema.default === true });
+    return { control: input, value: () => input.checked };
+  }
+  if (parts.length === 1 && ["integer", "number"].includes(parts[0].type)) return figure(id, name, schema, parts[0]);
+  return typed(id, schema, parts);
+};
+
+/** One parameter: its label, control and hint, and the place for the sentence that refuses its value. */
+const field = (name, schema, required, context) => {
+  const id = `of-${name}`;
+  const called = schema.title ?? name.replaceAll("_", " ");
+  const words = called.charAt(0).toUpperCase() + called.slice(1);
+  const hint = made("p", { class: "hint", id: `${id}-hint` }, hintOf(schema, false));
+  const refused = made("p", { class: "refused", id: `${id}-refused`, hidden: true });
+  const { control, beside, grouped, value } = controlOf(id, name, schema, required, context);
+  hint.textContent = hintOf(schema, ["number", "text"].includes(control.type));
+  control.setAttribute("aria-describedby", `${hint.id} ${refused.id}`);
+  if (grouped) control.setAttribute("aria-label", words);
+  const label = grouped ? made("p", { class: "label" }, words) : made("label", { for: id, class: "label" }, words);
+  const checkbox = control.type === "checkbox";
+  const element = made("div", { class: checkbox ? "field yes-no" : "field" }, ...(checkbox ? [control, label] : [label, control]), beside, hint, refused);
+  const refuse = (sentence = "") => {
+    refused.textContent = sentence;
+    refused.hidden = !sentence;
+    sentence ? control.setAttribute("aria-invalid", "true") : control.removeAttribute("aria-invalid");
+  };
+  control.addEventListener("input", () => refuse());
+  const focus = () => (grouped ? control.querySelector("input") : control).focus();
+  const isChanged = (now) => now !== undefined && !same(now, schema.default) && !(schema.default === undefined && (now === false || same(now, [])));
+  return { name, element, value, refuse, focus, isChanged };
+};
+
+/** The fields of an analysis' parameters. */
+export const fieldsOf = (parameters, context) => {
+  const required = new Set(parameters.required ?? []);
+  const fields = Object.entries(parameters.properties ?? {}).map(([name, schema]) => field(name, schema, required.has(name), context));
+  return {
+    elements: fields.map(({ element }) => element),
+    /** What was set, beside what is so by default. */
+    values: () => {
+      const set = fields.map((each) => [each.name, each.value(), each]);
+      return Object.fromEntries(set.filter(([, now, each]) => each.isChanged(now)).map(([name, now]) => [name, now]));
+    },
+    /** Show a refusal at the field that it is about; false where it is about none. */
+    refuse: ({ message, field: about }) => {
+      const first = about ?? message.match(/^[`'"]?(?:--)?([\w-]+)/)?.[1].replaceAll("-", "_");
+      const found = fields.find(({ name }) => name === first) ?? fields.find(({ name }) => new RegExp(`['"\`]${name}['"\`]|--${name.replaceAll("_", "-")}\\b`).test(message));
+      found?.refuse(message);
+      found?.focus?.();
+      return found !== undefined;
+    },
+    clear: () => fields.forEach(({ refuse }) => refuse()),
+  };
+};

@@ -1,0 +1,131 @@
+// Images that are not drawn: out of a dataset, or files.
+import { get, upload } from "./api.js";
+import { complain, made, say } from "./dom.js";
+
+const PAGE = 24;
+
+const options = (select, pairs) => select.replaceChildren(...pairs.map(([value, words]) => made("option", { value }, words)));
+
+const labelled = (words, control) => made("label", {}, `${words} `, control);
+
+/** A dataset's images in `place`; `pick(image, several)` is called with the one that was chosen. */
+export const datasetIn = async (place, models, pick) => {
+  const datasets = await get("/api/datasets");
+  if (!datasets.length) {
+    place.append(made("p", { class: "told" }, "No dataset that is installed has images like those of this model."));
+    return { refresh: () => {}, mark: () => {} };
+  }
+  const name = made("select", { onchange: () => load(0) });
+  const split = made("select", { onchange: () => load(0) });
+  const label = made("select", { onchange: () => load(0) });
+  const order = made("select", { onchange: () => load(0) });
+  const several = made("input", { type: "checkbox" });
+  const images = made("ul", { class: "thumbnails" });
+  const told = made("p", { class: "told", role: "status" });
+  const back = made("button", { type: "button", onclick: () => load(offset - PAGE) }, "Previous");
+  const next = made("button", { type: "button", onclick: () => load(offset + PAGE) }, "Next");
+  let offset = 0;
+  let loaded = "";
+  let chosen = new Set();
+  let latest = 0;
+
+  options(name, datasets.map((each) => [each.name, each.name]));
+  options(split, [["test", "test"], ["train", "training"]]);
+  place.append(
+    made("div", { class: "tools" }, labelled("Dataset", name), labelled("Split", split), labelled("Class", label), labelled("Which", order)),
+    images,
+    made("div", { class: "tools" }, back, next, told),
+    made("label", { class: "switch" }, several, " Choose several, for analyses of many images"),
+  );
+
+  const load = async (from) => {
+    const dataset = datasets.find((each) => each.name === name.value);
+    if (loaded !== dataset.name) {
+      options(label, [["", "any"], ...dataset.classes.map((each, index) => [index, each])]);
+      loaded = dataset.name;
+    }
+    offset = Math.max(from, 0);
+    const query = new URLSearchParams({ split: split.value, offset, limit: PAGE });
+    if (label.value !== "") query.set("class", label.value);
+    if (order.value) query.set(...order.value.split(" ", 2));
+    const mine = (latest += 1);
+    told.textContent = "Looking ...";
+    try {
+      const found = await get(`/api/datasets/${encodeURIComponent(dataset.name)}/images?${query}`);
+      if (mine !== latest) return;
+      images.replaceChildren(...found.images.map((image) => thumbnail(image, dataset)));
+      const last = offset + found.images.length;
+      told.textContent = found.total ? `${offset + 1} to ${last} of ${found.total}` : "There are none.";
+      [back.disabled, next.disabled] = [offset === 0, last >= found.total];
+      complain();
+    } catch (error) {
+      if (mine !== latest) return;
+      told.textContent = "";
+      complain(error.message);
+    }
+  };
+
+  const thumbnail = (image, dataset) => {
+    const words = dataset.classes[image.label] ?? "";
+    const button = made("button", { type: "button", "data-id": image.id, "aria-pressed": `${chosen.has(image.id)}`, onclick: () => pick({ ...image, words }, several.checked) },
+      made("img", { src: image.png, alt: `${image.source}, ${words}` }));
+    return made("li", {}, button);
+  };
+
+  return {
+    /** The models that can be mistaken or uncertain are those chosen now. */
+    refresh: () => {
+      const kept = order.value;
+      options(order, [
+        ["", "in their order"],
+        ...models().map(({ id, name: called }) => [`mistakes ${id}`, `mistakes of ${called}`]),
+        ...models().map(({ id, name: called }) => [`least_certain ${id}`, `least certain of ${called}`]),
+      ]);
+      if ([...order.options].some(({ value }) => value === kept)) order.value = kept;
+      if (!place.hidden) load(offset);
+    },
+    mark: (ids) => {
+      chosen = new Set(ids);
+      for (const button of images.querySelectorAll("button")) button.setAttribute("aria-pressed", `${chosen.has(button.dataset.id)}`);
+    },
+  };
+};
+
+/** Files in `place`, chosen, dropped, or taken with a camera; `pick(images)` is called with what they are as images. */
+export const filesIn = (place, model, pick) => {
+  const take = async (files) => {
+    if (!files.length) return;
+    told.textContent = "Reading ...";
+    try {
+      const answer = await upload(`/api/images?model=${encodeURIComponent(model().id)}`, files);
+      const read = answer.images ?? [answer].flat();
+      told.textContent = read.map(({ note }) => note).filter(Boolean).join(" ");
+      say(`${read.length} read.`);
+      complain();
+      pick(read.map((image, index) => ({ ...image, words: files[index]?.name ?? "" })));
+    } catch (error) {
+      told.textContent = "";
+      complain(error.message);
+    }
+  };
+  const choose = (words, more = {}) => {
+    const input = made("input", { type: "file", accept: "image/*", ...more, onchange: () => take([...input.files]).then(() => { input.value = ""; }) });
+    return labelled(words, input);
+  };
+  const told = made("p", { class: "told", role: "status" });
+  const zone = made("div", { class: "drop" },
+    made("p", {}, "Drop image files here, or choose them."),
+    choose("Image files", { multiple: true }),
+    matchMedia("(pointer: coarse)").matches && choose("Camera", { capture: "environment" }));
+  zone.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    zone.classList.add("over");
+  });
+  zone.addEventListener("dragleave", () => zone.classList.remove("over"));
+  zone.addEventListener("drop", (event) => {
+    event.preventDefault();
+    zone.classList.remove("over");
+    take([...event.dataTransfer.files]);
+  });
+  place.append(zone, told);
+};
