@@ -139,7 +139,7 @@ class Jobs:
     """
 
     def __init__(self, at_once: int = 1, waiting: int = WAITING) -> None:
-        self._waiting, self._queue = waiting, deque[Job]()
+        self._waiting, self._queue, self._closed = waiting, deque[Job](), False
         self._all: OrderedDict[str, Job] = OrderedDict()
         self._there = threading.Condition()
         self._threads = [
@@ -184,10 +184,27 @@ class Jobs:
                 self._queue.remove(job)
                 job.end("cancelled", {})
 
+    def close(self, seconds: float = 1.0) -> None:
+        """Cancel all jobs, and wait for those that run to end.
+
+        Args:
+            seconds: How long to wait at most for each thread.
+        """
+        with self._there:
+            jobs, self._closed = list(self._all.values()), True
+            self._there.notify_all()
+        for job in jobs:
+            if not job.ended:
+                self.cancel(job)
+        for thread in self._threads:
+            thread.join(seconds)
+
     def _serve(self) -> None:
         while True:
             with self._there:
-                self._there.wait_for(lambda: self._queue)
+                self._there.wait_for(lambda: self._queue or self._closed)
+                if self._closed:
+                    return
                 job = self._queue.popleft()
                 job.state = "running"
             _do(job)

@@ -76,7 +76,10 @@ def serve(choices: Sequence[ModelChoice], place: Place, say: Callable[[str], Non
         say(url)
         if place.browser:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-        uvicorn.Server(config).run(sockets=[listening])
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            lab.jobs.close()
 
 
 def _listening(place: Place) -> socket.socket:

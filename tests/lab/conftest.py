@@ -1,0 +1,158 @@
+"""A lab of models whose answers are known without a network, and a client that asks it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from cnnlab.analysis.model_choice import ModelChoice
+from cnnlab.lab.app import Lab
+from cnnlab.lab.guard import names_of
+from cnnlab.results.result import Result
+from cnnlab.testing import FakeClassifier
+
+TOKEN = "of-the-tests"
+URL = "http://127.0.0.1:8123"
+COOKIE = "cnnlab-lab-8123"
+
+
+def client_of(lab: Lab, **headers: str) -> TestClient:
+    """A client that comes from this machine and, unless told otherwise, is a program with the token."""
+    app = lab.app(TOKEN, names_of("127.0.0.1", 8123), COOKIE)
+    sent = {"authorization": f"Bearer {TOKEN}", **headers}
+    given = {name: value for name, value in sent.items() if value}
+    return TestClient(app, base_url=URL, headers=given, follow_redirects=False)
+
+
+def mean_of(classifier, inputs, params, context) -> Result:
+    """The mean of each image, one image after the other."""
+    means = [float(image.mean()) for image in context.track(inputs.images, "images")]
+    return Result(
+        headline=f"The first mean is {means[0]:.3f}.",
+        arrays={"mean": np.array(means, np.float32)},
+        columns={"mean": means},
+        show=lambda index: [inputs.picture(index)],
+    )
+
+
+class Held:
+    """Work that waits until a test lets it go on, telling how far it is meanwhile."""
+
+    def __init__(self) -> None:
+        self.go_on, self.begun = threading.Event(), threading.Event()
+        self.count = 0
+
+    def __call__(self, classifier, inputs, params, context) -> Result:
+        self.count += 1
+        self.begun.set()
+        with context.progress("steps", 1000) as advance:
+            for _ in range(1000):
+                if self.go_on.wait(0.01):
+                    break
+                advance(1)
+        return mean_of(classifier, inputs, params, context)
+
+
+@pytest.fixture
+def fakes() -> list[FakeClassifier]:
+    """Two models of 4x4 pixels with the classes dark and bright; the second takes values up to 255."""
+
+    def logits(images: Any) -> Any:
+        mean = np.asarray(images).mean(axis=(1, 2, 3)) / 255
+        return np.stack([0.5 - mean, mean - 0.5], axis=1)
+
+    brightness = lambda images: np.stack([0.5 - (m := np.asarray(images).mean(axis=(1, 2, 3))), m - 0.5], axis=1)  # noqa: E731
+    names = ("dark", "bright")
+    return [
+        FakeClassifier(brightness, (4, 4, 1), 2, class_names=names),
+        FakeClassifier(logits, (4, 4, 1), 2, class_names=names, bounds=(0.0, 255.0)),
+    ]
+
+
+@pytest.fixture
+def mean(analysis) -> Any:
+    """The analysis ``one``: means of images."""
+    from cnnlab.pluginhost.declarations import Array
+
+    return analysis(mean_of, arrays={"mean": Array("mean of the pixels", axes=("N",))})
+
+
+@pytest.fixture
+def open_lab() -> Iterator[Callable[..., Lab]]:
+    """Open labs of models; their jobs have ended when the test has."""
+    opened: list[Lab] = []
+
+    def lab_of(*models: Any, at_once: int = 1) -> Lab:
+        opened.append(Lab.of([ModelChoice(model=model) for model in models], at_once))
+        return opened[-1]
+
+    yield lab_of
+    for each in opened:
+        each.jobs.close(10)
+
+
+@pytest.fixture
+def lab(open_lab, fakes, mean) -> Lab:
+    """A lab of the two, with the analysis ``one``."""
+    return open_lab(*fakes)
+
+
+@pytest.fixture
+def client(lab) -> Iterator[TestClient]:
+    """A program that has the token."""
+    with client_of(lab) as asking:
+        yield asking
+
+
+def ended(client: TestClient, job: str) -> dict[str, Any]:
+    """Wait until a job has ended, and return what it says of itself."""
+
+    def said() -> dict[str, Any] | None:
+        found = client.get(f"/api/jobs/{job}").json()
+        return found if found["state"] in ("done", "failed", "cancelled") else None
+
+    return until(said)
+
+
+def until(what: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """Wait until something holds, and return it."""
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        if found := what():
+            return found
+        time.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+def drawing(value: float = 1.0, model: str = "m0") -> dict[str, Any]:
+    """An image of one brightness, as a page sends it."""
+    return {"model": model, "pixels": [value] * 16, "height": 4, "width": 4, "channels": 1}
+
+
+@contextlib.contextmanager
+def held(analysis: Callable[..., Any]) -> Iterator[Held]:
+    """Install an analysis that waits; it goes on when the ``with`` block ends."""
+    from cnnlab.pluginhost.declarations import Array
+
+    work = Held()
+    analysis(work, arrays={"mean": Array("mean of the pixels", axes=("N",))})
+    try:
+        yield work
+    finally:
+        work.go_on.set()
+
+
+@pytest.fixture(scope="session")
+def tools() -> types.SimpleNamespace:
+    """What the tests of this room share."""
+    return types.SimpleNamespace(
+        client_of=client_of, ended=ended, until=until, drawing=drawing, held=held, token=TOKEN, url=URL, cookie=COOKIE
+    )
