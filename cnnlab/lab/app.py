@@ -98,7 +98,7 @@ class Lab:
 
     def _unguarded(self) -> Starlette:
         mimetypes.add_type("text/javascript", ".js")
-        return Starlette(
+        made = Starlette(
             routes=[
                 Route("/api/models", _read(lambda request: self.models.told())),
                 Route("/api/analyses", _read(self._analyses)),
@@ -128,6 +128,8 @@ class Lab:
                 Exception: _failed,
             },
         )
+        made.router.redirect_slashes = False  # an address is there, or it is not
+        return made
 
     def _analyses(self, request: Request) -> list[dict[str, Any]]:
         found = []

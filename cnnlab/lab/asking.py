@@ -230,7 +230,8 @@ def _takes_path(hint: Any) -> bool:
 
 
 def _is_only_path(hint: Any) -> bool:
-    return all(each in (Path, type(None)) for each in typing.get_args(hint) or (hint,))
+    inner = typing.get_args(hint)
+    return all(map(_is_only_path, inner)) if inner else hint in (Path, type(None), Ellipsis)
 
 
 def python_of(request: Request) -> str:

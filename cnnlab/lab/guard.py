@@ -202,41 +202,29 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-class _TooLargeError(Exception):
-    """More came than is taken."""
-
-
 class _Bounded:
     """One request, whose body is counted while it comes."""
 
     def __init__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         self._app, self._scope, self._receive, self._send = app, scope, receive, send
         files = Headers(scope=scope).get("content-type", "").startswith("multipart/form-data")
-        self._most, self._came, self._answered = MOST_BYTES_OF_FILES if files else MOST_BYTES, 0, False
+        self._most, self._came = MOST_BYTES_OF_FILES if files else MOST_BYTES, 0
 
     async def answer(self) -> None:
-        """Have it answered, or refuse it where it is too large."""
+        """Have it answered, or refuse it where it says itself that it is too large."""
         said = Headers(scope=self._scope).get("content-length", "0")
-        if not said.isdigit() or int(said) > self._most:
-            await self._refuse()
-            return
-        try:
-            await self._app(self._scope, self._counted, self._noted)
-        except _TooLargeError:
-            if not self._answered:
-                await self._refuse()
+        if said.isascii() and said.isdigit() and int(said) <= self._most:
+            await self._app(self._scope, self._counted, self._send)
+        else:
+            await answer_to(self._refusal(), self._scope["path"])(self._scope, self._receive, self._send)
 
     async def _counted(self) -> Message:
+        """The next piece of the body; where there is too much of it, whoever reads it is told so."""
         message = await self._receive()
         self._came += len(message.get("body", b""))
         if self._came > self._most:
-            raise _TooLargeError
+            raise self._refusal()
         return message
 
-    async def _noted(self, message: Message) -> None:
-        self._answered = True
-        await self._send(message)
-
-    async def _refuse(self) -> None:
-        words = f"the request is larger than the {self._most:,} bytes that the lab takes."
-        await answer_to(RefusedError(413, words), self._scope["path"])(self._scope, self._receive, self._send)
+    def _refusal(self) -> RefusedError:
+        return RefusedError(413, f"the request is larger than the {self._most:,} bytes that the lab takes.")
