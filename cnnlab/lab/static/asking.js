@@ -1,6 +1,6 @@
 // A question to the models: the form, the run with its progress, and what it found, side by side where there are several.
 import { answer } from "./drawings.js";
-import { follow, get, post, remove } from "./api.js";
+import { Refusal, follow, get, post, remove } from "./api.js";
 import { complain, made, say, written } from "./dom.js";
 import { fieldsOf } from "./form.js";
 
@@ -12,6 +12,10 @@ const copier = (words, text) => {
   } }, "Copy");
   return made("div", { class: "copied" }, made("p", { class: "label" }, words), made("pre", { tabindex: 0, "aria-label": words }, made("code", {}, text)), button);
 };
+
+/** What the model that a result is of is called here. */
+export const nameOf = (model, models) =>
+  models.find(({ digest }) => digest && digest === model?.digest)?.name ?? model?.path?.split(/[\\/]/).at(-1) ?? "";
 
 const table = (title, heads, rows) =>
   made("div", { class: "scroll", "data-label": title },
@@ -92,7 +96,10 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
   const summary = made("p", { class: "summary" });
   const obstacle = made("p", { class: "refused", hidden: true });
   const fields = made("div", { class: "fields" });
+  const narrow = matchMedia("(max-width: 859px)").matches; // there the result comes below, and should be near
   const seed = made("input", { type: "number", id: "seed", value: 0, step: 1, min: 0 });
+  const settings = made("details", { class: "settings", open: !narrow }, made("summary", {}, "Parameters"), fields,
+    made("div", { class: "field" }, made("label", { for: "seed", class: "label" }, "Seed"), seed, made("p", { class: "hint" }, "The same seed draws the same random numbers.")));
   const refused = made("p", { class: "refused", role: "alert", hidden: true });
   const button = made("button", { type: "submit", class: "main" }, "Run");
   const live = made("input", { type: "checkbox", id: "live" });
@@ -103,8 +110,7 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
     made("div", { class: "field" }, made("label", { for: "analysis", class: "label" }, "Analysis"), which, summary),
     obstacle, refused,
     made("div", { class: "tools" }, button, made("label", { class: "switch" }, live, " Live: run again after each stroke")),
-    fields,
-    made("div", { class: "field" }, made("label", { for: "seed", class: "label" }, "Seed"), seed, made("p", { class: "hint" }, "The same seed draws the same random numbers.")),
+    settings,
   );
   let parts = null;
   let laid = "";
@@ -133,6 +139,7 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
 
   const refuse = (error = null) => {
     parts.clear();
+    if (error !== null && parts.isAbout(error)) settings.open = true; // before the field takes the focus
     const at = error !== null && parts.refuse(error);
     refused.textContent = error === null || at ? "" : error.message;
     refused.hidden = refused.textContent === "";
@@ -147,6 +154,7 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
   const runOn = async (model, question, analysis, mine) => {
     const images = analysis.inputs === "none" ? [] : await inputs(model);
     if (mine !== turn) return null;
+    if (analysis.inputs === "required" && !images.length) throw new Refusal(`${analysis.name} asks about an image: draw one, or choose one, above.`, 400);
     const { job } = await post(`/api/analyses/${encodeURIComponent(analysis.name)}`, { model: model.id, images, ...question });
     if (mine !== turn) return remove(`/api/jobs/${encodeURIComponent(job)}`).then(() => null, () => null);
     jobs.add(job);
@@ -176,7 +184,7 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
       if (mine !== turn) return;
       const found = ran.filter(Boolean);
       if (found.length) show(found, analysis.name);
-      else say("Cancelled.");
+      else runs.replaceChildren(made("p", { class: "told", role: "status" }, "Cancelled."));
       if (found.length) performance.measure("result", { start: started });
       ended();
     } catch (error) {
@@ -204,12 +212,7 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
     stroke: () => live.checked && !live.disabled && !button.disabled && run(),
     open: async (id) => {
       const found = await get(`/api/results/${encodeURIComponent(id)}`);
-      show([{ id, model: { name: modelOf(found.record) }, found }], found.record.analysis);
+      show([{ id, model: { name: nameOf(found.record.model, models) }, found }], found.record.analysis);
     },
   };
-
-  function modelOf(record) {
-    const same = models.find(({ digest }) => digest && digest === record.model?.digest);
-    return same?.name ?? record.model?.path ?? "";
-  }
 };

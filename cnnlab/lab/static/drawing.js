@@ -48,36 +48,47 @@ export const canvasIn = (place, changed) => {
   const erasing = () => eraser.getAttribute("aria-pressed") === "true";
   const erase = (on) => eraser.setAttribute("aria-pressed", `${on}`);
 
-  const redraw = () => {
-    context.fillStyle = "#000000";
-    context.fillRect(0, 0, SIDE, SIDE);
-    for (const stroke of strokes) painted(context, stroke);
+  // Strokes that are whole lie on a canvas below, and the current one is painted as a whole each time: a stroke looks
+  // the same while it is drawn and after another was taken back.
+  const below = new OffscreenCanvas(SIDE, SIDE).getContext("2d", { willReadFrequently: true });
+  const repaint = () => {
+    context.drawImage(below.canvas, 0, 0);
+    if (current) painted(context, current);
     undo.disabled = clear.disabled = !strokes.length;
+  };
+  const redraw = () => {
+    below.fillStyle = "#000000";
+    below.fillRect(0, 0, SIDE, SIDE);
+    for (const stroke of strokes) if (stroke !== current) painted(below, stroke);
+    repaint();
   };
   const begin = (point) => {
     current = { points: [point], width: Number(width.value), color: erasing() ? "#000000" : painting.hidden ? "#ffffff" : color.value };
     strokes.push(current);
-    redraw();
+    repaint();
     changed(false);
   };
-  const extend = (point) => {
-    current.points.push(point);
-    painted(context, { ...current, points: current.points.slice(-2) });
+  const extend = (...points) => {
+    current.points.push(...points);
+    repaint();
     changed(false);
   };
   const end = () => {
     if (!current) return;
+    painted(below, current);
     current = null;
     pen.classList.remove("down");
     changed(true);
   };
   const takeBack = () => {
+    current = null;
     strokes.pop();
     redraw();
     changed(true);
     if (!strokes.length) canvas.focus();
   };
   const wipe = () => {
+    current = null;
     strokes = [];
     redraw();
     changed(true);
@@ -96,7 +107,8 @@ export const canvasIn = (place, changed) => {
   });
   canvas.addEventListener("pointermove", (event) => {
     if (!current || !canvas.hasPointerCapture(event.pointerId)) return;
-    for (const each of event.getCoalescedEvents?.() ?? [event]) extend(placeOf(each));
+    const between = event.getCoalescedEvents?.() ?? [];
+    extend(...(between.length ? between : [event]).map(placeOf));
   });
   for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, end);
 

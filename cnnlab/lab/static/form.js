@@ -121,6 +121,11 @@ const field = (name, schema, required, context) => {
 export const fieldsOf = (parameters, context) => {
   const required = new Set(parameters.required ?? []);
   const fields = Object.entries(parameters.properties ?? {}).map(([name, schema]) => field(name, schema, required.has(name), context));
+  // The server names the parameter of most refusals; others begin with it, or have its option somewhere.
+  const about = ({ message, field: named }) => {
+    const first = named ?? message.match(/^\w+/)?.[0];
+    return fields.find(({ name }) => name === first) ?? fields.find(({ name }) => message.includes(`--${name.replaceAll("_", "-")} `));
+  };
   return {
     elements: fields.map(({ element }) => element),
     /** What was set, beside what is so by default. */
@@ -128,12 +133,12 @@ export const fieldsOf = (parameters, context) => {
       const set = fields.map((each) => [each.name, each.value(), each]);
       return Object.fromEntries(set.filter(([, now, each]) => each.isChanged(now)).map(([name, now]) => [name, now]));
     },
+    isAbout: (error) => about(error) !== undefined,
     /** Show a refusal at the field that it is about; false where it is about none. */
-    refuse: ({ message, field: about }) => {
-      const first = about ?? message.match(/^[`'"]?(?:--)?([\w-]+)/)?.[1].replaceAll("-", "_");
-      const found = fields.find(({ name }) => name === first) ?? fields.find(({ name }) => new RegExp(`['"\`]${name}['"\`]|--${name.replaceAll("_", "-")}\\b`).test(message));
-      found?.refuse(message);
-      found?.focus?.();
+    refuse: (error) => {
+      const found = about(error);
+      found?.refuse(error.message);
+      found?.focus();
       return found !== undefined;
     },
     clear: () => fields.forEach(({ refuse }) => refuse()),

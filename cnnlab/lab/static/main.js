@@ -1,7 +1,7 @@
 // The page: which models, which image, what they read in it, and what is asked of them.
 import { answersIn } from "./answers.js";
 import { get, post } from "./api.js";
-import { askingIn } from "./asking.js";
+import { askingIn, nameOf } from "./asking.js";
 import { byId, complain, made } from "./dom.js";
 import { canvasIn } from "./drawing.js";
 import { datasetIn, filesIn } from "./images.js";
@@ -119,7 +119,7 @@ const start = async () => {
     byId("earlier").hidden = !results.length;
     asking?.refresh();
     byId("results").replaceChildren(...results.map((each) => made("li", {},
-      made("button", { type: "button", onclick: () => asking.open(each.id).then(() => byId("ask").scrollIntoView(), (error) => complain(error.message)) }, each.analysis ?? each.name),
+      made("button", { type: "button", onclick: () => asking.open(each.id).then(() => byId("ask").scrollIntoView(), (error) => complain(error.message)) }, `${each.analysis}, ${nameOf(each.model, models)}`),
       made("span", {}, ` ${each.headline ?? ""}`))));
   };
 
@@ -137,6 +137,9 @@ const start = async () => {
     models, chosen, inputs, results: () => results, ended: () => list().catch((error) => complain(error.message)),
   });
   document.body.dataset.ready = "true";
+  // What the models compute is compiled before the first stroke waits for it.
+  const [first] = chosen();
+  await post("/api/predict", { models: models.map(({ id }) => id).slice(0, 8), image: drawing.for(first), maps: true });
 };
 
 if (models.length) start().catch((error) => complain(error.message));

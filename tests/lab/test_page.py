@@ -1,0 +1,310 @@
+"""The lab's page in Chromium: the pen and what follows it, forms, results side by side, keyboard, axe."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import socket
+import statistics
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("starlette", reason="cnnlab[lab] is not installed")
+
+SEVEN = ((70, 70), (210, 70), (130, 220))
+ONE = ((140, 50), (140, 230))
+
+
+@pytest.fixture(scope="module")
+def address(browser, trained_run, tmp_path_factory) -> Iterator[str]:
+    """A lab with two models, of which the second is the first with a filter less, and its URL."""
+    import uvicorn
+
+    from cnnlab.analysis.model_choice import ModelChoice
+    from cnnlab.lab.app import Lab
+    from cnnlab.lab.guard import names_of
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        folder = tmp_path_factory.mktemp("lab")
+        kept = shutil.copytree(trained_run.path, folder / "classic")
+        lab = Lab.of([ModelChoice(model=kept), ModelChoice(model=other(trained_run.path, folder / "other.keras"))])
+        app = lab.app("token", names_of("127.0.0.1", port), "lab")
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield f"http://127.0.0.1:{port}/?token=token"
+        server.should_exit = True
+        thread.join(20)
+
+
+def other(run: Path, path: Path) -> Path:
+    """A model that reads the same images otherwise: its last bias says 3."""
+    import keras
+    import numpy as np
+
+    model = keras.models.load_model(run / "model.keras")
+    *_, bias = model.weights
+    bias.assign(bias + 100 * np.eye(10)[3])
+    model.save(path)
+    return path
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What a page says to the console, but for the browser's own word on a request that was refused."""
+    return []
+
+
+@pytest.fixture
+def open_lab(browser, address, said) -> Iterator[Callable[..., Any]]:
+    """Open the lab in a browser that has not been there; what the page says to the console, fails."""
+    contexts: list[Any] = []
+
+    def show(**options: Any) -> Any:
+        contexts.append(context := browser.new_context(**{"viewport": {"width": 1400, "height": 1000}, **options}))
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(address)
+        page.wait_for_selector("body[data-ready]")
+        return page
+
+    yield show
+    for context in contexts:
+        context.close()
+    assert [words for words in said if "status of 400" not in words] == []
+
+
+@pytest.fixture
+def page(open_lab):
+    return open_lab()
+
+
+def draw(page, points=SEVEN) -> None:
+    box = page.locator("#draw canvas").bounding_box()
+    (x, y), *others = points
+    page.mouse.move(box["x"] + x, box["y"] + y)
+    page.mouse.down()
+    for x, y in others:
+        page.mouse.move(box["x"] + x, box["y"] + y, steps=8)
+    page.mouse.up()
+
+
+def run(page, analysis: str) -> None:
+    """Run an analysis, and wait for what it shows."""
+    page.select_option("#analysis", analysis)
+    page.locator("button.main").click()
+    page.wait_for_selector(f".found h3:has-text('{analysis}')")
+
+
+def reads(page) -> list[str]:
+    return [words.split(" at ")[0] for words in page.locator(".reads").all_inner_texts()]
+
+
+def until_read(page, *classes: str) -> None:
+    page.wait_for_function(
+        "wanted => [...document.querySelectorAll('.reads')].map((each) => each.textContent.split(' at ')[0]).join() === wanted",
+        arg=",".join(classes),
+    )
+
+
+def test_bars_and_maps_follow_the_pen(page):
+    draw(page, ONE)
+    until_read(page, "1")
+    assert page.locator(".map").count() == 2
+    assert page.locator(".map").first.get_attribute("src").startswith("data:image/png;base64,")
+    before = page.locator(".map").first.get_attribute("src")
+    page.get_by_role("button", name="Clear").click()
+    page.wait_for_selector(".reads", state="detached")
+    draw(page)
+    page.wait_for_selector(".reads")
+    assert page.locator(".map").first.get_attribute("src") != before
+    assert page.locator(".probabilities li").count() == 10
+
+
+def test_the_pen_is_answered_at_once(page):
+    for points in (ONE, SEVEN):
+        draw(page, points)
+        page.wait_for_selector(".reads")
+    page.evaluate("performance.clearMeasures()")
+    for x in range(40, 240, 20):
+        draw(page, ((x, 60), (x, 200)))
+    page.wait_for_selector("#chosen img")
+    took = page.evaluate("performance.getEntriesByName('answer').map((each) => each.duration)")
+    # 50 ms where the machine does nothing else; here it shares its cores with whatever runs beside the tests.
+    assert statistics.median(took) < 250, took
+
+
+def test_undo_and_the_switch_change_what_the_model_is_given(page):
+    draw(page, ONE)
+    page.wait_for_selector("#chosen img")
+    shown = page.locator("#chosen img")
+    first = shown.get_attribute("src")
+    draw(page, ((40, 200), (240, 200)))
+    changed = "before => document.querySelector('#chosen img')?.src !== before"
+    page.wait_for_function(changed, arg=first)
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_function("first => document.querySelector('#chosen img')?.src === first", arg=first)
+    page.get_by_label("as MNIST was made").uncheck()
+    page.wait_for_function(changed, arg=first)
+    assert "scaled as a whole" in page.locator("#chosen").inner_text()
+
+
+def test_one_draws_by_keyboard(page):
+    page.locator("#draw canvas").focus()
+    for key in ("ArrowUp",) * 8 + (" ",) + ("ArrowDown",) * 16 + (" ",):
+        page.keyboard.press(key)
+    until_read(page, "1")
+    page.keyboard.press("Control+z")
+    page.wait_for_selector(".reads", state="detached")
+
+
+def test_a_value_out_of_bounds_gets_the_servers_sentence_at_its_field(page):
+    draw(page)
+    page.select_option("#analysis", "occlusion")
+    page.get_by_label("Patch").fill("0")
+    page.locator("button.main").click()
+    page.wait_for_selector("#of-patch[aria-invalid]")
+    described = page.get_by_label("Patch").get_attribute("aria-describedby").split()[-1]
+    assert page.locator(f"#{described}").inner_text() == "patch must be an integer of at least 1; received 0."
+    assert page.evaluate("document.activeElement.id") == "of-patch"
+    page.get_by_label("Patch").fill("5")
+    run(page, "occlusion")
+    assert page.locator(".refused:visible").count() == 0
+    assert page.locator(".found .title").first.inner_text().startswith("Occlusion, patch 5")
+
+
+def test_forms_have_the_classes_and_layers_of_the_model(page):
+    page.select_option("#analysis", "saliency")
+    assert page.get_by_label("Target").locator("option").all_inner_texts() == ["by default", *map(str, range(10))]
+    layers = page.get_by_label("Layer").locator("option").all_inner_texts()
+    assert any(words.startswith("conv1") for words in layers)
+    assert not any("dense" in words.lower() for words in layers)
+
+
+def test_an_analysis_of_no_image_says_so_before_it_runs(page):
+    page.select_option("#analysis", "occlusion")
+    page.locator("button.main").click()
+    page.wait_for_selector(".refused:visible")
+    assert "draw one" in page.locator(".refused:visible").inner_text()
+
+
+def test_models_stand_side_by_side_and_share_the_pointer(page):
+    page.locator("#models input").nth(1).check()
+    draw(page, ONE)
+    until_read(page, "1", "3")
+    run(page, "saliency")
+    assert page.locator(".found h3").all_inner_texts() == ["saliency, classic", "saliency, other.keras"]
+    assert page.locator(".found .headline").count() == 2
+    page.locator(".found .pixels").first.hover(position={"x": 5, "y": 5})
+    pointed = [found.locator(".cross").count() for found in page.locator(".found").all()]
+    assert all(pointed)
+
+
+def test_images_of_a_dataset_are_asked_about_together_with_sliders_and_files(page):
+    page.get_by_role("tab", name="Dataset").click()
+    page.wait_for_selector(".thumbnails img")
+    page.get_by_role("combobox", name="Class").select_option("4")
+    page.wait_for_function("() => document.querySelector('.thumbnails img')?.alt.endsWith(', 4')")
+    page.get_by_label("Choose several").check()
+    for index in (0, 1):
+        page.locator(".thumbnails button").nth(index).click()
+    assert page.locator("#chosen h3").inner_text() == "2 images go in"
+    run(page, "fgsm-untargeted")
+    slider = page.locator(".found .slider input").first
+    before = page.locator(".found .slider output").first.inner_text()
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".found .slider output").first.inner_text() != before
+    page.locator(".found summary", has_text="Repeat it").click()
+    assert "fgsm-untargeted" in page.locator(".found pre").first.inner_text()
+    for name in ("arrays.npz", "result.json", "figure.png"):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name).click()
+        assert Path(download.value.path()).stat().st_size > 100
+    page.get_by_role("button", name="Keep").click()
+    page.wait_for_selector(".found :text('Kept in')")
+    assert page.locator("#results li").first.inner_text().startswith("fgsm-untargeted, classic")
+
+
+def test_files_are_read_and_named(page, tmp_path):
+    from PIL import Image
+
+    Image.new("L", (28, 28), 200).save(tmp_path / "grey.png")
+    page.get_by_role("tab", name="Files").click()
+    page.get_by_label("Image files").set_input_files(tmp_path / "grey.png")
+    page.wait_for_selector("#chosen img")
+    assert "grey.png" in page.locator("#chosen").inner_text()
+    (tmp_path / "text.png").write_text("no image")
+    page.get_by_label("Image files").set_input_files(tmp_path / "text.png")
+    page.wait_for_selector("#trouble:visible")
+    assert "text.png" in page.locator("#trouble").inner_text()
+
+
+def test_a_file_may_be_dropped(page):
+    page.get_by_role("tab", name="Files").click()
+    pixel = base64.b64encode((Path(__file__).parents[2] / "examples" / "7.png").read_bytes()).decode()
+    page.evaluate(
+        """text => {
+          const bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([bytes], "dropped.png", { type: "image/png" }));
+          document.querySelector(".drop").dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+        }""",
+        pixel,
+    )
+    page.wait_for_selector("#chosen img[alt='dropped.png']")
+    until_read(page, "7")
+
+
+def test_live_runs_again_after_each_stroke(page):
+    page.select_option("#analysis", "saliency")
+    page.get_by_label("Live").check()
+    draw(page, ONE)
+    page.wait_for_selector(".found .headline")
+    first = page.locator(".found").first.inner_html()
+    draw(page, ((60, 60), (220, 60)))
+    page.wait_for_function("before => document.querySelector('.found').innerHTML !== before", arg=first)
+    assert page.locator(".found").count() == 1
+
+
+def test_a_run_shows_how_far_it_is_and_can_be_cancelled(page):
+    page.select_option("#analysis", "fooling")
+    page.get_by_label("Steps", exact=True).fill("100000")
+    page.locator("button.main").click()
+    page.wait_for_function("() => / of /.test(document.querySelector('.running .told')?.textContent ?? '')")
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_selector(".runs :text('Cancelled.')")
+    assert page.locator(".running").count() == 0
+
+
+def test_axe_finds_nothing_at_any_width_in_light_and_dark(page, axe):
+    draw(page)
+    run(page, "saliency")
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for width in (360, 1400):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_function("() => new Promise(requestAnimationFrame).then(() => true)")
+            found += [f"{scheme}, {width}: {words}" for words in axe(page)]
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for tab in ("Dataset", "Files"):
+        page.get_by_role("tab", name=tab).click()
+        found += [f"{tab}: {words}" for words in axe(page)]
+    assert found == []
+
+
+def test_every_analysis_has_a_form_without_a_control_that_has_no_name(page, axe):
+    names = page.locator("#analysis option").all_inner_texts()
+    assert {"occlusion", "saliency", "fooling", "noise-addition"} <= set(names)
+    for name in names:
+        page.select_option("#analysis", name)
+        unnamed = "[...document.querySelectorAll('#question :is(input, select)')].filter((each) => !each.labels.length)"
+        assert page.evaluate(f"{unnamed}.length") == 0, name
