@@ -27,8 +27,9 @@ def address(browser, trained_run, tmp_path_factory) -> Iterator[str]:
     from cnnlab.analysis.model_choice import ModelChoice
     from cnnlab.lab.app import Lab
     from cnnlab.lab.guard import names_of
+    from cnnlab.lab.serving import Place, _listening
 
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with _listening(Place()) as listening:
         port = listening.getsockname()[1]
         folder = tmp_path_factory.mktemp("lab")
         kept = shutil.copytree(trained_run.path, folder / "classic")
@@ -103,13 +104,10 @@ def run(page, analysis: str) -> None:
     page.wait_for_selector(f".found h3:has-text('{analysis}')")
 
 
-def reads(page) -> list[str]:
-    return [words.split(" at ")[0] for words in page.locator(".reads").all_inner_texts()]
-
-
 def until_read(page, *classes: str) -> None:
     page.wait_for_function(
-        "wanted => [...document.querySelectorAll('.reads')].map((each) => each.textContent.split(' at ')[0]).join() === wanted",
+        """wanted => [...document.querySelectorAll('.reads')]
+          .map((each) => each.textContent.split(' at ')[0]).join() === wanted""",
         arg=",".join(classes),
     )
 
@@ -139,6 +137,15 @@ def test_the_pen_is_answered_at_once(page):
     took = page.evaluate("performance.getEntriesByName('answer').map((each) => each.duration)")
     # 50 ms where the machine does nothing else; here it shares its cores with whatever runs beside the tests.
     assert statistics.median(took) < 250, took
+
+
+def test_an_answer_does_not_wait_until_its_beginning_is_acknowledged():
+    from cnnlab.lab.serving import Place, _listening
+
+    with _listening(Place()) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_undo_and_the_switch_change_what_the_model_is_given(page):
@@ -255,7 +262,8 @@ def test_a_file_may_be_dropped(page):
           const bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
           const dataTransfer = new DataTransfer();
           dataTransfer.items.add(new File([bytes], "dropped.png", { type: "image/png" }));
-          document.querySelector(".drop").dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+          const drop = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
+          document.querySelector(".drop").dispatchEvent(drop);
         }""",
         pixel,
     )
