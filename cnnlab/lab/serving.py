@@ -31,12 +31,14 @@ class Place:
         port: The port; 0 for any that is free.
         browser: Whether the browser is opened.
         at_once: How many analyses run at the same time.
+        device: What is computed on.
     """
 
     host: str = HOST
     port: int = 0
     browser: bool = True
     at_once: int = 1
+    device: str = "auto"
 
 
 def serve(choices: Sequence[ModelChoice], place: Place, say: Callable[[str], None]) -> None:
@@ -52,9 +54,10 @@ def serve(choices: Sequence[ModelChoice], place: Place, say: Callable[[str], Non
     """
     import uvicorn
 
+    from cnnlab.devices.choice import use_devices
     from cnnlab.progress import status
 
-    with _listening(place) as listening:
+    with _listening(place) as listening, use_devices(place.device):
         port = listening.getsockname()[1]
         with status("Opening the models"):
             lab = Lab.of(choices, place.at_once)

@@ -209,7 +209,12 @@ def test_a_parameter_that_is_a_file_takes_a_result_and_one_that_is_a_model_its_i
 
     first, _ = headline({})
     assert headline({"path": {"result": first}})[1] == "{"
-    assert headline({"other": "m1"})[1] == "dark"
+    assert headline({"other": "m0"})[1] == "dark"
+    refused = reaching.post("/api/analyses/one", json={"model": "m0", "params": {"other": "m1"}})
+    assert refused.status_code == 400
+    assert refused.json()["error"].startswith(
+        "other must be a model for the same images and classes; it has values [0.0, "
+    )
     for value in ("/etc/passwd", "m7", "runs/x"):
         assert reaching.post("/api/analyses/one", json={"model": "m0", "params": {"other": value}}).status_code == 404
     assert reaching.post("/api/analyses/one", json={"model": "m0", "params": {"other": 3}}).status_code == 400

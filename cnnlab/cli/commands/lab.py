@@ -73,11 +73,9 @@ def lab(
     for each in choices:
         _ = each.source
 
-    from cnnlab.devices.choice import use_devices
     from cnnlab.lab import serving
 
     if warning := serving.warning_of(host):
         echo(f"Warning: {warning}", err=True)
-    place = serving.Place(host=host, port=port, browser=browser, at_once=jobs)
-    with use_devices(device):
-        serving.serve(choices, place, echo)
+    place = serving.Place(host=host, port=port, browser=browser, at_once=jobs, device=device)
+    serving.serve(choices, place, echo)

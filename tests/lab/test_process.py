@@ -1,0 +1,161 @@
+"""The command in a process of its own: the one line that it prints, what a program is answered, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Running:
+    """A lab in a process of its own."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    @property
+    def base(self) -> str:
+        return self.url.partition("/?")[0]
+
+    @property
+    def token(self) -> str:
+        return self.url.partition("token=")[2]
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        with self.open(path, None if body is None else json.dumps(body).encode()) as answered:
+            return json.loads(answered.read())
+
+    def open(self, path: str, content: bytes | None = None) -> Any:
+        asked = urllib.request.Request(f"{self.base}{path}", content, {"Authorization": f"Bearer {self.token}"})
+        return urllib.request.urlopen(asked, timeout=60)
+
+    def end(self, by: signal.Signals) -> tuple[int, str, str]:
+        self.process.send_signal(by)
+        out, err = self.process.communicate(timeout=20)
+        return self.process.returncode, out, err
+
+
+@contextlib.contextmanager
+def running(*words: object, cwd: Path) -> Iterator[Running]:
+    """Start a lab, and wait for its line."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cnnlab", "lab", *map(str, words), "--no-browser"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("http"), process.communicate(timeout=20)
+        yield Running(process, line.strip())
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def started(model, tmp_path_factory) -> Iterator[Running]:
+    """A lab of the small network."""
+    with running(model, "--port", "0", cwd=tmp_path_factory.mktemp("cwd")) as lab:
+        yield lab
+
+
+def test_a_program_is_answered_and_nobody_without_the_token(started):
+    assert started.base.startswith("http://127.0.0.1:")
+    assert {"occlusion", "saliency", "filters"} <= {each["name"] for each in started.ask("/api/analyses")}
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{started.base}/api/analyses", timeout=30)
+    assert refused.value.code == 401
+
+
+def test_the_page_and_what_it_needs_are_served(started):
+    kinds = {"/": "html", "/static/main.js": "javascript", "/static/style.css": "css"}
+    kinds |= {"/static/drawings.js": "javascript", "/static/drawings.css": "css"}
+    for path, kind in kinds.items():
+        with started.open(path) as answered:
+            assert answered.headers["content-type"].startswith(f"text/{kind}")
+            assert answered.headers.get("server") is None
+            assert answered.read()
+
+
+def test_a_stroke_is_answered_within_fifty_milliseconds(started):
+    asked = {"models": ["m0"], "image": {"pixels": [0.5] * 64, "height": 8, "width": 8, "channels": 1}, "maps": True}
+    first = started.ask("/api/predict", asked)
+    assert [each["layer"] for each in first["results"][0]["maps"]]
+
+    def seconds() -> float:
+        began = time.perf_counter()
+        started.ask("/api/predict", asked)
+        return time.perf_counter() - began
+
+    assert statistics.median(seconds() for _ in range(50)) < 0.05
+
+
+def test_an_analysis_of_a_real_model_runs_from_a_program(started):
+    kept = started.ask("/api/images", {"model": "m0", "pixels": [0.5] * 64, "height": 8, "width": 8})
+    asked = {"model": "m0", "images": [kept["id"]], "params": {"patch": 3}}
+    job = started.ask("/api/analyses/occlusion", asked)["job"]
+    with started.open(f"/api/jobs/{job}/events") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        told = stream.read().decode()
+    assert "event: done" in told
+    found = started.ask(f"/api/results/{json.loads(told.rpartition('data: ')[2])['result']}")
+    assert found["record"]["params"]["patch"] == 3
+    assert found["html"]
+    assert "--patch 3" in found["command"]
+
+
+def test_the_port_that_is_taken_is_named(started, cnnlab_command, model):
+    port = started.base.rpartition(":")[2]
+    done = cnnlab_command("lab", model, "--no-browser", "--port", port)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"nobody can listen on 127.0.0.1 port {port}: " in done.stderr
+    assert "--port" in done.stderr
+
+
+def test_ctrl_c_ends_it_while_an_analysis_runs_and_somebody_listens(model, tmp_path):
+    with running(model, "--port", "0", cwd=tmp_path) as lab:
+        asked = {"model": "m0", "params": {"steps": 100_000, "confidence": 0.999999}}
+        job = lab.ask("/api/analyses/fooling", asked)["job"]
+        with lab.open(f"/api/jobs/{job}/events") as stream:
+            assert stream.readline().startswith(b"id: ")
+            began = time.monotonic()
+            status, out, err = lab.end(signal.SIGINT)
+    assert status in (0, 130)
+    assert time.monotonic() - began < 5
+    assert out == ""  # the line with the URL was all of it
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_extra_one_sentence_says_how_to_get_it(cnnlab_command, model, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as util\n"
+        "real = util.find_spec\n"
+        "util.find_spec = lambda name, *more: None if name == 'uvicorn' else real(name, *more)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = cnnlab_command("lab", model, "--no-browser", env={"PYTHONPATH": path})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.strip() == (
+        'Error: the lab needs packages that are not installed; install them with `pip install "cnnlab[lab]"`.'
+    )
