@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -159,3 +161,32 @@ def test_without_the_extra_one_sentence_says_how_to_get_it(cnnlab_command, model
     assert done.stderr.strip() == (
         'Error: the lab needs packages that are not installed; install them with `pip install "cnnlab[lab]"`.'
     )
+
+
+PAGE = (ROOT / "docs" / "lab.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("sh", ["bash", "-euo", "pipefail", "-c"]), ("python", [sys.executable, "-c"])]
+)
+def test_what_the_page_tells_a_program_to_do_is_done(started, tmp_path, kind):
+    if kind == "sh" and not shutil.which("curl"):
+        pytest.skip("there is no curl here")
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("cnnlab-*"))
+    (block,) = re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
+    told = {"URL": started.base, "TOKEN": started.token}
+    done = subprocess.run(
+        [*words, block], cwd=tmp_path, env=os.environ | told, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "event: done" in done.stdout
+
+
+def test_the_page_names_every_address():
+    from cnnlab.lab.app import Lab
+
+    lab = Lab(*[None] * 6)  # nothing is asked of it
+    for route in lab._unguarded().routes:
+        if route.path.startswith("/api/"):
+            last = re.sub(r"\{.*?\}", "", route.path).strip("/").split("/")
+            assert all(word.strip(".") in PAGE for word in last), route.path
