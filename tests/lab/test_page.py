@@ -240,6 +240,18 @@ def test_images_of_a_dataset_are_asked_about_together_with_sliders_and_files(pag
     assert page.locator("#results li").first.inner_text().startswith("fgsm-untargeted, classic")
 
 
+def test_many_images_of_a_dataset_are_chosen_at_once(page):
+    page.get_by_role("tab", name="Dataset").click()
+    page.wait_for_selector(".thumbnails img")
+    page.get_by_label("Number").fill("230")
+    page.get_by_role("button", name="Choose the first so many").click()
+    page.wait_for_selector("#chosen h3:has-text('230 images go in')")
+    assert page.locator("#chosen li").last.inner_text() == "and 206 more"
+    with page.expect_request("**/api/analyses/saliency") as request:
+        run(page, "saliency")
+    assert len(set(request.value.post_data_json["images"])) == 230
+
+
 def test_files_are_read_and_named(page, tmp_path):
     from PIL import Image
 

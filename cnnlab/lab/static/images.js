@@ -3,13 +3,19 @@ import { get, upload } from "./api.js";
 import { complain, made, say } from "./dom.js";
 
 const PAGE = 24;
+const AT_ONCE = 200; // images that one request brings
+const MOST = 1000; // images that one analysis takes
 
 const options = (select, pairs) => select.replaceChildren(...pairs.map(([value, words]) => made("option", { value }, words)));
 
 const labelled = (words, control) => made("label", {}, `${words} `, control);
 
-/** A dataset's images in `place`; `pick(image, several)` is called with the one that was chosen. */
-export const datasetIn = async (place, models, pick) => {
+/**
+ * A dataset's images in `place`.
+ *
+ * `pick(image, several)` is called with one that was chosen, and `pickAll(images)` with many at once.
+ */
+export const datasetIn = async (place, models, pick, pickAll) => {
   const datasets = await get("/api/datasets");
   if (!datasets.length) {
     place.append(made("p", { class: "told" }, "No dataset that is installed has images like those of this model."));
@@ -20,6 +26,7 @@ export const datasetIn = async (place, models, pick) => {
   const label = made("select", { onchange: () => load(0) });
   const order = made("select", { onchange: () => load(0) });
   const several = made("input", { type: "checkbox" });
+  const many = made("input", { type: "number", value: 100, min: 1, max: MOST, step: 1 });
   const images = made("ul", { class: "thumbnails" });
   const told = made("p", { class: "told", role: "status" });
   const back = made("button", { type: "button", onclick: () => load(offset - PAGE) }, "Previous");
@@ -36,7 +43,34 @@ export const datasetIn = async (place, models, pick) => {
     images,
     made("div", { class: "tools" }, back, next, told),
     made("label", { class: "switch" }, several, " Choose several, for analyses of many images"),
+    made("div", { class: "tools" }, labelled("Number", many), made("button", { type: "button", onclick: () => chooseMany() }, "Choose the first so many")),
   );
+
+  const wanted = (dataset, from, limit) => {
+    const query = new URLSearchParams({ split: split.value, offset: from, limit });
+    if (label.value !== "") query.set("class", label.value);
+    if (order.value) query.set(...order.value.split(" ", 2));
+    return get(`/api/datasets/${encodeURIComponent(dataset.name)}/images?${query}`);
+  };
+  const named = (image, dataset) => ({ ...image, words: dataset.classes[image.label] ?? "" });
+
+  const chooseMany = async () => {
+    const dataset = datasets.find((each) => each.name === name.value);
+    const count = Math.min(Math.max(Math.round(Number(many.value)) || 1, 1), MOST);
+    many.value = count;
+    try {
+      const found = [];
+      for (let ended = false; !ended && found.length < count; ) {
+        const { images: some } = await wanted(dataset, found.length, Math.min(count - found.length, AT_ONCE));
+        found.push(...some.map((image) => named(image, dataset)));
+        ended = some.length === 0;
+      }
+      if (found.length) pickAll(found);
+      complain();
+    } catch (error) {
+      complain(error.message);
+    }
+  };
 
   const load = async (from) => {
     const dataset = datasets.find((each) => each.name === name.value);
@@ -45,13 +79,10 @@ export const datasetIn = async (place, models, pick) => {
       loaded = dataset.name;
     }
     offset = Math.max(from, 0);
-    const query = new URLSearchParams({ split: split.value, offset, limit: PAGE });
-    if (label.value !== "") query.set("class", label.value);
-    if (order.value) query.set(...order.value.split(" ", 2));
     const mine = (latest += 1);
     told.textContent = "Looking ...";
     try {
-      const found = await get(`/api/datasets/${encodeURIComponent(dataset.name)}/images?${query}`);
+      const found = await wanted(dataset, offset, PAGE);
       if (mine !== latest) return;
       images.replaceChildren(...found.images.map((image) => thumbnail(image, dataset)));
       const last = offset + found.images.length;
@@ -66,7 +97,7 @@ export const datasetIn = async (place, models, pick) => {
   };
 
   const thumbnail = (image, dataset) => {
-    const words = dataset.classes[image.label] ?? "";
+    const { words } = named(image, dataset);
     const button = made("button", { type: "button", "data-id": image.id, "aria-pressed": `${chosen.has(image.id)}`, onclick: () => pick({ ...image, words }, several.checked) },
       made("img", { src: image.png, alt: `${image.source}, ${words}` }));
     return made("li", {}, button);

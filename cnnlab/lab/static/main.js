@@ -6,6 +6,8 @@ import { byId, complain, made } from "./dom.js";
 import { canvasIn } from "./drawing.js";
 import { datasetIn, filesIn } from "./images.js";
 
+const SHOWN = 24; // images that are shown of those that go in
+
 const models = await get("/api/models").catch((error) => {
   complain(error.message);
   return [];
@@ -66,10 +68,10 @@ const start = async () => {
   const strip = (images) => {
     const removable = picked.length > 1;
     byId("chosen").replaceChildren(...(images.length ? [made("h3", {}, images.length > 1 ? `${images.length} images go in` : "This goes in")] : []),
-      made("ul", { class: "strip" }, ...images.map(({ png, words, note, id }) => made("li", {},
+      made("ul", { class: "strip" }, ...images.slice(0, SHOWN).map(({ png, words, note, id }) => made("li", {},
         made("img", { src: png, alt: words || "the drawing as the model sees it" }),
         made("span", {}, words || note || "the drawing"),
-        removable && made("button", { type: "button", "aria-label": `Leave out ${words}`, onclick: () => pick(picked.filter((each) => each.id !== id)) }, "\u00d7")))));
+        removable && made("button", { type: "button", "aria-label": `Leave out ${words}`, onclick: () => pick(picked.filter((each) => each.id !== id)) }, "\u00d7"))), images.length > SHOWN && made("li", {}, `and ${images.length - SHOWN} more`)));
   };
 
   /** What a model is given of the drawing, as an image that the server keeps. */
@@ -130,7 +132,7 @@ const start = async () => {
     const others = picked.filter(({ id }) => id !== image.id);
     if (!several) pick([image]);
     else pick(others.length < picked.length ? others : [...others, image]);
-  });
+  }, pick);
   dataset.refresh();
   await list();
   asking = await askingIn(byId("question"), byId("result"), {
