@@ -174,10 +174,9 @@ def test_what_the_page_tells_a_program_to_do_is_done(started, tmp_path, kind):
         pytest.skip("there is no curl here")
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("cnnlab-*"))
     (block,) = re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
-    told = {"URL": started.base, "TOKEN": started.token}
-    done = subprocess.run(
-        [*words, block], cwd=tmp_path, env=os.environ | told, capture_output=True, text=True, timeout=120
-    )
+    env = os.environ | {"URL": started.base, "TOKEN": started.token}
+    words = [*RUNNERS[kind], block]
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "event: done" in done.stdout
 

@@ -28,7 +28,7 @@ NEEDED = ("starlette", "uvicorn", "python_multipart")
     heading=LISTENING,
     type=click.IntRange(0, 65535),
     default=0,
-    help="[default: any that is free]",
+    help="The port to listen on. [default: any that is free]",
 )
 @click.option(
     "--host",
