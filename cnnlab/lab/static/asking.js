@@ -163,6 +163,7 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
     runs.append(element);
     try {
       const id = await follow(job, show);
+      jobs.delete(job); // what has ended is not cancelled
       return id === null ? null : { id, model, found: await get(`/api/results/${encodeURIComponent(id)}`) };
     } finally {
       jobs.delete(job);
