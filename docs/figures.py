@@ -2,12 +2,13 @@
 
 ``python docs/figures.py [NAME ...]`` draws those whose names begin so. The runs are trained first, in ``build/docs``,
 and kept there: under twenty minutes on two cores the first time, and ten from then on. What the tutorial says of the
-report is written anew too, and two pages are looked at in Chromium (Debian's package ``chromium``). The plots of what
-``make bench`` measured are docs/performance.py's.
+report is written anew too, and its page and the lab's are looked at in Chromium (Debian's package ``chromium``). The
+plots of what ``make bench`` measured are docs/performance.py's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -103,6 +104,19 @@ PAGES: dict[str, dict[str, Any]] = {
 }
 """Pictures of the report's page, by how it is looked at."""
 
+LAB: dict[str, dict[str, Any]] = {
+    "lab": {"viewport": {"width": 1400, "height": 1130}, "color_scheme": "light"},
+    "lab-compare": {"viewport": {"width": 1400, "height": 1230}, "color_scheme": "dark"},
+    "lab-phone": {"viewport": {"width": 360, "height": 1130}, "color_scheme": "dark"},
+}
+"""Pictures of the lab's page, by how it is looked at."""
+
+STROKES = (
+    ((78, 92), (104, 66), (150, 62), (186, 84), (190, 108), (168, 128), (134, 128)),
+    ((190, 100), (172, 170), (140, 226)),
+)
+"""A 7 with a bar, drawn on the lab's canvas: no model is sure of it."""
+
 SAID = re.compile(r"(<!-- report: ([\w-]+) -->\n)(.*?)(<!-- report ends -->)", re.DOTALL)
 """Where the tutorial says what the report concludes in a section."""
 
@@ -123,13 +137,15 @@ def main(wanted: list[str]) -> None:
                 draw(command, pictures)
     if any(is_wanted(name, wanted) for name in (*OF_REPORT, *PAGES)):
         draw_report()
+    if any(is_wanted(name, wanted) for name in LAB):
+        look_at_lab()
 
 
 def names() -> set[str]:
     """Return the names of all pictures."""
     drawn = [name for commands in (COMMANDS, COLOURFUL) for pictures in commands.values() for name in pictures]
     measured = {picture.stem for picture in PICTURES.glob("performance-*.png")}
-    return {*OF_RUNS, *drawn, *OF_REPORT, *PAGES, *measured}
+    return {*OF_RUNS, *drawn, *OF_REPORT, *PAGES, *LAB, *measured}
 
 
 def is_wanted(name: str, wanted: list[str]) -> bool:
@@ -204,16 +220,74 @@ def conclusions_of(section: Mapping[str, Any]) -> str:
 
 def look_at(page: Path) -> None:
     """Take pictures of the beginning of a page, as Chromium shows it."""
+    with chromium() as browser:
+        for name, options in PAGES.items():
+            opened = browser.new_page(**options)
+            opened.goto(page.as_uri())
+            opened.screenshot(path=PICTURES / f"{name}.png")
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Any]:
+    """Chromium, for as long as it is looked at."""
     from playwright.sync_api import sync_playwright
 
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        for name, options in PAGES.items():
-            opened = browser.new_page(**options)
-            opened.goto(page.as_uri())
-            opened.screenshot(path=PICTURES / f"{name}.png")
+        yield browser
         browser.close()
+
+
+def look_at_lab() -> None:
+    """Take pictures of the lab: a drawing that is asked about, two models on a dataset's images, and a phone."""
+    words = [sys.executable, "-m", "cnnlab", "lab", *RUNS, "--no-browser"]
+    with subprocess.Popen(words, cwd=WORK, stdout=subprocess.PIPE, text=True) as server, chromium() as browser:
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        for name, options in LAB.items():
+            page = browser.new_page(**options)
+            page.goto(url)
+            page.wait_for_selector("body[data-ready]")
+            {"lab": ask_of_drawing, "lab-compare": compare, "lab-phone": draw_digit}[name](page)
+            page.evaluate("scrollTo(0, 0)")
+            page.screenshot(path=PICTURES / f"{name}.png")
+        server.terminate()
+
+
+def draw_digit(page: Any) -> None:
+    """Draw on the lab's canvas."""
+    box = page.locator("#draw canvas").bounding_box()
+    for (x, y), *others in STROKES:
+        page.mouse.move(box["x"] + x, box["y"] + y)
+        page.mouse.down()
+        for right, down in others:
+            page.mouse.move(box["x"] + right, box["y"] + down, steps=6)
+        page.mouse.up()
+    page.wait_for_selector("#chosen img")
+    page.wait_for_selector(".map")
+
+
+def ask_of_drawing(page: Any) -> None:
+    """Draw, and ask on what the reading rests."""
+    draw_digit(page)
+    page.select_option("#analysis", "occlusion")
+    page.locator("button.main").click()
+    page.wait_for_selector(".found")
+
+
+def compare(page: Any) -> None:
+    """Attack two models with the same images."""
+    page.locator("#models input").nth(1).check()
+    page.get_by_role("tab", name="Dataset").click()
+    page.get_by_role("combobox", name="Which").select_option(label="least certain of classic")
+    page.wait_for_function("() => / of /.test(document.querySelector('#dataset [role=status]').textContent)")
+    page.get_by_label("Choose several").check()
+    for index in (0, 1):
+        page.locator(".thumbnails button").nth(index).click()
+    page.select_option("#analysis", "fgsm-untargeted")
+    page.locator("button.main").click()
+    page.wait_for_selector(".found")
 
 
 if __name__ == "__main__":
