@@ -20,8 +20,9 @@ CHEAP = {"CNNLAB_PLUGINS": "report,mnist,filters"}
 
 @pytest.fixture
 def run_folder(trained_run, tmp_path):
-    """The small run, in a folder that may be written to."""
-    return shutil.copytree(trained_run.path, tmp_path / "runs" / "small")
+    """The small run, in a folder that may be written to, without what other tests asked of it."""
+    others = shutil.ignore_patterns("analyses", "report*")
+    return shutil.copytree(trained_run.path, tmp_path / "runs" / "small", ignore=others)
 
 
 @pytest.fixture
