@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import math
 import secrets
 import threading
 from collections import OrderedDict
@@ -192,7 +193,8 @@ def as_mnist(ink: np.ndarray, side: tuple[int, int] = (28, 28)) -> np.ndarray:
 
     Returns:
         Floats [H, W] in [0, 1]: the drawing's bounding box scaled, its proportions kept, into a box of 20/28 of the
-        side, and its centre of mass in the middle, as far as nothing is cut off.
+        side, and its centre of mass, pixels counted from 0, at half of it, where MNIST has it; as far as nothing is cut
+        off.
     """
     image = np.zeros(side)
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
@@ -204,8 +206,9 @@ def as_mnist(ink: np.ndarray, side: tuple[int, int] = (28, 28)) -> np.ndarray:
     mass = small.sum() or 1.0
     corner = []
     for axis, (length, whole) in enumerate(zip(small.shape, side, strict=True)):
-        middle = (small.sum(axis=1 - axis) * (np.arange(length) + 0.5)).sum() / mass
-        corner.append(int(np.clip(round(whole / 2 - middle), 0, whole - length)))
+        middle = (small.sum(axis=1 - axis) * np.arange(length)).sum() / mass
+        wanted = math.ceil(whole / 2 - middle - 0.5 - 1e-9)  # to the nearest; of two, to the upper left
+        corner.append(min(max(wanted, 0), whole - length))
     image[corner[0] : corner[0] + small.shape[0], corner[1] : corner[1] + small.shape[1]] = small
     return image
 

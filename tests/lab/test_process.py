@@ -165,10 +165,10 @@ def test_without_the_extra_one_sentence_says_how_to_get_it(cnnlab_command, model
 
 PAGE = (ROOT / "docs" / "lab.md").read_text(encoding="utf-8")
 
+RUNNERS = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}
 
-@pytest.mark.parametrize(
-    ("kind", "words"), [("sh", ["bash", "-euo", "pipefail", "-c"]), ("python", [sys.executable, "-c"])]
-)
+
+@pytest.mark.parametrize("kind", RUNNERS)
 def test_what_the_page_tells_a_program_to_do_is_done(started, tmp_path, kind):
     if kind == "sh" and not shutil.which("curl"):
         pytest.skip("there is no curl here")
