@@ -30,7 +30,7 @@ def test_the_centre_of_mass_is_in_the_middle_and_nothing_is_cut_off():
     heavy_above[50:220, 80:110] = 255
     image = as_mnist(heavy_above)
     assert abs((image.sum(axis=1) * np.arange(28)).sum() / image.sum() - 14) <= 0.5
-    lopsided = stroke(0, 0, 20, 20) | stroke(260, 279, 1, 1)
+    lopsided = stroke(0, 0, 90, 90) | stroke(265, 265, 15, 15)
     top, left, height, width = box_of(as_mnist(lopsided))
     assert top + height <= 28
     assert left + width <= 28
@@ -53,4 +53,4 @@ def test_the_digits_of_mnist_lie_as_a_drawing_of_them_is_laid():
         enlarged = np.kron(np.rint(digit * 255).astype(np.uint8), np.ones((8, 8), np.uint8))
         ink[3 : 3 + 224, 50 : 50 + 224] = enlarged
         apart.append(np.abs(as_mnist(ink) - digit).mean())
-    assert np.median(apart) < 0.02
+    assert np.median(apart) < 0.03  # half a pixel to the side: 0.067
