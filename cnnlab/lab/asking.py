@@ -19,7 +19,7 @@ from cnnlab.analysis.request import Request, perform
 from cnnlab.errors import UsageError
 from cnnlab.lab.bodies import Body
 from cnnlab.lab.datasets import Datasets, Place
-from cnnlab.lab.errors import ParameterError
+from cnnlab.lab.errors import ParameterError, RefusedError
 from cnnlab.lab.images import Images, in_range
 from cnnlab.lab.models import Models
 from cnnlab.lab.results import LabResult, Results
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 MOST_IMAGES = 1000
 """Images of one analysis."""
+
+MOST_VALUES = 50_000_000
+"""Values of all images of one analysis that are not of one dataset, and so lie in memory together."""
 
 MOST_SEED = 2**32 - 1
 
@@ -143,7 +146,7 @@ class Asking:
             if dataset.shape == classifier.input_shape:
                 indices = tuple(str(each.index) for each in places if each)
                 return ImageChoice(dataset=dataset, split=first.split, indices=indices), {}
-        found = [self.unit(each, classifier) for each in ids]
+        found = self._units(ids, classifier)
         shapes = {pixels.shape for pixels, *_ in found}
         if len(shapes) > 1:
             raise UsageError("the images have different sizes, and the model takes any; analyse them one at a time.")
@@ -157,6 +160,15 @@ class Asking:
             notes=list(dict.fromkeys(note for *_, notes in found for note in notes)),
         )
         return ImageChoice(images=given), {each: f"{each}.png" for each in ids}
+
+    def _units(self, ids: list[str], classifier: Classifier) -> list[tuple[np.ndarray, int, str, tuple[str, ...]]]:
+        found, values = [], 0
+        for each in ids:
+            found.append(self.unit(each, classifier))
+            values += found[-1][0].size
+            if values > MOST_VALUES:
+                raise RefusedError(413, "these images together are too large; ask about fewer at a time.")
+        return found
 
     def _learned(self, classifier: Classifier) -> Any:
         name = classifier.dataset_name

@@ -37,6 +37,9 @@ MOST_AT_ONCE = 16
 ROOM = 128 << 20
 """Bytes of all images that are kept; of more, those that were used least lately leave."""
 
+MOST_OPEN_PIXELS = 1_000_000
+"""Pixels of an image for a model that takes any: what its layers make of it takes many times its room."""
+
 OPEN_SIDE = 224
 """The side of a drawing for a model that takes any."""
 
@@ -70,7 +73,18 @@ class LabImage:
         return self.content.name
 
     def unit(self, shape: Shape) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Return the image float32 [H, W, C] in [0, 1] in a model's shape, and what was done to it."""
+        """Return the image float32 [H, W, C] in [0, 1] in a model's shape, and what was done to it.
+
+        Raises:
+            RefusedError: The model takes any size, and this one is too large.
+        """
+        height, width, _ = stored_shape(self.content)
+        if None in shape and (shape[0] or height) * (shape[1] or width) > MOST_OPEN_PIXELS:
+            raise RefusedError(
+                413,
+                f"{self.source} has {width}x{height} pixels, and the model takes any; the lab asks such models about "
+                f"{MOST_OPEN_PIXELS:,} at most. Make it smaller first.",
+            )
         found = read_image(self.content, shape)
         return found.pixels, found.notes
 

@@ -42,7 +42,8 @@ class Job:
     """
 
     def __init__(self, told: dict[str, Any], work: Callable[[Progress], str]) -> None:
-        self.id, self.told, self.work = f"j{secrets.token_hex(6)}", told, work
+        self.id, self.told = f"j{secrets.token_hex(6)}", told
+        self.work: Callable[[Progress], str] | None = work
         self.state: State = "queued"
         self.cancelled = threading.Event()
         self._events: list[tuple[int, str, dict[str, Any]]] = []
@@ -64,6 +65,7 @@ class Job:
     def end(self, state: State, data: dict[str, Any]) -> None:
         """Tell how it ended, and remember that."""
         self.tell(state, data)
+        self.work = None  # with the images that it holds
         self.state = state
 
     def since(self, number: int) -> list[tuple[int, str, dict[str, Any]]]:
@@ -207,13 +209,14 @@ class Jobs:
                     return
                 job = self._queue.popleft()
                 job.state = "running"
-            _do(job)
+            if job.work is not None:
+                _do(job, job.work)
 
 
-def _do(job: Job) -> None:
+def _do(job: Job, work: Callable[[Progress], str]) -> None:
     """Work a job off; whatever becomes of it, the thread goes on to the next."""
     try:
-        result = job.work(Telling(job))
+        result = work(Telling(job))
     except CancelledError:
         job.end("cancelled", {})
     except CnnlabError as error:

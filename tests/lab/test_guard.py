@@ -13,13 +13,14 @@ import pytest
 from PIL import Image
 
 from cnnlab.classifier import Classifier
-from cnnlab.lab import guard, images
+from cnnlab.lab import asking, guard, images
 from cnnlab.lab.guard import is_loopback, names_of
 from cnnlab.lab.serving import warning_of
 from cnnlab.pluginhost.declarations import Array
 from cnnlab.pluginhost.of_model import AModel
 from cnnlab.pluginhost.params import Doc, Params
 from cnnlab.results.result import Result
+from cnnlab.testing import FakeClassifier
 
 
 @pytest.fixture
@@ -259,6 +260,23 @@ def test_what_is_no_image_is_refused(client, content):
     refused = client.post("/api/images", files={"file": ("a.png", content, "image/png")})
     assert refused.status_code == 400
     assert refused.json()["error"].startswith("a.png is ")
+
+
+def test_images_of_an_analysis_are_bounded_together(client, tools, monkeypatch):
+    monkeypatch.setattr(asking, "MOST_VALUES", 40)
+    image = client.post("/api/images", json=tools.drawing()).json()["id"]
+    assert client.post("/api/analyses/one", json={"model": "m0", "images": [image] * 2}).status_code == 202
+    assert client.post("/api/analyses/one", json={"model": "m0", "images": [image] * 3}).status_code == 413
+    assert client.post("/api/analyses/one", json={"model": "m0", "images": [image] * 1001}).status_code == 400
+
+
+def test_a_model_that_takes_any_size_is_not_asked_about_a_huge_one(mean, open_lab, tools):
+    fake = FakeClassifier(lambda images: np.zeros((len(images), 2)), (None, None, 1), 2)
+    with tools.client_of(open_lab(fake)) as client:
+        files = [("file", ("large.png", png(1200, 1000), "image/png"))]
+        refused = client.post("/api/images", files=files)
+        assert (refused.status_code, "takes any" in refused.json()["error"]) == (413, True)
+        assert client.post("/api/images", files=[("file", ("a.png", png(900, 90), "image/png"))]).status_code == 200
 
 
 def test_images_leave_where_they_take_too_much_room(lab, client, tools):

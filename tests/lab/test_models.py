@@ -1,0 +1,73 @@
+"""What is open: models that leave where there is no room and come back, jobs that leave nothing behind."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from cnnlab.analysis.model_choice import ModelChoice
+from cnnlab.lab.jobs import Jobs
+from cnnlab.lab.models import COPIES, Models
+from cnnlab.testing import FakeClassifier
+
+
+@pytest.fixture
+def opened(monkeypatch) -> list[str]:
+    """The models that were opened, in order; each has a thousand parameters."""
+    names: list[str] = []
+
+    def open_choice(choice: ModelChoice) -> FakeClassifier:
+        names.append(choice.model)
+        made = FakeClassifier(lambda images: np.zeros((len(images), 2)), (4, 4, 1), 2)
+        made.layers = (SimpleNamespace(parameters=1000),)
+        return made
+
+    monkeypatch.setattr(ModelChoice, "open", open_choice)
+    return names
+
+
+def test_a_model_is_opened_once_and_the_least_used_leaves(opened):
+    models = Models([ModelChoice(model=name) for name in "abc"], memory=2 * COPIES * 4 * 1000)
+    for name in ("m0", "m1", "m0", "m2", "m0"):  # m1 was used least lately when m2 came
+        models.find(name)
+    assert opened == ["a", "b", "c"]
+    models.find("m1")
+    assert opened == ["a", "b", "c", "b"]
+
+
+def test_one_model_stays_however_large_it_is(opened):
+    models = Models([ModelChoice(model="a")], memory=1)
+    assert models.find("m0") is models.find("m0")
+    assert opened == ["a"]
+
+
+def test_a_job_has_a_model_of_its_own_that_shares_what_is_compiled(opened):
+    models = Models([ModelChoice(model="a")])
+    own = models.own("m0")
+    assert own is not models.find("m0")
+    own.compiled("x", lambda: 1)
+    assert models.find("m0").compiled("x", lambda: 2) == 1
+    with own.recalling():
+        assert models.find("m0")._recall is None
+
+
+def test_a_job_that_ended_holds_nothing_of_its_work(tools):
+    jobs = Jobs()
+    job = jobs.add({}, lambda progress: "r")
+    tools.until(lambda: job.ended)
+    assert (job.work, job.to_json()["result"]) == (None, "r")
+    jobs.close(10)
+
+
+def test_even_the_end_of_the_interpreter_in_a_job_ends_that_job_alone(tools, capfd):
+    def leave(progress):
+        raise SystemExit(3)
+
+    jobs = Jobs()
+    first = jobs.add({}, leave)
+    second = jobs.add({}, lambda progress: "r")
+    tools.until(lambda: second.ended)
+    assert (first.state, second.state) == ("failed", "done")
+    jobs.close(10)
