@@ -20,8 +20,8 @@ ONE = ((140, 50), (140, 230))
 
 
 @pytest.fixture(scope="module")
-def address(browser, trained_run, tmp_path_factory) -> Iterator[str]:
-    """A lab with two models, of which the second is the first with a filter less, and its URL."""
+def address(browser, trained_run, save_model, tmp_path_factory) -> Iterator[str]:
+    """The URL of a lab with three models: a digit's, the same where all is a 3, and one of small images in colour."""
     import uvicorn
 
     from cnnlab.analysis.model_choice import ModelChoice
@@ -33,7 +33,9 @@ def address(browser, trained_run, tmp_path_factory) -> Iterator[str]:
         port = listening.getsockname()[1]
         folder = tmp_path_factory.mktemp("lab")
         kept = shutil.copytree(trained_run.path, folder / "classic")
-        lab = Lab.of([ModelChoice(model=kept), ModelChoice(model=other(trained_run.path, folder / "other.keras"))])
+        changed = other(trained_run.path, folder / "other.keras")
+        colourful = save_model(folder / "colourful.keras", seed=1, shape=(8, 8, 3))
+        lab = Lab.of([ModelChoice(model=path) for path in (kept, changed, colourful)])
         app = lab.app("token", names_of("127.0.0.1", port), "lab")
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -163,6 +165,27 @@ def test_undo_and_the_switch_change_what_the_model_is_given(page):
     assert "scaled as a whole" in page.locator("#chosen").inner_text()
 
 
+def test_for_a_model_of_colours_one_paints(page):
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    page.locator("#models input").nth(2).check()
+    page.locator("#models input").nth(0).uncheck()
+    assert not page.get_by_label("as MNIST was made").is_visible()
+    page.locator("#pen-color").fill("#ff0000")
+    draw(page, ((20, 157), (260, 157)))
+    page.wait_for_selector("#chosen img")
+    given = base64.b64decode(page.locator("#chosen img").get_attribute("src").partition(",")[2])
+    pixels = np.asarray(Image.open(io.BytesIO(given)))
+    assert pixels.shape == (8, 8, 3)
+    assert pixels[..., 0].max() > 100
+    assert pixels[..., 1:].max() == 0
+    page.wait_for_selector(".probabilities li:nth-child(4)")
+    assert page.locator(".probabilities li").count() == 4
+
+
 def test_one_draws_by_keyboard(page):
     page.locator("#draw canvas").focus()
     for key in ("ArrowUp",) * 8 + (" ",) + ("ArrowDown",) * 16 + (" ",):
@@ -212,6 +235,31 @@ def test_models_stand_side_by_side_and_share_the_pointer(page):
     page.locator(".found .pixels").first.hover(position={"x": 5, "y": 5})
     pointed = [found.locator(".cross").count() for found in page.locator(".found").all()]
     assert all(pointed)
+
+
+def test_what_one_model_cannot_do_hides_not_what_another_found(page):
+    def refuse_the_second(route) -> None:
+        if route.request.post_data_json["model"] == "m1":
+            route.fulfill(status=400, json={"error": "This one has no gradient."})
+        else:
+            route.continue_()
+
+    page.route("**/api/analyses/saliency", refuse_the_second)
+    page.locator("#models input").nth(1).check()
+    draw(page)
+    run(page, "saliency")
+    assert page.locator(".found h3").all_inner_texts() == ["saliency, classic"]
+    assert page.locator(".refused:visible").inner_text() == "This one has no gradient."
+
+
+def test_a_value_that_is_no_number_is_refused_where_it_stands(page):
+    draw(page)
+    page.select_option("#analysis", "occlusion")
+    page.get_by_label("Patch").focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("e")
+    page.locator("button.main").click()
+    assert page.locator(".refused:visible").inner_text() == "patch must be an integer."
 
 
 def test_images_of_a_dataset_are_asked_about_together_with_sliders_and_files(page):

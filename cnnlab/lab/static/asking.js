@@ -63,7 +63,7 @@ const shown = (id, { record, rows = [], rows_total: total = rows.length, html = 
       made("a", { href: `${base}/arrays.npz`, download: "arrays.npz" }, "arrays.npz"),
       ...["result.json", ...figures].map((file) => made("a", { href: `${base}/files/${encodeURIComponent(file)}`, download: file }, file))),
     told,
-    made("details", {}, made("summary", {}, "Repeat it"), 
+    made("details", {}, made("summary", {}, "Repeat it"),
       note && made("p", { class: "told" }, note, ...saved.flatMap((image) => [" ", made("a", { href: `/api/images/${encodeURIComponent(image)}.png`, download: `${image}.png` }, `${image}.png`)])),
       command && copier("The command", command), python && copier("The Python line", python)),
   );
@@ -181,17 +181,19 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
     const started = performance.now();
     try {
       const question = { params: parts.values(), seed: Number(seed.value) };
-      const ran = await Promise.all(chosen().map((model) => runOn(model, question, analysis, mine)));
+      // What one model cannot do keeps nobody from seeing what another found.
+      const ran = await Promise.allSettled(chosen().map((model) => runOn(model, question, analysis, mine)));
       if (mine !== turn) return;
-      const found = ran.filter(Boolean);
-      if (found.length) show(found, analysis.name);
-      else runs.replaceChildren(made("p", { class: "told", role: "status" }, "Cancelled."));
-      if (found.length) performance.measure("result", { start: started });
+      const found = ran.map(({ value }) => value).filter(Boolean);
+      const failed = ran.find(({ status }) => status === "rejected");
+      if (found.length) {
+        show(found, analysis.name);
+        performance.measure("result", { start: started });
+      } else if (!failed) runs.replaceChildren(made("p", { class: "told", role: "status" }, "Cancelled."));
+      if (failed) refuse(failed.reason);
       ended();
     } catch (error) {
-      if (mine !== turn) return;
-      cancelAll();
-      refuse(error);
+      refuse(error); // a value that no number can be read from
     }
   };
 
