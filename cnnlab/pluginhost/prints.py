@@ -63,7 +63,8 @@ class _Aside:
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, ROOM)
         if self._before is not None:
             os.dup2(writing, 1)
-        sys.stdout = os.fdopen(writing, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+        self._own = os.fdopen(writing, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+        sys.stdout = self._own
         self._reader = threading.Thread(target=self._pass_on, args=(reading,), name="cnnlab-prints", daemon=True)
         self._reader.start()
 
@@ -75,13 +76,14 @@ class _Aside:
 
     def close(self) -> None:
         """Give standard output back; what a child process says later still goes where it went."""
-        aside, sys.stdout = sys.stdout, self._python
-        _flush(sys.stdout)  # whoever kept it wrote here, too
+        if sys.stdout is self._own:  # another thread may have replaced it meanwhile: that one is not ours to close
+            sys.stdout = self._python
+        _flush(self._python)  # whoever kept it wrote here, too
         if self._before is not None:
             os.dup2(self._before, 1)
             os.close(self._before)
         with contextlib.suppress(OSError, ValueError):
-            aside.close()
+            self._own.close()
         self._reader.join(PATIENCE)
 
 

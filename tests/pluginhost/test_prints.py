@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -120,3 +121,12 @@ def test_a_process_without_standard_output_can_speak(tmp_path):
     code = "import os; os.close(1); from cnnlab.pluginhost.prints import speaking\nwith speaking('one'): print('hello')"
     done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "one: hello\n")
+
+
+def test_what_another_thread_put_in_the_place_of_standard_output_stays_there_and_open(capsys):
+    before, other = sys.stdout, io.StringIO()
+    with speaking("cnnlab-one"):
+        own, sys.stdout = sys.stdout, other
+    left, sys.stdout = sys.stdout, before
+    assert left is other
+    assert (other.closed, own.closed) == (False, True)
