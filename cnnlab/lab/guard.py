@@ -127,6 +127,8 @@ class Guard:
         bearer = self._bearer(headers)
         self._check_token(bearer if bearer is not None else self._of_cookie(headers))
         self._check_origin(scope["method"], headers, by_program=bearer is not None)
+        if "\0" in scope["path"]:  # which no file may have in its name, and some libraries ask for all the same
+            raise RefusedError(404, "there is nothing at this address.")
         return None
 
     def _check_host(self, headers: Headers) -> None:

@@ -86,7 +86,9 @@ def test_a_thousand_mutated_requests_end_no_server(client, lab, tools, capfd):
             headers |= {rng.choice(["last-event-id", "range", "content-length", "cookie"]): "9" * rng.randrange(1, 30)}
         try:
             answered = client.request(method, address.replace("\0", "%00"), content=content, headers=headers)
-        except client_side():
+        except Exception as error:
+            if type(error).__name__ != "InvalidURL":  # of whichever client the installed Starlette tests with
+                raise
             continue  # no such request can be sent
         statuses.append(answered.status_code)
         if answered.status_code >= 400 and method != "HEAD" and address.startswith("/api/"):
@@ -100,10 +102,3 @@ def test_a_thousand_mutated_requests_end_no_server(client, lab, tools, capfd):
     image = client.post("/api/images", json=tools.drawing(1.0)).json()["id"]
     job = client.post("/api/analyses/one", json={"model": "m0", "images": [image]}).json()["job"]
     assert tools.ended(client, job)["state"] == "done"
-
-
-def client_side() -> type[Exception]:
-    """What the client raises of an address that it cannot send."""
-    import httpx2
-
-    return httpx2.InvalidURL
