@@ -195,6 +195,20 @@ def test_one_draws_by_keyboard(page):
     page.wait_for_selector(".reads", state="detached")
 
 
+def test_an_answer_about_what_was_cleared_meanwhile_is_not_shown(page):
+    page.wait_for_load_state("networkidle")  # the page has had the models' functions compiled
+    held: list[Any] = []
+    page.route("**/api/predict", lambda route: held.append(route))
+    with page.expect_request("**/api/predict"):
+        draw(page, ONE)
+    page.get_by_role("button", name="Clear").click()
+    with page.expect_response("**/api/predict") as answered:
+        held[0].continue_()
+    answered.value.finished()
+    page.wait_for_timeout(200)
+    assert page.locator(".reads").count() == 0
+
+
 def test_a_value_out_of_bounds_gets_the_servers_sentence_at_its_field(page):
     draw(page)
     page.select_option("#analysis", "occlusion")

@@ -53,6 +53,7 @@ export const answersIn = (place, models) => {
   let shown = "";
   let waiting = null;
   let busy = false;
+  let cleared = 0;
 
   const lay = (chosen) => {
     const now = chosen.map(({ id }) => id).join("\n");
@@ -64,10 +65,12 @@ export const answersIn = (place, models) => {
 
   const predict = async ({ imageFor, aloud, since }) => {
     const chosen = models();
+    const before = cleared;
     const alike = chosen.every(({ shape }) => `${shape}` === `${chosen[0].shape}`);
     const groups = alike ? [chosen] : chosen.map((model) => [model]);
     const answers = await Promise.all(groups.map((group) =>
       post("/api/predict", { models: group.map(({ id }) => id), image: imageFor(group[0]), maps: true })));
+    if (before !== cleared) return; // what was drawn is there no longer
     if (chosen.some(({ id }) => !models().some((model) => model.id === id))) return;
     lay(chosen);
     const words = answers.flatMap(({ results }) => results).map((result) => {
@@ -102,6 +105,7 @@ export const answersIn = (place, models) => {
       if (!busy) go();
     },
     clear: () => {
+      cleared += 1;
       waiting = null;
       shown = "";
       place.replaceChildren(...empty);
