@@ -177,8 +177,8 @@ class Lab:
             async with request.form(max_files=MOST_AT_ONCE, max_fields=MOST_AT_ONCE) as form:
                 files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
                 contents = [(file.filename or "image", await file.read()) for file in files]
-        except HTTPException as error:
-            many = "Too many files" in str(error.detail)
+        except (HTTPException, ValueError) as error:  # older readers of forms raise what they run into
+            many = isinstance(error, HTTPException) and "Too many files" in str(error.detail)
             words = f"the lab takes {MOST_AT_ONCE} files at once." if many else "the form cannot be read."
             raise RefusedError(413 if many else 400, words) from None
         if not contents:
