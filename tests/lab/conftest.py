@@ -122,7 +122,7 @@ def ended(client: TestClient, job: str) -> dict[str, Any]:
     return until(said)
 
 
-def until(what: Callable[[], Any], seconds: float = 10.0) -> Any:
+def until(what: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Wait until something holds, and return it."""
     began = time.monotonic()
     while time.monotonic() - began < seconds:

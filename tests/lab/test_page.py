@@ -71,7 +71,7 @@ def open_lab(browser, address, said) -> Iterator[Callable[..., Any]]:
     def show(**options: Any) -> Any:
         contexts.append(context := browser.new_context(**{"viewport": {"width": 1400, "height": 1000}, **options}))
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(address)
