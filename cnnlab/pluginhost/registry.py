@@ -21,7 +21,7 @@ from cnnlab.pluginhost.offers import Subcommand
 from cnnlab.pluginhost.sources import HOST as HOST
 
 HOST_COMMANDS = (
-    *("train", "predict", "evaluate", "summary", "inspect", "runs", "compare", "analyze", "report", "verify"),
+    *("train", "predict", "evaluate", "summary", "inspect", "runs", "compare", "analyze", "report", "lab", "verify"),
     *("datasets", "plugins", "devices", "launch", "completion"),
 )
 """The names of cnnlab's own commands, in the order that ``--help`` shows them."""
