@@ -151,15 +151,15 @@ def test_no_path_of_a_browser_leads_to_a_file(client, path):
 
 def test_only_files_of_a_result_are_handed_out(client, tools, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "secret.txt").write_text("what nobody reads")
     image = client.post("/api/images", json=tools.drawing()).json()["id"]
     job = client.post("/api/analyses/one", json={"model": "m0", "images": [image]}).json()["job"]
     name = tools.ended(client, job)["result"]
     folder = tmp_path / client.post(f"/api/results/{name}/keep").json()["path"]
-    (folder / "beside.txt").write_text("secret")
+    (folder / "beside.txt").write_text("what nobody reads")
     for path in ("beside.txt", "../../secret.txt", "..%2f..%2fsecret.txt", str(tmp_path / "secret.txt"), ".", ""):
         refused = client.get(f"/api/results/{name}/files/{path}")
-        assert (refused.status_code, "secret" in refused.text.replace("secret.txt", "")) == (404, False)
+        assert (refused.status_code, "nobody" in refused.text) == (404, False)
 
 
 def test_a_model_is_an_id_and_never_a_path(client, tools):
