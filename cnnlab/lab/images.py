@@ -21,6 +21,7 @@ from cnnlab.errors import UsageError
 from cnnlab.lab.bodies import Body
 from cnnlab.lab.errors import RefusedError, unknown
 from cnnlab.numerics import UNKNOWN
+from cnnlab.render.html import addresses
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
@@ -246,7 +247,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 def data_url(pixels: np.ndarray) -> str:
     """Return the same as a data URL."""
-    return f"data:image/png;base64,{base64.b64encode(png(pixels)).decode()}"
+    return addresses.data_url(png(pixels), "image/png")
 
 
 def in_range(unit: np.ndarray, classifier: Classifier) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import functools
 import io
@@ -19,6 +18,7 @@ from markupsafe import Markup
 from cnnlab.drawings import to_json
 from cnnlab.files.seals import BLANK
 from cnnlab.render import html
+from cnnlab.render.html.addresses import data_url
 from cnnlab.reports import telling
 from cnnlab.reports.chapter import Figure
 from cnnlab.reports.report import Report
@@ -34,7 +34,7 @@ class Link:
     @classmethod
     def of(cls, name: str, kind: str, text: str) -> Link:
         """Make one of a text."""
-        return cls(name, f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}")
+        return cls(name, data_url(text.encode(), kind))
 
 
 def page(report: Report) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import mimetypes
 import re
 import shutil
@@ -107,7 +106,9 @@ class Attached:
         size, kind = path.stat().st_size, media_type(name)
         if size > EMBEDDED:
             return cls(name, kind, size)
-        return cls(name, kind, size, f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}")
+        from cnnlab.render.html.addresses import data_url
+
+        return cls(name, kind, size, data_url(path.read_bytes(), kind))
 
 
 def media_type(name: str) -> str:

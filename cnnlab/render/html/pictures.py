@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 
 from cnnlab.drawings import Matrix, Picture, Sheet
 from cnnlab.render.colors import cell_colors, colors_of, is_dark, shades, written
+from cnnlab.render.html.addresses import data_url
 from cnnlab.render.outlines import outlines
 from cnnlab.render.style import COLORMAPS, class_color
 from cnnlab.words import percent, shortened
@@ -143,7 +144,7 @@ def _repeated(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _data_uri(colors: np.ndarray) -> str:
     buffer = io.BytesIO()
     Pillow.fromarray(np.rint(255 * np.clip(colors, 0, 1)).astype(np.uint8)).save(buffer, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_url(buffer.getvalue(), "image/png")
 
 
 def _described(picture: Picture) -> str:
