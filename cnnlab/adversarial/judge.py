@@ -116,7 +116,7 @@ def judge(classifier: Classifier, result: Result, *, slack: float = SAME_DEVICE)
     claimed = derive({**fresh, **_claimed(arrays)}, claims)
     findings += _derived(claimed, arrays)
     left = {name: values for name, values in claimed.arrays.items() if name not in ("original", "adversarial")}
-    findings += numbers(result, left)
+    findings += _following(claimed, result)
     return Verified(findings=findings, measured=derive(fresh, claims), readings=left)
 
 
@@ -127,9 +127,11 @@ def numbers(result: Result, readings: Mapping[str, np.ndarray]) -> list[Finding]
         result: With its claims.
         readings: See :attr:`Verified.readings`.
     """
-    claims = result.claims or Claims()
-    due = derive(readings, claims)
-    return [*_numbers(due, result, due.rows(claims)), *_undone(due)]
+    return _following(derive(readings, result.claims), result)
+
+
+def _following(due: Measured, result: Result) -> list[Finding]:
+    return [*_numbers(due, result, due.rows(result.claims or Claims())), *_undone(due)]
 
 
 def _claimed(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
