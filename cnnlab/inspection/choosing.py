@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from cnnlab.datasets import Dataset, Split
 
 
+class NoneChosenError(CnnlabError):
+    """No image is as it was asked for."""
+
+
 def choose(
     model: Any,
     dataset: str | os.PathLike[str] | Dataset | Split | None = None,
@@ -122,7 +126,7 @@ def chosen(
         told.append(f"the first {len(kept):,}")
     said = f"of the {len(images):,} images{f' of {images.name}' if images.name else ''}: {'; of these '.join(told)}."
     if not len(kept):
-        raise CnnlabError(f"no image is as asked; {said}")
+        raise NoneChosenError(f"no image is as asked; {said}")
     return images[kept], f"{len(kept):,} {'image was' if len(kept) == 1 else 'images were'} chosen; {said}"
 
 

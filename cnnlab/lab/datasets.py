@@ -158,10 +158,8 @@ class Datasets:
             if least_certain:
                 other: Classifier = self._models.find(least_certain)
                 found, _ = choosing.chosen(other, found, least_certain=len(found))
-        except CnnlabError as error:
-            if "no image is as asked" in str(error):
-                return part[:0]
-            raise
+        except choosing.NoneChosenError:
+            return part[:0]
         return found
 
     def place(self, name: str) -> Place | None:
