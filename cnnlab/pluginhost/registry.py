@@ -29,11 +29,6 @@ HOST_COMMANDS = (
 D = TypeVar("D", bound=Declaration)
 
 
-def kind_of(declaration: Declaration) -> str:
-    """Return the noun for a declaration: ``analysis``, ``dataset``, ``architecture``, ``section`` or ``command``."""
-    return declaration.noun
-
-
 def strict() -> bool:
     """Whether ``CNNLAB_STRICT=1`` makes an error of whatever a plugin does wrong, also where the rest could be used."""
     return os.environ.get("CNNLAB_STRICT") == "1"

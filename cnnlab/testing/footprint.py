@@ -64,7 +64,7 @@ def footprint(declaration: Declaration, params: Mapping[str, Any] | None = None)
         absent = needed_models(declaration.params) - set(params or {})
         given = declaration.params.from_public({**dict.fromkeys(absent, "a model"), **(params or {})}).to_json()
         given = {name: value for name, value in given.items() if name not in absent}
-    kind, module = registry.kind_of(declaration), registry.provider(declaration).module
+    kind, module = declaration.noun, registry.provider(declaration).module
     found = _found(module, kind, declaration.name, json.dumps(given), tuple(sys.path))
     assert not found.failure, found.failure
     return found

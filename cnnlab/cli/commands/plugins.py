@@ -98,7 +98,6 @@ def _described(plugin: Plugin, declaration: Declaration) -> dict[str, Any]:
 
     from cnnlab.pluginhost.declarations import Analysis, Section
     from cnnlab.pluginhost.params import fields_of
-    from cnnlab.pluginhost.registry import kind_of
     from cnnlab.reports.profiles import PROFILES, outline
     from cnnlab.results.meanings import settled
 
@@ -126,7 +125,7 @@ def _described(plugin: Plugin, declaration: Declaration) -> dict[str, Any]:
         joined = [each.name for each in PROFILES.values() if declaration.name in outline(each, [declaration])]
         facts["profiles"] = tuple(joined)
     source = {"plugin": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
-    return {"kind": kind_of(declaration), **facts, **source, "module": plugin.module}
+    return {"kind": declaration.noun, **facts, **source, "module": plugin.module}
 
 
 @plugins.command("check")
