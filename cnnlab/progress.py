@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, runtime_checkable
 
 if TYPE_CHECKING:
     from cnnlab.console import Console
@@ -29,6 +29,17 @@ class Progress(Protocol):
 
     def task(self, description: str, total: int | None) -> contextlib.AbstractContextManager[Callable[[int], None]]:
         """Show a task while the context lasts; the value is called with the number of steps just done."""
+
+
+@runtime_checkable
+class Watched(Progress, Protocol):
+    """Progress of which somebody sees more than how far it is, as the lab's page shows."""
+
+    def preview(self, make: Callable[[], Any]) -> None:
+        """Show the drawing that ``make`` returns, its values arrays, unless the last one was shown just now."""
+
+    def note(self, text: str) -> None:
+        """Show a sentence that the result will hold as a warning."""
 
 
 def shown(progress: Progress | bool | None) -> Progress:

@@ -259,6 +259,16 @@ def drawings_of(
     return kept
 
 
+def as_preview(drawing: Any) -> Any:
+    """Return a drawing that is shown while an analysis runs, as one of a result would be read back.
+
+    Raises:
+        CnnlabError: It is no drawing, or refers to arrays.
+    """
+    (kept,) = drawing_data.from_json(drawing_data.to_json({"": _as_data(drawing)})).values()
+    return drawing_data.resolved(kept, {})
+
+
 def _shown(result: Result, count: int) -> Tiles:
     """Lay out what is shown of the first images, a row for each, or several where a row would be short.
 

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from cnnlab.analysis.completion import Lose, as_preview
 from cnnlab.classifier.finite import among
 from cnnlab.devices.sharing import Axis, chosen, gather
 from cnnlab.errors import UsageError
 from cnnlab.perturbations import round_8bit
-from cnnlab.progress import Progress, Silent
+from cnnlab.progress import Progress, Silent, Watched
 from cnnlab.results.artifacts import Artifacts
 
 if TYPE_CHECKING:
+    from cnnlab.drawings import Drawing
     from cnnlab.inputs import Inputs
 
 T = TypeVar("T")
@@ -57,6 +59,8 @@ class Context:
         self._warned: list[str] = []
         self._found_of: dict[str, dict[int, tuple[int, int]]] = {}
         self._progress = progress or Silent()
+        self._watched = self._progress if isinstance(self._progress, Watched) else None
+        self._lose: Lose = lambda what: self.warn(f"The analysis {what}.")
         self._alike, self._first = 1, 0
         self.artifacts: Artifacts | None = Artifacts()
 
@@ -77,8 +81,14 @@ class Context:
             progress: Where to show how far one is with them.
         """
         part = Context(self.seed, progress, self.batch_size)
-        part._first, part.artifacts = first, None
+        part._first, part.artifacts, part._lose = first, None, self._lose
+        # Of some of the images at a time, those of the first are shown, as in the result.
+        part._watched = None if first else self._watched
         return part
+
+    def losing(self, lose: Lose) -> None:
+        """Say who is told which preview is left out: the host, which knows whose it is."""
+        self._lose = lose
 
     def take(self, said: str) -> None:
         """Add what another context, of some of the images or in another process, has :meth:`said`."""
@@ -237,10 +247,43 @@ class Context:
             raise UsageError("an `independent` analysis sees some of the images at a time, and gives no artifacts.")
         return self.artifacts.place(name)
 
+    def preview(self, drawing: Drawing | Callable[[], Drawing]) -> None:
+        """Show a drawing of what is found so far, where somebody looks: the lab's page shows it until the result comes.
+
+        Elsewhere nothing happens. Call it as often as there is something new: what comes sooner than anybody could see
+        is left out, and of a function nothing is computed then. A preview that cannot be drawn costs no more than
+        itself and those that would follow; the user is told.
+
+        Args:
+            drawing: What to show, its values arrays, since there is no result yet that :class:`At` could refer to; or a
+                function that makes it, which draws nothing from :attr:`rng`.
+
+        Example:
+            >>> import numpy as np
+            >>> from cnnlab.plugin import Picture
+            >>> context, image = Context(), np.zeros((2, 2, 1), np.float32)
+            >>> for _ in context.track(range(3), "steps"):
+            ...     image += 0.1
+            ...     context.preview(lambda: Picture.of_image(image, (0.0, 1.0), "so far"))
+        """
+        if self._watched is None:
+            return
+        try:
+            self._watched.preview(lambda: as_preview(drawing() if callable(drawing) else drawing))
+        except Exception as error:
+            self._watched = None
+            self._lose(f"gave a preview that cannot be drawn: {type(error).__name__}: {error}")
+
     def warn(self, text: str) -> None:
         """Tell the user, once, what they should know when they read the result: ``text``, one sentence."""
         if text not in self._warned:
             self._warned.append(text)
+            self._note(text)
+
+    def _note(self, text: str) -> None:
+        """Tell whoever watches, though previews may be lost."""
+        if isinstance(self._progress, Watched):
+            self._progress.note(text)
 
     def warn_of(self, part: int, whole: int, text: str) -> None:
         """Tell the user of how many images something holds, where it holds of any.
@@ -257,3 +300,5 @@ class Context:
             ['3 of 8 images were cut.']
         """
         self._found_of.setdefault(text, {})[self._first] = (part, whole)
+        if part and self.artifacts is not None:  # what is said of some at a time is told when it is added up
+            self._note(f"{part:,} of {whole:,} images {text}")

@@ -80,6 +80,7 @@ def run(
 def _run(
     analysis: Analysis, classifier: Classifier, inputs: Inputs, params: Params, context: Context, keep: Keep
 ) -> Result:
+    context.losing(functools.partial(_lost, analysis, context))
     if analysis.inputs == "required" and not len(inputs):
         raise UsageError(f"{analysis.name} needs images, and there is none among those that were given.")
     check_requirements(analysis, classifier)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
@@ -129,6 +130,7 @@ class Attack:
         batch_size: int | None = None,
         trace: bool = False,
         advance: Callable[[int], None] | None = None,
+        watch: Callable[[Callable[[], np.ndarray]], None] | None = None,
     ) -> Outcome:
         """Attack images, at one strength or several.
 
@@ -153,6 +155,8 @@ class Attack:
             batch_size: Rows computed at once; by default what keeps the processor busy.
             trace: Whether to record the confidence in each row's class after every step.
             advance: Called with the number of steps just done or saved; they add up to rows * steps * (1 + restarts).
+            watch: Called every few steps with a function that gives the images as they are now, [*rows, H, W, C]: for
+                :meth:`~cnnlab.plugin.Context.preview`. Those that are not being attacked just now are the originals.
 
         Raises:
             UsageError: A value is out of its bounds, or the shapes do not fit together.
@@ -201,7 +205,9 @@ class Attack:
                     begin = Known(*model.logits_and_gradient(images[chosen], label, self.objective), image)
                 pool = Pool(loop, rows, batch, model.shrink)
                 report(int(missing.size - len(rows)) * self.steps)
-                traced = pool.run(begin, self.steps, stop=self.then == "stop", trace=trace, advance=report)
+                seen = functools.partial(_seen, pool, images, rows_shape, strength, chosen[image])
+                look = (lambda: None) if watch is None else functools.partial(watch, seen)
+                traced = pool.run(begin, self.steps, stop=self.then == "stop", trace=trace, advance=report, look=look)
                 batch = pool.batch_size
                 found = pool.result()
                 if self.then == "last":
@@ -317,6 +323,13 @@ class Attack:
             generator = stream(seed, key.encode() if isinstance(key, str) else key, attempt)
             begin[mine] = self.start(images[index], rows.epsilon[mine], self.norm, plan.bounds, generator)
         return begin
+
+
+def _seen(pool: Pool, images: np.ndarray, rows: tuple[int, ...], strength: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Return the images as they are while they are attacked, [*rows, H, W, C], the others as they were."""
+    whole = np.broadcast_to(images, (*rows, *images.shape[1:])).copy()
+    whole[(strength, image) if len(rows) == 2 else image] = pool.images()
+    return whole
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -179,6 +179,7 @@ class Pool:
         stop: bool,
         trace: bool,
         advance: Callable[[int], None],
+        look: Callable[[], None] = lambda: None,
     ) -> np.ndarray | None:
         """Run all rows to their end, and return the traced confidence [R, steps + 1] if that is wanted.
 
@@ -188,6 +189,7 @@ class Pool:
             stop: Whether rows may be done early.
             trace: Whether to return the confidence after each step.
             advance: Called with the number of steps done or saved.
+            look: Called after each stretch of steps, when :meth:`images` has something new.
         """
         traced = np.full((len(self._rows), steps + 1), np.nan, np.float32) if trace else None
         first = self._start(begin, steps)
@@ -220,7 +222,12 @@ class Pool:
             advance(int((steps - self._state["steps"][np.setdiff1d(active, still)]).sum()))
             lost = (1 - len(still) / len(active)) / stretch
             active = still
+            look()
         return traced
+
+    def images(self) -> np.ndarray:
+        """The images that are looked at where the rows are, [R, H, W, C]."""
+        return self._rendered() if self._loop.plan.eight_bit else self._state["x"]
 
     def result(self) -> dict[str, np.ndarray]:
         """The images found and how: ``adversarial``, ``reached``, ``steps``, ``logits`` and ``flat``, each [R, ...]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,7 @@ def learn_noise(
     start: np.ndarray | None = None,
     seed: int = 0,
     advance: Callable[[int], None] | None = None,
+    watch: Callable[[Callable[[], np.ndarray]], None] | None = None,
 ) -> Learned:
     """Learn one additive noise N so that clip(X + N) reaches the goal for as many images X as possible.
 
@@ -93,6 +95,8 @@ def learn_noise(
         start: The noise to begin with, [H, W, C] or [T, H, W, C]; zero by default.
         seed: Seeds the order of the images.
         advance: Called with the number of steps just done.
+        watch: Called every few steps with a function that gives the noise as it is now, of the shape of
+            :attr:`Learned.noise`: for :meth:`~cnnlab.plugin.Context.preview`.
 
     Raises:
         UsageError: There are no images, or a value is out of its bounds.
@@ -145,6 +149,8 @@ def learn_noise(
         traces.append(trace.numpy())
         if advance is not None:
             advance(len(order[part]))
+        if watch is not None:
+            watch(functools.partial(_noise_of, state, several))
     trace = np.concatenate(traces) if traces else np.zeros((0, 2, len(wanted)), np.float32)
     noise = state[0].numpy()
     if model.whole_numbers:
@@ -153,6 +159,11 @@ def learn_noise(
     if several:
         return Learned(noise=noise, confidence=confidence, reached=reached)
     return Learned(noise=noise[0], confidence=confidence[0], reached=reached[0])
+
+
+def _noise_of(state: tuple[Any, Any], several: bool) -> np.ndarray:
+    noise: np.ndarray = state[0].numpy()
+    return noise if several else noise[0]
 
 
 def _check_epsilon(model: Model, shape: tuple[int, ...], epsilon: float | None, norm: Norm | None) -> None:

@@ -130,3 +130,24 @@ class CountedProgress(Silent):
         done: list[int] = []
         yield done.append
         self.tasks.append((description, total, sum(done)))
+
+
+class Spectator(Silent):
+    """Somebody who sees whatever an analysis shows and says while it runs.
+
+    Attributes:
+        previews: The drawings, in their order.
+        notes: The sentences.
+    """
+
+    def __init__(self) -> None:
+        self.previews: list[Any] = []
+        self.notes: list[str] = []
+
+    def preview(self, make: Callable[[], Any]) -> None:
+        """Have a drawing made."""
+        self.previews.append(make())
+
+    def note(self, text: str) -> None:
+        """Hear a sentence."""
+        self.notes.append(text)

@@ -7,9 +7,15 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
+from cnnlab.analysis import host
 from cnnlab.analysis.context import Context
-from cnnlab.inputs import Inputs
+from cnnlab.drawings import At, Picture
+from cnnlab.errors import CnnlabError
+from cnnlab.inputs import Inputs, from_arrays
 from cnnlab.perturbations import from_8bit
+from cnnlab.results.result import Result
+from cnnlab.testing import FakeClassifier
+from cnnlab.testing.fakes import Spectator
 
 IMAGES = np.linspace(0, 1, 42, dtype=np.float32).reshape(7, 2, 3, 1)
 INPUTS = Inputs(lambda indices: IMAGES[indices], np.arange(7) % 3, list("abcdefg"))
@@ -71,3 +77,77 @@ def test_images_are_rounded_to_8_bits_only_where_asked_and_it_is_said():
     assert context.warnings == [
         f"{moved} of 7 images were no 8-bit images: with `eight_bit=True` they were rounded first."
     ]
+
+
+def picture() -> Picture:
+    return Picture(values=np.ones((2, 3)), title="so far")
+
+
+def test_where_nobody_looks_no_preview_is_made():
+    Context(0, Bar()).preview(lambda: pytest.fail("it was made"))
+
+
+def test_somebody_who_looks_sees_previews_and_hears_warnings_once():
+    spectator = Spectator()
+    context = Context(0, spectator)
+    context.preview(picture)
+    context.preview(picture())
+    assert [(each.title, each.values.tolist()) for each in spectator.previews] == [
+        ("so far", np.ones((2, 3)).tolist())
+    ] * 2
+    context.warn("Once.")
+    context.warn("Once.")
+    context.warn_of(0, 8, "were cut.")
+    context.warn_of(3, 8, "were cut.")
+    assert spectator.notes == ["Once.", "3 of 8 images were cut."] == context.warnings
+
+
+def fail() -> Picture:
+    raise ZeroDivisionError("oh")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (fail, "ZeroDivisionError: oh"),
+        (lambda: "a text", "the drawing '' is str, no drawing"),
+        (Picture(values=At("map")), "refers to the array 'map', and there is none of that name"),
+    ],
+)
+def test_a_preview_that_cannot_be_drawn_costs_itself_alone_and_names_the_plugin(analysis, monkeypatch, wrong, why):
+    def mathematics(classifier, inputs, params, context):
+        context.preview(picture)
+        for _ in range(3):
+            context.preview(wrong)
+        context.warn("Beware.")
+        return Result(headline="Done.")
+
+    declared, model = analysis(mathematics), FakeClassifier.of_brightness((2, 3, 1))
+    spectator = Spectator()
+
+    def run():
+        return host.run(declared, model, from_arrays(model, IMAGES, None), declared.params(), progress=spectator)
+
+    result = run()
+    assert (len(spectator.previews), result.headline) == (1, "Done.")
+    lost, other = result.warnings
+    assert lost.startswith("the analysis 'one' of cnnlab-one 3.1 gave a preview that cannot be drawn: ")
+    assert why in lost
+    assert other == "Beware."
+    assert spectator.notes == [lost, other]
+    monkeypatch.setenv("CNNLAB_STRICT", "1")
+    with pytest.raises(CnnlabError, match="gave a preview that cannot be drawn"):
+        run()
+
+
+def test_of_images_that_are_looked_at_some_at_a_time_the_first_are_seen():
+    spectator = Spectator()
+    whole = Context(0, spectator)
+    first, second = (whole.part(number, Bar()) for number in (0, 4))
+    for part in (second, first):
+        part.preview(picture)
+        part.warn_of(1, 4, "were cut.")
+    assert (len(spectator.previews), spectator.notes) == (1, [])
+    for part in (first, second):
+        whole.take(part.said())
+    assert whole.warnings == ["2 of 8 images were cut."]

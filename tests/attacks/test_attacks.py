@@ -694,6 +694,22 @@ def test_progress_adds_up(smooth, then, restarts):
     assert min(done) >= 0
 
 
+@pytest.mark.parametrize("eight_bit", [False, True])
+@pytest.mark.parametrize("epsilon", [0.2, [[0.02], [0.2]]])
+def test_whoever_watches_sees_the_images_on_their_way_and_changes_nothing(smooth, epsilon, eight_bit):
+    images, labels = smooth.labelled(20)
+    attack = pgd(steps=30, then="last", random_start=True, eight_bit=eight_bit)
+    seen: list[np.ndarray] = []
+    watched = attack.run(
+        smooth.classifier, images, labels, epsilon=epsilon, batch_size=8, watch=lambda now: seen.append(now())
+    )
+    alone = attack.run(smooth.classifier, images, labels, epsilon=epsilon, batch_size=8)
+    assert len(seen) > 1
+    np.testing.assert_array_equal(seen[-1], watched.adversarial)
+    np.testing.assert_array_equal(alone.adversarial, watched.adversarial)
+    assert (seen[0] != seen[-1]).any()
+
+
 # 8 bits
 
 

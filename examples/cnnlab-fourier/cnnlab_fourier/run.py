@@ -15,22 +15,31 @@ def run(classifier: Classifier, inputs: Inputs, params: FourierParams, context: 
     signs = context.rng.choice(np.float32([-1, 1]), (len(inputs), 1, 1, channels))
     low, high = classifier.bounds
     wrong = np.zeros((len(inputs), height, width), bool)
+    tried = np.zeros((height, width), bool)
     for i, j in context.track(half_plane(height, width), "frequencies"):
         noise = params.norm * (high - low) * basis(i, j, height, width)
         noisy = np.clip(inputs.images + signs * noise[..., np.newaxis], low, high).astype(np.float32)
         # A frequency and its opposite are the same real noise.
         wrong[:, i, j] = wrong[:, -i % height, -j % width] = classifier.predict(noisy) != labels
+        tried[i, j] = tried[-i % height, -j % width] = True
+        # Somebody may watch, as in the lab: what is not known yet is NaN.
+        context.preview(lambda: picture(np.fft.fftshift(np.where(tried, wrong.mean(axis=0), np.nan)), params))
     error_rate = np.fft.fftshift(wrong.mean(axis=0))
-    picture = Picture(
-        values=At("error_rate"),
+    misread = classifier.predict(inputs.images) != labels
+    return Result(
+        arrays={"error_rate": error_rate, "misread": misread, "misread_by_frequency": wrong},
+        drawings={"": picture(At("error_rate"), params)},
+    )
+
+
+def picture(error_rate: np.ndarray | At, params: FourierParams) -> Picture:
+    """Show the error rate under noise of each frequency, [H, W], frequency 0 at the centre."""
+    return Picture(
+        values=error_rate,
         title=f"Error rate under Fourier noise of L2 norm {params.norm:g}",
         scale="sequential",
         limits=(0.0, 1.0),
         unit="share of the images misread",
-    )
-    misread = classifier.predict(inputs.images) != labels
-    return Result(
-        arrays={"error_rate": error_rate, "misread": misread, "misread_by_frequency": wrong}, drawings={"": picture}
     )
 
 

@@ -165,7 +165,18 @@ def climb(
             references=np.full_like(noise, low),
             trace=True,
             advance=advance,
+            watch=lambda now: context.preview(lambda: so_far(now(), classes, classifier)),
         )
+
+
+def so_far(images: np.ndarray, classes: np.ndarray, classifier: Classifier) -> Tiles:
+    """Show the first images while they are made, each under the class that it is to be read as."""
+    shown = range(min(len(images), MOST_CLASSES))
+    read = classifier.probabilities(images[: len(shown)])
+    sure = of_class(read, classes[: len(shown)])
+    names = [f"{classifier.class_names[classes[index]]}: {percent(sure[index])}" for index in shown]
+    tiles = (Picture.of_image(images[index], classifier.bounds, names[index]) for index in shown)
+    return Tiles(tiles=tuple(tiles), columns=-(-len(shown) // 2) if len(shown) > 5 else None)
 
 
 def _compared(classifier: Classifier, inputs: Inputs) -> Inputs | None:

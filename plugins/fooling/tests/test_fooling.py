@@ -12,6 +12,7 @@ import pytest
 import cnnlab
 from cnnlab.plugin import Context, Inputs, UsageError, correlation, distances
 from cnnlab.testing import AnalysisContract
+from cnnlab.testing.fakes import Spectator
 from cnnlab_fooling import likeness as module, run as making
 from cnnlab_fooling.likeness import likeness, resemblance, spread
 
@@ -26,6 +27,16 @@ class TestContract(AnalysisContract):
 
 def ask(classifier, **params):
     return cnnlab.analyze("fooling", classifier, **params)
+
+
+def test_the_images_are_seen_while_they_are_made(tiny_models):
+    spectator = Spectator()
+    result = ask(tiny_models.linear(SHAPE), steps=20, confidence=0.9999999, progress=spectator)
+    assert len(spectator.previews) > 1
+    last = spectator.previews[-1].tiles
+    assert len(last) == tiny_models.classes
+    for picture, made in zip(last, result.arrays["adversarial"], strict=True):
+        np.testing.assert_array_equal(picture.values, made)
 
 
 def weights_of(classifier, shape, target):

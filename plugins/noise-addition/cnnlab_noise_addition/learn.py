@@ -14,7 +14,9 @@ from cnnlab.plugin import (
     Context,
     Inputs,
     NormalisedGradient,
+    Picture,
     Sign,
+    Tiles,
     UsageError,
     add_noise,
     from_split,
@@ -36,6 +38,9 @@ STRIDE = 1 / 3
 
 CONFIDENCE = 0.99
 """How sure a noise of an image's own makes the model before it is done."""
+
+SHOWN = 10
+"""Noises, or images, that are shown while they are learned."""
 
 HELD_OUT = 1000
 """Test images that are measured where nobody names any."""
@@ -165,6 +170,7 @@ def shared_noise(classifier: Classifier, learning: Learning, params: NoiseAdditi
             start=start,
             seed=context.seed,
             advance=advance,
+            watch=lambda now: context.preview(lambda: so_far(now(), targets, classifier)),
         )
     if not counts.any(axis=1).all():
         context.warn("a noise was learned without a single image of another class than its target; it means nothing.")
@@ -186,9 +192,41 @@ def noise_each(classifier: Classifier, inputs: Inputs, params: NoiseAdditionPara
     climb = pgd(steps=params.steps or STEPS_PER_IMAGE, targeted=True, norm=params.norm, random_start=True)
     attack = dataclasses.replace(climb, goal=Confident(CONFIDENCE))
     with context.progress("steps of learning", targets.size * len(images) * attack.steps) as advance:
-        outcome = attack.run(classifier, images, targets[:, None], epsilon=epsilon, seed=context.seed, advance=advance)
+        outcome = attack.run(
+            classifier,
+            images,
+            targets[:, None],
+            epsilon=epsilon,
+            seed=context.seed,
+            advance=advance,
+            watch=lambda now: context.preview(lambda: noisy_so_far(now()[:, :SHOWN], targets, classifier)),
+        )
     skipped = inputs.labels == targets[:, None]
     if skipped.any():
         context.warn(f"{skipped.sum():,} of the noises would lead to an image's own class; they were left out.")
     adversarial = np.where(skipped[..., None, None, None], images, outcome.adversarial)
     return Noises(targets=targets, epsilon=epsilon, adversarial=adversarial)
+
+
+def so_far(noise: np.ndarray, targets: np.ndarray, classifier: Classifier) -> Tiles:
+    """Show the noise for each of the first targets while it is learned, [T, H, W, C]."""
+    shown = zip(noise[:SHOWN], targets[:SHOWN], strict=True)
+    largest = float(np.abs(noise[:SHOWN]).max())
+    limits = (-largest, largest)
+    return Tiles(
+        tiles=tuple(
+            Picture(values=one, title=f"noise for {classifier.class_names[target]}", scale="diverging", limits=limits)
+            for one, target in shown
+        )
+    )
+
+
+def noisy_so_far(images: np.ndarray, targets: np.ndarray, classifier: Classifier) -> Tiles:
+    """Show the first images with their noises while these are learned, [T, n, H, W, C]: a row for each target."""
+    names = classifier.class_names
+    shown = images[: max(1, SHOWN // images.shape[1])]
+    return Tiles(
+        tiles=tuple(Picture.of_image(image, classifier.bounds) for row in shown for image in row),
+        columns=images.shape[1],
+        rows=tuple(f"to {names[target]}" for target in targets[: len(shown)]),
+    )

@@ -15,6 +15,7 @@ from cnnlab.drawings import Matrix, Scrub, Tiles
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.numerics import known_label
 from cnnlab.testing import AnalysisContract
+from cnnlab.testing.fakes import Spectator
 from cnnlab_noise_addition import NoiseAdditionParams, learn
 from cnnlab_noise_addition.drawing import spectrum
 from cnnlab_noise_addition.run import by_class, correlations, rank_of_target, share
@@ -81,6 +82,25 @@ def ask(tiny_models, images=None, labels=None, *, model=None, dataset="drawn", s
     params = {"steps": 10, "target": 1} | params
     model = model or tiny_models.convolutional(SHAPE)
     return cnnlab.analyze("noise-addition", model, images, labels, dataset=dataset, seed=seed, **params)
+
+
+@pytest.mark.parametrize("way", [{}, {"target": "all"}], ids=str)
+def test_the_noises_are_seen_while_they_are_learned(tiny_models, way):
+    spectator = Spectator()
+    result = ask(tiny_models, steps=25, progress=spectator, **way)
+    noises = np.reshape(result.arrays["noise"], (-1, *SHAPE))
+    first, last = (np.stack([tile.values for tile in each.tiles]) for each in spectator.previews)
+    np.testing.assert_array_equal(last, noises)
+    assert (first != last).any()
+
+
+def test_images_with_noises_of_their_own_are_seen_while_these_are_learned(tiny_models):
+    images, labels = drawn(tiny_models, 3)
+    spectator = Spectator()
+    result = ask(tiny_models, images, labels, steps=25, per_image=True, progress=spectator)
+    last = np.stack([tile.values for tile in spectator.previews[-1].tiles])
+    other = labels != 1  # the noise of an image of the target is left out in the end
+    np.testing.assert_array_equal(last[other], result.arrays["adversarial"][other])
 
 
 def scorer(weights):
