@@ -26,10 +26,18 @@ from cnnlab.reports.report import Report
 
 @dataclass(frozen=True)
 class Link:
-    """A file that the page holds: its name, and its content as a ``data:`` address."""
+    """A file that the page holds: its name, and its content as a ``data:`` address.
+
+    Or, where another figure has the same file, that figure's address: the page holds each once.
+    """
 
     name: str
     href: str
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is the file itself."""
+        return self.href.startswith("data:")
 
     @classmethod
     def of(cls, name: str, kind: str, text: str) -> Link:
@@ -62,21 +70,31 @@ def page(report: Report) -> str:
 def _sections(report: Report) -> Iterator[dict[str, Any]]:
     """What the template shows of each section."""
     numbers = iter(telling.figure_numbers(report))
+    held: dict[str, int] = {}
     for written in report.sections:
         chapter = written.chapter
         yield {
             "name": written.name,
             "title": written.title,
             "reason": telling.reason(written),
+            "headline": written.headline,
             "paragraphs": chapter.paragraphs if chapter else (),
             "tables": chapter.tables if chapter else (),
             "metrics": [telling.Row.of(metric) for metric in chapter.metrics] if chapter else [],
             "conclusions": chapter.conclusions if chapter else (),
-            "figures": [_figure(each, next(numbers), report) for each in chapter.figures] if chapter else [],
+            "figures": [_figure(each, next(numbers), report, held) for each in chapter.figures] if chapter else [],
         }
 
 
-def _figure(figure: Figure, number: int, report: Report) -> dict[str, Any]:
+def _figure(figure: Figure, number: int, report: Report, held: dict[str, int]) -> dict[str, Any]:
+    """What the template shows of a figure.
+
+    Args:
+        figure: The figure.
+        number: Its number.
+        report: The report.
+        held: By their addresses the files that the page holds already, and at which figure; its own are added.
+    """
     return {
         "number": number,
         "drawn": html.render(figure.drawing, figure.images),
@@ -84,15 +102,19 @@ def _figure(figure: Figure, number: int, report: Report) -> dict[str, Any]:
         "command": telling.command(figure, report),
         "params": figure.params,
         "seed": figure.seed,
-        "links": list(_links(figure, number)),
+        "links": list(_links(figure, number, held)),
     }
 
 
-def _links(figure: Figure, number: int) -> Iterator[Link]:
+def _links(figure: Figure, number: int, held: dict[str, int]) -> Iterator[Link]:
     yield Link.of(f"figure-{number}.json", "application/json", json.dumps(data_of(figure), ensure_ascii=False))
     if figure.rows:
         yield Link.of(f"figure-{number}.csv", "text/csv", _csv(figure.rows))
-    yield from (Link(file.name, file.address) for file in figure.attached if file.address)
+    for file in figure.attached:
+        if file.address:
+            at = held.setdefault(f"{file.name} {file.address}", number)
+            here = Link(file.name, file.address)
+            yield here if at == number else Link(f"{file.name} at figure {at}", f"#figure-{at}")
 
 
 def data_of(figure: Figure) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +17,8 @@ from cnnlab.runs import folder
 
 Format = Literal["html", "md", "json"]
 
+OF_RESULTS = "report-of-results"
+"""What the file of a report of results is called: no report of a profile is replaced by it."""
 
 _ENDINGS: dict[str, Format] = {
     "": "html", ".html": "html", ".htm": "html", ".md": "md", ".markdown": "md", ".json": "json",
@@ -50,6 +55,51 @@ def default_file(source: Any, format: Format) -> Path:
         return Path(source) / f"report.{format}"
     places.check_current()
     return Path("results") / f"{Path(source).resolve().stem}-report.{format}"
+
+
+def file_of_results(models: Iterable[Mapping[str, Any]], format: Format) -> Path:
+    """Return where a report of results goes: into the run that all of them are of, or below results/.
+
+    Args:
+        models: What their records say of the models.
+        format: What it is written as.
+
+    Raises:
+        CnnlabError: There is no current folder any more.
+    """
+    runs = {model["path"] if model["kind"] == "run" else None for model in models}
+    (only,) = runs if len(runs) == 1 else (None,)
+    if only and is_run(only):
+        return Path(only) / f"{OF_RESULTS}.{format}"
+    places.check_current()
+    return Path("results") / f"{OF_RESULTS}.{format}"
+
+
+@contextlib.contextmanager
+def new_file(first: Path) -> Iterator[Path]:
+    """Claim a file that nobody else has: the first, or with a number behind its name where there is one.
+
+    When the ``with`` block raises, it is taken away again.
+
+    Raises:
+        CnnlabError: It cannot be made.
+    """
+    for number in itertools.count(1):
+        path = first if number == 1 else first.with_stem(f"{first.stem}-{number}")
+        places.check_folder(path.parent)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("x").close()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise CnnlabError(f"{path} cannot be written: {error.strerror}.") from error
+        break
+    try:
+        yield path
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def pictures_of(path: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cnnlab.analysis.cache import Cache
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.devices.choice import current_device, use_devices
-from cnnlab.errors import CnnlabError, FailedError
+from cnnlab.errors import CnnlabError, FailedError, UsageError
 from cnnlab.interrupts import saying
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.blaming import blame
@@ -45,6 +45,7 @@ class Written:
         title: Its heading.
         chapter: What it says; None where it is left out.
         reason: Why it is left out, in a sentence.
+        headline: What was found, in a sentence, where the chapter concludes nothing.
         failed: Whether it should have been written, and could not be.
         seconds: How long it took.
     """
@@ -53,6 +54,7 @@ class Written:
     title: str
     chapter: Chapter | None = None
     reason: str = ""
+    headline: str = ""
     failed: bool = False
     seconds: float = 0.0
 
@@ -83,8 +85,9 @@ class Report:
     record: dict[str, Any]
 
     def __repr__(self) -> str:
-        about = self.record["model"]["path"] or "a live model"
-        return f"Report({self.profile.name} of {about}, {len(self.sections)} sections)"
+        from cnnlab.reports.telling import models
+
+        return f"Report({self.profile.name} of {models(self)}, {len(self.sections)} sections)"
 
     def _repr_html_(self) -> str:
         from cnnlab.reports.notebook import of_report
@@ -125,6 +128,7 @@ def report(
     compare: str | os.PathLike[str] | None = None,
     seed: int = 0,
     device: str = "auto",
+    results: Sequence[str | os.PathLike[str]] = (),
     progress: Progress | bool | None = None,
     told: Callable[[Written, int, int], None] = lambda *_: None,
 ) -> Report:
@@ -142,6 +146,8 @@ def report(
         compare: A run with batch normalisation to compare with, or one without.
         seed: Seeds what is random.
         device: ``auto``, ``cpu`` or ``gpu:0``.
+        results: Folders of results that there are already: the report is of these alone, each a section in this order,
+            and no model is opened and nothing asked again.
         progress: Whether to show a bar, or what to show it with; by default there is one on a terminal and in a
             notebook.
         told: Called with each section once it is written, its number from 1, and how many there are.
@@ -164,6 +170,10 @@ def report(
         ...     [path.name for path in found.save("report.html")]
         ['report.html']
     """
+    if results:
+        return _of_results(
+            results, {"model": model, "dataset": dataset, "limit": limit, "compare": compare}, progress, told
+        )
     wanted = profiles.find_profile(profile)
     choice = model if isinstance(model, ModelChoice) else ModelChoice(model=model)
     where = shown(progress)
@@ -187,6 +197,20 @@ def report(
         )
         with saying(lambda: INTERRUPTED):
             return write(subject, wanted, told)
+
+
+def _of_results(
+    results: Sequence[str | os.PathLike[str]],
+    others: Mapping[str, Any],
+    progress: Progress | bool | None,
+    told: Callable[[Written, int, int], None],
+) -> Report:
+    from cnnlab.reports.of_results import report_of
+
+    for name, value in others.items():
+        if value is not None:
+            raise UsageError(f"a report of results is made of these alone: give `results=` or `{name}=`, not both.")
+    return report_of([results] if isinstance(results, str | os.PathLike) else results, shown(progress), told)
 
 
 def _dataset(classifier: Classifier, named: Any) -> Dataset | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,12 +71,18 @@ def said(value: Any) -> str:
 
 def told(report: Report) -> str:
     """Say in one line what the report is about, and when it was made."""
-    model, data = report.record["model"], report.record["dataset"]
-    about = f"of {model['path'] or 'a live model'}"
+    data = report.record["dataset"]
+    about = f"of {models(report)}"
     images = f", on {data['name']}/{data['split']}" if data else ""
     return (
         f"The {report.profile.name} report {about}{images}, made by {generator()} on {report.record['created'][:10]}."
     )
+
+
+def models(report: Report) -> str:
+    """What the report is of: where its model lies, or its models, where it is of results."""
+    of = report.record.get("models") or [report.record["model"]]
+    return " and ".join(dict.fromkeys(str(model["path"] or "a live model") for model in of))
 
 
 def generator() -> str:
@@ -87,13 +93,13 @@ def generator() -> str:
 def about(report: Report) -> list[tuple[str, str]]:
     """Return what repeats the report: names and values."""
     record = report.record
-    model, data = record["model"], record["dataset"] or {}
+    data = record["dataset"] or {}
+    of_results = "results" in record
     facts: dict[str, Any] = {
         "made": record["created"],
-        "model": model["path"] or "a live model",
-        "kind of model": model["kind"],
-        "model digest": model["digest"],
-        "dataset": f"{data['name']}, its {data['split']} images" if data else "none",
+        **_of_models(record.get("models") or [record["model"]]),
+        "results": len(record["results"]) if of_results else None,
+        "dataset": f"{data['name']}, its {data['split']} images" if data else None if of_results else "none",
         "dataset digest": data.get("digest"),
         "seed": record["seed"],
         "device": record["device"],
@@ -102,6 +108,17 @@ def about(report: Report) -> list[tuple[str, str]]:
         "versions": ", ".join(f"{name} {version}" for name, version in record["versions"].items()),
     }
     return [(name, str(value)) for name, value in facts.items() if value is not None]
+
+
+def _of_models(models: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What is said of each model; of several by their numbers."""
+    facts = {}
+    for place, model in enumerate(models, start=1):
+        which = f" {place}" if len(models) > 1 else ""
+        facts[f"model{which}"] = model["path"] or "a live model"
+        facts[f"kind of model{which}"] = model["kind"]
+        facts[f"model{which} digest"] = model["digest"]
+    return facts
 
 
 def seconds(report: Report) -> Table:

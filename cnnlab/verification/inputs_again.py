@@ -2,73 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product, zip_longest
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cnnlab.adversarial.judge import Finding
+from cnnlab.analysis.again import choices
 from cnnlab.analysis.image_choice import ImageChoice
-from cnnlab.datasets.images import Fit
 from cnnlab.errors import CnnlabError
-from cnnlab.numerics import UNKNOWN
-from cnnlab.results.rows import columns_of
 from cnnlab.verification.report import fails, judged, not_checked
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
-
-FITS: tuple[Fit, ...] = ("stretch", "crop", "pad")
-
-_PLACE = re.compile(r"(.+)/(train|test):(\d{1,18})", re.DOTALL)
-
-
-def choices(record: Mapping[str, Any], told: Sequence[Mapping[str, Any]]) -> list[ImageChoice]:
-    """Say how the images of a result may have been asked for; files can have been fitted to the model in several ways.
-
-    Args:
-        record: ``result.json``.
-        told: What it says of each image.
-
-    Returns:
-        None where they cannot be read again: arrays that a caller handed over, files that are gone.
-    """
-    if not told:
-        return [ImageChoice()]
-    columns = columns_of(told)
-    if all(map(os.path.isfile, columns["source"])):
-        labels = [UNKNOWN if label is None else label for label in columns["label"]]
-        return [
-            ImageChoice(images=list(columns["source"]), labels=labels, fit=fit, invert=invert)
-            for fit, invert in product(FITS, (False, True))
-        ]
-    found = {place and place.group(1, 2) for place in map(_PLACE.fullmatch, columns["source"])}
-    part = found.pop()
-    if found or part is None:
-        return []
-    name, split = part
-    places = np.fromiter((int(source.rpartition(":")[2]) for source in columns["source"]), np.int64, len(told))
-    dataset = record.get("dataset") or {}
-    # A folder is called by its last part alone; the record says where it lies.
-    source = (dataset.get("name") == name and dataset.get("source")) or name
-    return [ImageChoice(dataset=source, split=split, indices=_ranges(places))]
-
-
-def _ranges(places: np.ndarray) -> tuple[str, ...]:
-    """Indices as one would ask for them: those that follow each other together.
-
-    >>> _ranges(np.array([5, 6, 7, 3]))
-    ('5:8', '3')
-    """
-    starts = np.flatnonzero(np.diff(places, prepend=places[0] - 2) != 1)
-    lengths = np.diff(starts, append=len(places))
-    return tuple(
-        f"{first}:{first + length}" if length > 1 else f"{first}"
-        for first, length in zip(places[starts].tolist(), lengths.tolist(), strict=True)
-    )
 
 
 def choice_of(

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import cnnlab
+
 ROOT = Path(__file__).resolve().parents[2]
 CHEAP = {"CNNLAB_PLUGINS": "report,mnist,filters"}
 
@@ -132,3 +134,20 @@ def test_the_library_gives_what_the_command_writes(run_folder, monkeypatch, tmp_
     assert accuracy["accuracy"].of == 500
     assert np.isclose(accuracy["accuracy"].value, cnnlab.evaluate(run_folder, limit=500).metrics["accuracy"])
     assert found.save("own.html") == [Path("own.html")]
+
+
+def test_a_report_of_results_is_of_these_alone(report, run_folder):
+    result = run_folder / "analyses" / "filters"
+    cnnlab.analyze("filters", run_folder).save(result, format=None)
+    status, out, err = report("--result", result)
+    assert status == 0, err
+    assert out.rstrip().endswith(str(run_folder / "report-of-results.html"))
+    assert "1. filters of small" in out
+    for words, said in (
+        ((run_folder, "--result", result), "give --result or MODEL, not both"),
+        (("--profile", "quick", "--result", result), "give --result or --profile, not both"),
+        (("--result", run_folder), "holds no result"),
+    ):
+        status, _, err = report(*words)
+        assert status in (1, 2)
+        assert said in err

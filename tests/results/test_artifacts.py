@@ -108,7 +108,7 @@ def test_they_are_linked_on_pages_and_in_notebooks(animated):
     assert link in result._repr_html_()
     figure = Answer(result).figure()
     assert [file.media_type for file in figure.attached] == ["image/gif", "application/octet-stream"]
-    links = list(page._links(figure, 1))
+    links = list(page._links(figure, 1, {}))
     assert ("frames.gif", "data:image/gif;base64,R0lGODlh") in [(each.name, each.href) for each in links]
 
 

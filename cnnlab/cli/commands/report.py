@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -42,6 +43,14 @@ if TYPE_CHECKING:
     type=Place(),
     help="The run to hold this one against, with batch normalisation or without. [default: found among the runs]",
 )
+@click.option(
+    "--result",
+    "results",
+    cls=Option,
+    type=Place(),
+    multiple=True,
+    help="A result's folder, or several: the report is of these alone, each a section. No model is opened.",
+)
 @about_options_only
 @click.option(
     "--dataset",
@@ -71,7 +80,8 @@ if TYPE_CHECKING:
     cls=Option,
     heading=OUTPUT,
     type=Place(),
-    help="The file. [default: report.html in the run; for other models below results/]",
+    help="The file. [default: report.html in the run, report-of-results.html for --result; for other models below "
+    "results/]",
 )
 @click.option(
     "--format",
@@ -94,6 +104,7 @@ def report(
     model: Path | None,
     profile: str | None,
     compare: Path | None,
+    results: tuple[Path, ...],
     dataset: str | None,
     split: str,
     limit: int | None,
@@ -119,21 +130,31 @@ def report(
             "with `devices=` for several devices."
         )
     choice = replace(choice, model=model)
-    source = choice.source
+    if results:
+        _check_alone(
+            {"MODEL": model, "--profile": profile, "--compare": compare, "--dataset": dataset, "--limit": limit}
+        )
 
     from cnnlab.cli.views import report as view
     from cnnlab.progress import RichProgress
-    from cnnlab.reports.places import check_file, default_file, format_of, is_run
+    from cnnlab.reports.places import check_file, default_file, file_of_results, format_of, is_run
 
-    wanted = profile or ("assignment" if is_run(source) else "audit")
     format = format or format_of(out)
-    path = out or default_file(source, format)
+    if results:
+        from cnnlab.results.result import read_record
+
+        wanted = "results"
+        path = out or file_of_results([read_record(each)["model"] for each in results], format)
+    else:
+        source = choice.source
+        wanted = profile or ("assignment" if is_run(source) else "audit")
+        path = out or default_file(source, format)
     check_file(path, format, force=force)
 
     from cnnlab.reports.report import report as write_report
 
     found = write_report(
-        choice,
+        None if results else choice,
         profile=wanted,
         dataset=dataset,
         split=split,
@@ -141,9 +162,17 @@ def report(
         compare=compare,
         seed=seed,
         device=device,
+        results=results,
         progress=(progress := RichProgress()),
         told=view.told,
     )
     with progress.stage("Writing the report"):
         files = found.save(path, format, force=force)
     view.show(found, files)
+
+
+def _check_alone(others: Mapping[str, Any]) -> None:
+    """Refuse what would be said of a model where the report is of results."""
+    for name, value in others.items():
+        if value is not None:
+            raise UsageError(f"a report of results is made of these alone: give --result or {name}, not both.")

@@ -43,6 +43,8 @@ def _lines(section: Written) -> Table:
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column()
+    if section.headline:
+        table.add_row("", Text(section.headline))
     if section.chapter is None:
         table.add_row("", Text(f"left out: {telling.reason(section)}", style="dim"))
     for conclusion in section.chapter.conclusions if section.chapter else ():
