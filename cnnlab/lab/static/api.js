@@ -33,21 +33,29 @@ export const upload = (address, files) => {
 
 export const remove = (address) => asked(address, { method: "DELETE" });
 
+const ENDS = ["done", "failed", "cancelled"];
+
+/** Hear a job's events, by their kinds, until it has ended; `lost` is called where the server is gone. */
+export const listen = (job, heard, lost) => {
+  const events = new EventSource(`/api/jobs/${encodeURIComponent(job)}/events`);
+  for (const [kind, hear] of Object.entries(heard)) {
+    events.addEventListener(kind, (event) => {
+      if (ENDS.includes(kind)) events.close();
+      hear(JSON.parse(event.data || "{}"));
+    });
+  }
+  events.addEventListener("error", () => {
+    if (events.readyState === EventSource.CLOSED) lost(new Refusal("The server no longer tells how the run goes.", 0));
+  });
+};
+
 /** Follow a job until it ends: resolves to the result's id, or to null where it was cancelled. */
 export const follow = (job, progress) =>
-  new Promise((resolve, reject) => {
-    const events = new EventSource(`/api/jobs/${encodeURIComponent(job)}/events`);
-    const told = (event) => JSON.parse(event.data || "{}");
-    const ends = (settle) => (event) => {
-      events.close();
-      settle(event);
-    };
-    events.addEventListener("progress", (event) => progress(told(event)));
-    events.addEventListener("note", (event) => progress({ note: told(event).text ?? told(event).note ?? "" }));
-    events.addEventListener("done", ends((event) => resolve(told(event).result)));
-    events.addEventListener("failed", ends((event) => reject(new Refusal(told(event).error, 400, told(event).field))));
-    events.addEventListener("cancelled", ends(() => resolve(null)));
-    events.addEventListener("error", () => {
-      if (events.readyState === EventSource.CLOSED) reject(new Refusal("The server no longer tells how the run goes.", 0));
-    });
-  });
+  new Promise((resolve, reject) => listen(job, {
+    progress,
+    preview: progress,
+    note: ({ text }) => progress({ note: text }),
+    done: ({ result }) => resolve(result),
+    failed: ({ error, field }) => reject(new Refusal(error, 400, field)),
+    cancelled: () => resolve(null),
+  }, reject));

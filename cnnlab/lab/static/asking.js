@@ -1,8 +1,9 @@
 // A question to the models: the form, the run with its progress, and what it found, side by side where there are several.
 import { answer } from "./drawings.js";
 import { Refusal, follow, get, post, remove } from "./api.js";
-import { complain, made, say, written } from "./dom.js";
+import { complain, contentOf, made, say, written } from "./dom.js";
 import { fieldsOf } from "./form.js";
+import { running } from "./running.js";
 
 const LISTED = 50; // rows of a result that the page lists; the files have all
 
@@ -23,11 +24,7 @@ const table = (title, heads, rows) =>
       made("thead", {}, made("tr", {}, ...heads.map((head) => made("th", { scope: "col" }, head)))),
       made("tbody", {}, ...rows.map((cells) => made("tr", {}, ...cells.map((cell) => made("td", { class: typeof cell === "string" ? "text" : null }, written(cell))))))));
 
-const drawn = ({ name, html }) => {
-  const held = document.createElement("template");
-  held.innerHTML = html; // made and escaped by cnnlab.render.html
-  return made("section", {}, name && made("h4", {}, name), held.content);
-};
+const drawn = ({ name, html }) => made("section", {}, name && made("h4", {}, name), contentOf(html));
 
 const keeper = (id, path, done) => {
   const told = made("p", { class: "told", role: "status" }, path ? `Kept in ${path}` : "");
@@ -67,25 +64,6 @@ const shown = (id, { record, rows = [], rows_total: total = rows.length, html = 
       note && made("p", { class: "told" }, note, ...saved.flatMap((image) => [" ", made("a", { href: `/api/images/${encodeURIComponent(image)}.png`, download: `${image}.png` }, `${image}.png`)])),
       command && copier("The command", command), python && copier("The Python line", python)),
   );
-};
-
-/** One run of one model: its bar, what it says of itself, and the button that ends it. */
-const running = (name) => {
-  const bar = made("progress", { "aria-label": `Progress of ${name}` });
-  const told = made("p", { class: "told" }, "waits for its turn");
-  const cancel = made("button", { type: "button" }, "Cancel");
-  const element = made("div", { class: "running" }, made("p", { class: "label" }, name), bar, told, cancel);
-  const show = ({ task, done, total, seconds_left: left, note }) => {
-    if (note) told.textContent = note;
-    if (done === undefined) return;
-    if (total) {
-      bar.max = total;
-      bar.value = done;
-    } else bar.removeAttribute("value");
-    const time = left === undefined || left === null ? "" : `, ${left < 1 ? "less than a second" : `${Math.ceil(left)} s`} left`;
-    told.textContent = `${task || "working"}: ${done}${total ? ` of ${total}` : ""}${time}`;
-  };
-  return { element, show, cancel };
 };
 
 /** The form in `form` and what comes of it in `place`; `inputs(model)` resolves to the ids of the images that are asked about. */

@@ -12,6 +12,13 @@ export const made = (tag, attributes = {}, ...children) => {
   return element;
 };
 
+/** What HTML that the server made holds; cnnlab.render.html escaped everything in it. */
+export const contentOf = (html) => {
+  const held = document.createElement("template");
+  held.innerHTML = html;
+  return held.content;
+};
+
 export const byId = (id) => document.getElementById(id);
 
 /** Say something to those who do not see it happen. */
