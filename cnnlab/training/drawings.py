@@ -1,4 +1,7 @@
-"""What a training run shows at its end: its predictions. Its curves are in ``cnnlab.runs.comparison``."""
+"""What a training run shows: its predictions at the end, its first kernels meanwhile.
+
+Its curves are in ``cnnlab.runs.comparison``.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cnnlab.drawings import Picture, Tiles
+from cnnlab.drawings import Picture, Sheet, Tiles
 from cnnlab.words import percent, shortened
 
 COLUMNS = 8
 FIRST, MISTAKES = 24, 16
 """How many of the first images, and of the mistakes, the predictions show."""
+
+MOST_FILTERS, MOST_CHANNELS = 64, 8
+"""How many filters, and input channels of each, are drawn."""
 
 
 def choose_predictions(
@@ -76,4 +82,38 @@ def predictions(
             for heading, group in groups
         ),
         columns=1,
+    )
+
+
+def kernels(layer: str, kernel: np.ndarray, when: str) -> Sheet:
+    """Draw the kernels of a convolution on one scale about zero.
+
+    Args:
+        layer: What it is called.
+        kernel: [h, w, in, out]; of three input channels, each filter is drawn in colour.
+        when: What they are the kernels after, for the heading.
+    """
+    height, width, inputs, outputs = kernel.shape
+    shown = kernel[..., :MOST_CHANNELS, :MOST_FILTERS].transpose(3, 2, 0, 1)  # [out, in, h, w]
+    first = f"the first {len(shown)} of {outputs}" if len(shown) < outputs else f"{outputs}"
+    title = f"{layer}: {first} filters, {height}×{width}, {when}"
+    numbers = tuple(map(str, range(len(shown))))
+    end = float(np.abs(shown).max(initial=0.0)) or 1.0
+    if inputs in (1, 3):
+        tiles = shown[:, 0] if inputs == 1 else np.moveaxis(shown, 1, -1)
+        return Sheet(
+            values=tiles, title=title, scale="diverging", limits=(-end, end), unit="weight", names=numbers, layer=layer
+        )
+    return Sheet(
+        values=shown.reshape(-1, height, width),
+        title=title,
+        scale="diverging",
+        limits=(-end, end),
+        unit="weight",
+        columns=shown.shape[1],
+        rows=numbers,
+        heads=tuple(map(str, range(shown.shape[1]))),
+        row_label="filter",
+        head_label="input channel",
+        layer=layer,
     )

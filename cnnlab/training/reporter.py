@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,12 @@ class Reporter:
 
     def progress(self, progress: Progress) -> None:
         """Some steps are done; called a few times a second."""
+
+    def kernels(self, layer: str, kernel: np.ndarray) -> None:
+        """The kernel [h, w, in, out] of the first convolution, ``layer``, as it now is.
+
+        Told before the first step, and after each epoch before :meth:`epoch_finished`; never of a network without one.
+        """
 
     def epoch_finished(self, row: Mapping[str, Any], epochs: int) -> None:
         """An epoch is done and saved; ``row`` is its row of history.csv."""

@@ -292,6 +292,8 @@ class Session:
             )
         self._write_history()
         self._reporter.started(self._run.path, len(self._training), len(self._evaluated), self.position.epochs_done)
+        self._copy_weights()
+        self._tell_kernels()
         done = self.position.epochs_done * self._steps + self.position.step
         folder = self._run.tensorboard_path if tensorboard else None
         with boards.opened(
@@ -349,7 +351,13 @@ class Session:
         self.position = Position(epochs_done=epoch, history=[*position.history, row])
         self._save()
         self._write_history()
+        self._tell_kernels()
         self._reporter.epoch_finished(row, self._epochs)
+
+    def _tell_kernels(self) -> None:
+        layer = boards.first_convolution(self.evaluated_model)
+        if layer is not None:
+            self._reporter.kernels(layer.name, np.asarray(layer.kernel))
 
     def _evaluate(self) -> tuple[float, float]:
         """Return loss and accuracy of the images that are evaluated, of which each process takes its share."""
