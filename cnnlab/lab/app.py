@@ -31,12 +31,11 @@ from cnnlab.lab.datasets import Datasets
 from cnnlab.lab.errors import ParameterError, RefusedError
 from cnnlab.lab.guard import Guard
 from cnnlab.lab.images import MOST_AT_ONCE, Images, LabImage, data_url, drawn, in_range, png, uploaded
-from cnnlab.lab.jobs import Job, Jobs
+from cnnlab.lab.jobs import Job, Jobs, Telling
 from cnnlab.lab.models import Models
 from cnnlab.lab.results import Results
 from cnnlab.lab.schema import schema_of
 from cnnlab.pluginhost import registry
-from cnnlab.progress import Progress
 from cnnlab.render import html
 
 MOST_MODELS = 8
@@ -241,10 +240,13 @@ class Lab:
             raise RefusedError(404, f"there is no analysis {name[:80]!r}; there are {registry_names}.")
         question = self.asking.question(name, body)
 
-        def work(progress: Progress) -> str:
-            return self.results.add(question.answered(progress))
+        def work(telling: Telling) -> str:
+            found = question.answered(telling)
+            telling.go_on()  # what was cancelled meanwhile leaves no result
+            return self.results.add(found)
 
-        return self.jobs.add({"analysis": name, "model": body.text("model"), "asked": time.time()}, work)
+        told = {"analysis": name, "model": body.text("model"), "asked": time.time()}
+        return self.jobs.add(told, work, at_once=True)
 
     def _job(self, request: Request) -> dict[str, Any]:
         return self.jobs.find(request.path_params["name"]).to_json()
@@ -279,17 +281,18 @@ class Lab:
 async def _told(job: Job, seen: int) -> AsyncIterator[str]:
     """The events of a job as they come, until it has ended."""
     said = time.monotonic()
-    while True:
-        ended = job.ended  # before the look: what is told last is told before it
-        for number, kind, data in job.since(seen):
-            seen, said = number, time.monotonic()
-            yield f"id: {number}\nevent: {kind}\ndata: {_dumped(data)}\n\n"
-        if ended:
-            return
-        if time.monotonic() - said > ALIVE:
-            said = time.monotonic()
-            yield ": still there\n\n"
-        await asyncio.sleep(LOOK)
+    with job.watched():
+        while True:
+            ended = job.ended  # before the look: what is told last is told before it
+            for number, kind, data in job.since(seen):
+                seen, said = number, time.monotonic()
+                yield f"id: {number}\nevent: {kind}\ndata: {_dumped(data)}\n\n"
+            if ended:
+                return
+            if time.monotonic() - said > ALIVE:
+                said = time.monotonic()
+                yield ": still there\n\n"
+            await asyncio.sleep(LOOK)
 
 
 def _read(what: Callable[[Request], Any]) -> Callable[[Request], Response]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import secrets
+import sys
 import threading
 import time
 import traceback
@@ -14,7 +16,7 @@ from typing import Any, Literal
 from cnnlab.errors import CnnlabError
 from cnnlab.lab.errors import RefusedError, unknown
 from cnnlab.memory import out_of_memory
-from cnnlab.progress import Progress
+from cnnlab.render import html
 
 WAITING = 32
 """Jobs that may wait; of more, a request is refused."""
@@ -25,6 +27,24 @@ ENDED = 200
 PAUSE = 0.1
 """Seconds between two events that say how far a job is."""
 
+SEEN = 0.25
+"""Seconds between two previews, at least."""
+
+SHARE = 4
+"""How many times as long as it takes to draw a preview none is drawn afterwards: a fifth of the time is the most."""
+
+NEWEST = ("progress", "preview")
+"""Events of which a newer one makes an older one of no interest."""
+
+NOTES = 100
+"""Notes of a job; of more, nobody reads the last."""
+
+GRACE = 0.5
+"""Seconds that a cancelled job has to end by itself, where it next says how far it is, before it is interrupted."""
+
+MAKING = ("<frozen importlib._bootstrap>", "func_graph.py")
+"""What is on the stack of a thread that imports a module, or traces a function of TensorFlow's."""
+
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDS = ("done", "failed", "cancelled")
 
@@ -33,21 +53,28 @@ class CancelledError(BaseException):
     """Somebody cancelled the job: no failure, and nothing that a plugin may take for one of its own."""
 
 
+Work = Callable[["Telling"], str]
+"""Work as its job has it done: told where to say how far it is, it returns the id of the result."""
+
+
 class Job:
-    """One analysis that somebody asked for.
+    """One piece of work that somebody asked for.
 
     Args:
         told: What it is, for those who list it.
         work: Does it, and returns the id of the result.
+        at_once: Whether it has ended where somebody cancels it, and is interrupted then, wherever it is.
     """
 
-    def __init__(self, told: dict[str, Any], work: Callable[[Progress], str]) -> None:
-        self.id, self.told = f"j{secrets.token_hex(6)}", told
-        self.work: Callable[[Progress], str] | None = work
+    def __init__(self, told: dict[str, Any], work: Work, at_once: bool = False) -> None:
+        self.id, self.told, self.at_once = f"j{secrets.token_hex(6)}", told, at_once
+        self.work: Work | None = work
         self.state: State = "queued"
         self.cancelled = threading.Event()
+        self.watchers = 0
         self._events: list[tuple[int, str, dict[str, Any]]] = []
         self._count, self._lock = 0, threading.Lock()
+        self._thread: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -55,23 +82,75 @@ class Job:
         return self.state in ENDS
 
     def tell(self, kind: str, data: dict[str, Any]) -> None:
-        """Add an event; of how far it is, only the last is kept."""
+        """Add an event, unless the job has ended; of how far it is and of what it shows, only the last is kept."""
         with self._lock:
-            if kind == "progress" and self._events and self._events[-1][1] == "progress":
-                self._events.pop()
-            self._count += 1
-            self._events.append((self._count, kind, data))
+            if not self.ended:
+                self._add(kind, data)
+
+    def _add(self, kind: str, data: dict[str, Any]) -> None:
+        if kind in NEWEST:
+            self._events = [event for event in self._events if event[1] != kind]
+        self._count += 1
+        self._events.append((self._count, kind, data))
+
+    def note(self, text: str) -> None:
+        """Tell a sentence, once."""
+        with self._lock:
+            told = [data["text"] for _, kind, data in self._events if kind == "note"]
+            if not self.ended and text not in told and len(told) < NOTES:
+                self._add("note", {"text": text})
 
     def end(self, state: State, data: dict[str, Any]) -> None:
-        """Tell how it ended, and remember that."""
-        self.tell(state, data)
-        self.work = None  # with the images that it holds
-        self.state = state
+        """Tell how it ended, and remember that; whatever ends it afterwards is not told."""
+        with self._lock:
+            if self.ended:
+                return
+            self._events = [event for event in self._events if event[1] != "preview"]
+            self._add(state, data)
+            self.work = None  # with the images that it holds
+            self.state = state
 
     def since(self, number: int) -> list[tuple[int, str, dict[str, Any]]]:
         """Return the events after the one of that number."""
         with self._lock:
             return [event for event in self._events if event[0] > number]
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Say that somebody follows its events while the ``with`` block lasts: only then is drawn what it shows."""
+        with self._lock:
+            self.watchers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.watchers -= 1
+
+    def begin(self) -> None:
+        """Say that this thread does its work from now on, and may be interrupted."""
+        with self._lock:
+            self._thread = threading.get_ident()
+
+    def rest(self) -> None:
+        """Say that the work is over: from here on nothing is raised in this thread."""
+        while True:
+            try:
+                with self._lock:
+                    self._thread = None
+                    _raise_in(threading.get_ident(), None)  # what was to be raised and was not yet
+                return
+            except CancelledError:
+                continue  # it came here, and does not come again
+
+    def interrupt(self) -> bool:
+        """Have its work end where it is, once; false where that would leave something half made just now."""
+        with self._lock:
+            if self._thread is not None:
+                if _is_making(self._thread):
+                    return False
+                _raise_in(self._thread, CancelledError)
+                self._thread = None
+        return True
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``GET /api/jobs/ID`` does."""
@@ -88,6 +167,22 @@ class Job:
         }
 
 
+def _is_making(thread: int) -> bool:
+    """Whether a thread imports a module, or traces a function: what others will use, and nobody makes twice."""
+    frame = sys._current_frames().get(thread)
+    while frame is not None:
+        if frame.f_code.co_filename.endswith(MAKING):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _raise_in(thread: int, kind: type[BaseException] | None) -> None:
+    """Have an exception raised in a thread before the next of its Python's instructions; None takes it back."""
+    raised = None if kind is None else ctypes.py_object(kind)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
+
+
 class Telling:
     """Progress as a job's events; where the job was cancelled, it ends at the next word of how far it is.
 
@@ -96,19 +191,38 @@ class Telling:
     """
 
     def __init__(self, job: Job) -> None:
-        self._job = job
+        self._job, self._next = job, 0.0
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
+        """End the work where the job was cancelled.
+
+        Raises:
+            CancelledError: It was.
+        """
         if self._job.cancelled.is_set():
             raise CancelledError
+
+    def preview(self, make: Callable[[], Any]) -> None:
+        """Show a drawing to those who follow the job, a few times a second at most."""
+        self.go_on()
+        began = time.monotonic()
+        if not self._job.watchers or began < self._next:
+            return
+        self._job.tell("preview", {"html": str(html.render(make()))})
+        now = time.monotonic()
+        self._next = now + max(SEEN, SHARE * (now - began))
+
+    def note(self, text: str) -> None:
+        """Tell a sentence of what it warns of."""
+        self._job.note(text)
 
     @contextlib.contextmanager
     def stage(self, message: str) -> Iterator[None]:
         """Tell what takes a while and cannot be counted."""
-        self._go_on()
+        self.go_on()
         self._job.tell("progress", {"task": message, "done": 0, "total": None, "seconds_left": None})
         yield
-        self._go_on()
+        self.go_on()
 
     @contextlib.contextmanager
     def task(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
@@ -117,7 +231,7 @@ class Telling:
 
         def advance(steps: int) -> None:
             nonlocal done, last
-            self._go_on()
+            self.go_on()
             done += steps
             now = time.monotonic()
             if now - last < PAUSE and done != total:
@@ -127,7 +241,7 @@ class Telling:
             told = None if left is None else round(max(left, 0.0), 1)
             self._job.tell("progress", {"task": description, "done": done, "total": total, "seconds_left": told})
 
-        self._go_on()
+        self.go_on()
         advance(0)
         yield advance
 
@@ -150,13 +264,18 @@ class Jobs:
         for thread in self._threads:
             thread.start()
 
-    def add(self, told: dict[str, Any], work: Callable[[Progress], str]) -> Job:
+    def add(self, told: dict[str, Any], work: Work, *, at_once: bool = False) -> Job:
         """Queue a job.
+
+        Args:
+            told: What it is, for those who list it.
+            work: Does it, and returns the id of the result.
+            at_once: Whether it is cancelled at once: work that may be interrupted anywhere.
 
         Raises:
             RefusedError: Too many wait already.
         """
-        job = Job(told, work)
+        job = Job(told, work, at_once)
         with self._there:
             if len(self._queue) >= self._waiting:
                 raise RefusedError(429, f"{self._waiting} analyses wait already; try again when some have ended.")
@@ -179,12 +298,19 @@ class Jobs:
             return self._all[name]
 
     def cancel(self, job: Job) -> None:
-        """Cancel a job: at once where it waits, else when it next says how far it is."""
+        """Cancel a job: at once where it waits or may be interrupted, else when it next says how far it is.
+
+        The next one begins when its work has really ended.
+        """
         job.cancelled.set()
         with self._there:
-            if job in self._queue:
+            waits = job in self._queue
+            if waits:
                 self._queue.remove(job)
-                job.end("cancelled", {})
+        if waits or job.at_once:
+            job.end("cancelled", {})
+        if job.at_once and not waits:
+            threading.Thread(target=_interrupt_soon, args=(job,), daemon=True).start()
 
     def close(self, seconds: float = 1.0) -> None:
         """Cancel all jobs, and wait for those that run to end.
@@ -208,24 +334,41 @@ class Jobs:
                 if self._closed:
                     return
                 job = self._queue.popleft()
-                job.state = "running"
-            if job.work is not None:
-                _do(job, job.work)
+                job.state, work = "running", job.work
+            if work is not None:
+                _do(job, work)
 
 
-def _do(job: Job, work: Callable[[Progress], str]) -> None:
+def _interrupt_soon(job: Job) -> None:
+    time.sleep(GRACE)
+    while not job.interrupt():
+        time.sleep(PAUSE)
+
+
+def _do(job: Job, work: Work) -> None:
     """Work a job off; whatever becomes of it, the thread goes on to the next."""
     try:
-        result = work(Telling(job))
+        try:
+            job.begin()
+            state, data = _worked_off(job, work)
+        finally:
+            job.rest()
+    except CancelledError:  # which came when the work was over, or nearly
+        job.rest()
+        state, data = "cancelled", {}
+    job.end(state, data)
+
+
+def _worked_off(job: Job, work: Work) -> tuple[State, dict[str, Any]]:
+    try:
+        return "done", {"result": work(Telling(job))}
     except CancelledError:
-        job.end("cancelled", {})
+        return "cancelled", {}
     except CnnlabError as error:
-        job.end("failed", {"error": str(error)})
+        return "failed", {"error": str(error)}
     except BaseException as error:
         if out_of_memory(error) if isinstance(error, Exception) else isinstance(error, MemoryError):
-            job.end("failed", {"error": "memory ran out; ask of fewer images, or close other programs."})
-            return
-        traceback.print_exc()
-        job.end("failed", {"error": f"something unexpected went wrong: {type(error).__name__}: {error}."})
-    else:
-        job.end("done", {"result": result})
+            return "failed", {"error": "memory ran out; ask of fewer images, or close other programs."}
+        if not job.ended:  # of what was cancelled nobody wants to know how it ended
+            traceback.print_exc()
+        return "failed", {"error": f"something unexpected went wrong: {type(error).__name__}: {error}."}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from PIL import Image
 
 from cnnlab.datasets import Dataset, Split, loading
+from cnnlab.drawings import Picture
 from cnnlab.results.result import Result
 from cnnlab.testing import FakeClassifier
 
@@ -173,7 +176,7 @@ def test_files_of_a_result_that_nobody_kept_can_be_had(client, tools, tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_job_is_cancelled_where_it_says_how_far_it_is(analysis, lab, tools):
+def test_a_job_is_cancelled_at_once(analysis, lab, tools):
     with tools.held(analysis) as work, tools.client_of(lab) as client:
         image = client.post("/api/images", json=tools.drawing()).json()["id"]
         ask = {"model": "m0", "images": [image]}
@@ -181,8 +184,7 @@ def test_a_job_is_cancelled_where_it_says_how_far_it_is(analysis, lab, tools):
         assert work.begun.wait(10)
         assert client.get(f"/api/jobs/{waiting}").json()["state"] == "queued"
         assert client.delete(f"/api/jobs/{waiting}").json()["state"] == "cancelled"
-        client.delete(f"/api/jobs/{running}")
-        assert tools.ended(client, running)["state"] == "cancelled"
+        assert client.delete(f"/api/jobs/{running}").json()["state"] == "cancelled"
         assert events_of(client, running)[-1] == ("cancelled", {})
         again = client.delete(f"/api/jobs/{running}")
         assert (again.status_code, again.json()["error"]) == (
@@ -190,6 +192,39 @@ def test_a_job_is_cancelled_where_it_says_how_far_it_is(analysis, lab, tools):
             f"the job {running} has ended already; it is cancelled.",
         )
     assert work.count == 1  # the one that waited never began
+    assert client.get("/api/results").json() == []
+
+
+def test_whoever_follows_a_job_sees_what_it_shows_and_warns_of(analysis, lab, tools):
+    seen = threading.Event()
+
+    def show(classifier, inputs, params, context):
+        context.warn("Beware.")
+        while not seen.is_set():
+            context.preview(lambda: Picture(values=np.ones((2, 2)), title="so far"))
+            time.sleep(0.01)
+        return Result(headline="Done.")
+
+    analysis(show, inputs="none")
+    with tools.client_of(lab) as client:
+        job = client.post("/api/analyses/one", json={"model": "m0"}).json()["job"]
+        following = threading.Thread(target=lambda: events.extend(events_of(client, job)))
+        events: list[tuple[str, dict]] = []
+        following.start()
+
+        def newest() -> int:
+            return max([number for number, kind, _ in lab.jobs.find(job).since(0) if kind == "preview"], default=0)
+
+        first = tools.until(newest)
+        tools.until(lambda: newest() > first)  # the stream has looked in the meantime
+        tools.until(lambda: client.get(f"/api/jobs/{job}").json()["notes"] == ["Beware."])
+        seen.set()
+        following.join(60)
+    kinds = [kind for kind, _ in events]
+    assert kinds[-1] == "done"
+    assert "so far" in dict(events)["preview"]["html"]
+    assert ("note", {"text": "Beware."}) in events
+    assert client.get(f"/api/results/{dict(events)['done']['result']}").json()["record"]["warnings"] == ["Beware."]
 
 
 def test_more_jobs_than_run_at_once_wait_and_too_many_are_refused(analysis, open_lab, fakes, tools):

@@ -1,4 +1,4 @@
-// One piece of work under way: its bar, what it says of itself, and the button that ends it.
+// One piece of work under way: its bar, what it says of itself and shows meanwhile, and the button that ends it.
 import { contentOf, made } from "./dom.js";
 import { answer } from "./drawings.js";
 
@@ -13,10 +13,11 @@ export const running = (name, ending = "Cancel") => {
   const bar = made("progress", { "aria-label": `Progress of ${name}` });
   const told = made("p", { class: "told" }, "waits for its turn");
   const cancel = made("button", { type: "button" }, ending);
-  const preview = made("div", { class: "preview", hidden: true });
-  const element = made("div", { class: "running" }, made("p", { class: "label" }, name), bar, told, cancel, preview);
+  const notes = made("div", { class: "notes", role: "status" });
+  const preview = made("div", { class: "preview found", role: "group", "aria-label": `So far: ${name}`, hidden: true });
+  const element = made("div", { class: "running" }, made("p", { class: "label" }, name), bar, cancel, told, notes, preview);
   const show = ({ task, done, total, seconds_left: left, note, html }) => {
-    if (note) told.textContent = note;
+    if (note) notes.append(made("p", { class: "warning" }, `Note: ${note}`));
     if (html !== undefined) {
       preview.replaceChildren(contentOf(html));
       preview.hidden = false;
