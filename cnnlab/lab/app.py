@@ -35,6 +35,7 @@ from cnnlab.lab.jobs import Job, Jobs, Telling
 from cnnlab.lab.models import Models
 from cnnlab.lab.results import Results
 from cnnlab.lab.schema import schema_of
+from cnnlab.lab.training import Training
 from cnnlab.pluginhost import registry
 from cnnlab.render import html
 
@@ -59,6 +60,7 @@ class Lab:
         jobs: Its jobs.
         results: Its results.
         asking: What makes questions of requests.
+        training: What trains more models.
     """
 
     models: Models
@@ -67,22 +69,28 @@ class Lab:
     jobs: Jobs
     results: Results
     asking: Asking
+    training: Training
 
     @classmethod
-    def of(cls, choices: Sequence[ModelChoice], at_once: int = 1) -> Lab:
+    def of(
+        cls, choices: Sequence[ModelChoice], at_once: int = 1, device: str = "auto", more: ModelChoice | None = None
+    ) -> Lab:
         """Open a lab.
 
         Args:
             choices: The models.
             at_once: How many analyses run at the same time.
+            device: What is trained on.
+            more: How models are opened that are trained later.
 
         Raises:
             CnnlabError: A model cannot be opened.
         """
-        models = Models(choices)
+        models = Models(choices, more=more)
         models.told()
         datasets, images, results = Datasets(models), Images(), Results(models)
-        return cls(models, datasets, images, Jobs(at_once), results, Asking(models, datasets, images, results))
+        asking = Asking(models, datasets, images, results)
+        return cls(models, datasets, images, Jobs(at_once), results, asking, Training(models, datasets, device))
 
     def app(self, token: str, hosts: frozenset[str], cookie: str, any_address: bool = False) -> ASGIApp:
         """Return the application, with its guard before it.
@@ -107,6 +115,8 @@ class Lab:
                 Route("/api/images", self._take_images, methods=["POST"]),
                 Route("/api/images/{name}.png", self._image),
                 Route("/api/predict", self._predict, methods=["POST"]),
+                Route("/api/training", _read(lambda request: self.training.told())),
+                Route("/api/training", self._train, methods=["POST"]),
                 Route("/api/jobs/{name}", _read(self._job)),
                 Route("/api/jobs/{name}", self._cancel, methods=["DELETE"]),
                 Route("/api/jobs/{name}/events", self._events),
@@ -185,12 +195,12 @@ class Lab:
         return _answer(await run_in_threadpool(self._take_files, model, contents))
 
     def _take_files(self, model: str, contents: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
-        classifier = self.models.find(model or next(iter(self.models)))
+        classifier = self.models.find(model or self.models.first)
         images = [uploaded(name, content) for name, content in contents]
         return [self._added(image, classifier) for image in images]
 
     def _take_drawn(self, body: Body) -> dict[str, Any]:
-        classifier = self.models.find(body.text("model", next(iter(self.models))))
+        classifier = self.models.find(body.text("model", self.models.first))
         return self._added(drawn(body, classifier.input_shape), classifier)
 
     def _added(self, image: LabImage, classifier: Any) -> dict[str, Any]:
@@ -201,7 +211,7 @@ class Lab:
 
     def _image(self, request: Request) -> Response:
         """The image as it is kept, or in a model's shape: what a command that repeats an analysis is given."""
-        classifier = self.models.find(request.query_params.get("model") or next(iter(self.models)))
+        classifier = self.models.find(request.query_params.get("model") or self.models.first)
         pixels, *_ = self.asking.unit(request.path_params["name"], classifier)
         return Response(png(pixels), media_type="image/png")
 
@@ -248,18 +258,30 @@ class Lab:
         told = {"analysis": name, "model": body.text("model"), "asked": time.time()}
         return self.jobs.add(told, work, at_once=True)
 
+    async def _train(self, request: Request) -> Response:
+        body = read_json(await request.body())
+        job = await run_in_threadpool(self.training.start, body)
+        return _answer({"job": job.id}, 202)
+
+    def _find_job(self, request: Request) -> Job:
+        name = request.path_params["name"]
+        return self.training.find(name) or self.jobs.find(name)
+
     def _job(self, request: Request) -> dict[str, Any]:
-        return self.jobs.find(request.path_params["name"]).to_json()
+        return self._find_job(request).to_json()
 
     def _cancel(self, request: Request) -> Response:
-        job = self.jobs.find(request.path_params["name"])
+        job = self._find_job(request)
         if job.ended:
             raise RefusedError(409, f"the job {job.id} has ended already; it is {job.state}.")
-        self.jobs.cancel(job)
+        if self.training.find(job.id) is job:
+            self.training.stop(job)
+        else:
+            self.jobs.cancel(job)
         return _answer(job.to_json())
 
     async def _events(self, request: Request) -> Response:
-        job = self.jobs.find(request.path_params["name"])
+        job = self._find_job(request)
         said = request.headers.get("last-event-id", "0")
         seen = int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
         return StreamingResponse(_told(job, seen), media_type="text/event-stream")

@@ -19,7 +19,7 @@ from cnnlab.analysis.request import Request, perform
 from cnnlab.errors import UsageError
 from cnnlab.lab.bodies import Body
 from cnnlab.lab.datasets import Datasets, Place
-from cnnlab.lab.errors import ParameterError, RefusedError
+from cnnlab.lab.errors import ParameterError, RefusedError, named
 from cnnlab.lab.images import Images, in_range
 from cnnlab.lab.models import Models
 from cnnlab.lab.results import LabResult, Results
@@ -226,10 +226,7 @@ def _check(request: Request, classifier: Classifier) -> None:
     try:
         params.from_public(dict(request.params)).settled(classifier)
     except UsageError as error:
-        for field in fields_of(params):
-            if str(error).startswith((f"{field.public} ", f"the parameter {field.public!r}")):
-                raise ParameterError(field.public, str(error)) from None
-        raise
+        raise named(error, params) from None
     request.check()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.pluginhost.params import Params, fields_of
 
 
 class RefusedError(CnnlabError):
@@ -34,3 +35,16 @@ class ParameterError(UsageError):
 def unknown(what: str, name: object) -> RefusedError:
     """Return the refusal of something that is not there."""
     return RefusedError(404, f"there is no {what} {str(name)[:80]!r} in this lab.")
+
+
+def named(error: UsageError, params: type[Params]) -> UsageError:
+    """Return the refusal of parameters with the name of the one that it is about, where it is about one.
+
+    Args:
+        error: The refusal.
+        params: Their declaration.
+    """
+    for field in fields_of(params):
+        if str(error).startswith((f"{field.public} ", f"the parameter {field.public!r}")):
+            return ParameterError(field.public, str(error))
+    return error

@@ -1,17 +1,18 @@
-"""The models of a lab: those that were named at the start, opened once and kept while there is room."""
+"""The models of a lab: those named at the start and those trained since, opened once and kept while there is room."""
 
 from __future__ import annotations
 
 import copy
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.lab.errors import unknown
+from cnnlab.lab.errors import RefusedError, unknown
 from cnnlab.pluginhost.requirements import check_requirements
 
 if TYPE_CHECKING:
@@ -31,16 +32,49 @@ class Models:
     Args:
         choices: The models as they were asked for.
         memory: Bytes of parameters that are kept open.
+        more: How those are opened that are trained later.
     """
 
-    def __init__(self, choices: Sequence[ModelChoice], memory: int = MEMORY) -> None:
+    def __init__(self, choices: Sequence[ModelChoice], memory: int = MEMORY, more: ModelChoice | None = None) -> None:
         self._choices = {f"m{number}": choice for number, choice in enumerate(choices)}
-        self._memory, self._lock = memory, threading.RLock()
+        self._memory, self._more, self._lock = memory, more or ModelChoice(), threading.RLock()
         self._open: OrderedDict[str, Classifier] = OrderedDict()
         self._told: dict[str, dict[str, Any]] = {}
 
-    def __iter__(self) -> Any:
-        return iter(self._choices)
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._choices])  # as they now are: another may join meanwhile
+
+    @property
+    def first(self) -> str:
+        """The first of them.
+
+        Raises:
+            RefusedError: There is none yet.
+        """
+        for name in self:
+            return name
+        raise RefusedError(404, "there is no model in this lab yet; train one first.")
+
+    def add(self, path: Path) -> str:
+        """Take in a run that was trained here, and return its id.
+
+        Args:
+            path: Its folder.
+
+        Raises:
+            CnnlabError: It cannot be opened.
+        """
+        choice = replace(
+            self._more, model=path, signature=None, output=None, input_range=None, class_names=None, layout=None
+        )
+        classifier = choice.open()
+        with self._lock:
+            name = f"m{len(self._choices)}"
+            self._told[name] = _described(name, classifier, choice)
+            self._open[name] = classifier
+            self._choices[name] = choice  # last: who sees it among them finds it open
+            self._make_room()
+        return name
 
     def choice(self, name: str) -> ModelChoice:
         """Return how a model was asked for.
@@ -49,6 +83,7 @@ class Models:
             RefusedError: There is no such model.
         """
         if name not in self._choices:
+            _ = self.first  # where there is none at all, that is what is said
             raise unknown("model", name)
         return self._choices[name]
 
@@ -77,15 +112,15 @@ class Models:
 
     def told(self) -> list[dict[str, Any]]:
         """Describe all models, as ``GET /api/models`` does."""
-        for name in self._choices:
+        for name in self:
             if name not in self._told:
                 self._told[name] = _described(name, self.find(name), self._choices[name])
-        return list(self._told.values())
+        return [self._told[name] for name in self]
 
     def obstacles(self, analysis: Analysis) -> dict[str, str]:
         """Return why an analysis cannot run, by the models on which it cannot."""
         found = {}
-        for name in self._choices:
+        for name in self:
             classifier = self.find(name)
             try:
                 classifier.check_weights()

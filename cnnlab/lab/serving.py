@@ -7,7 +7,9 @@ import threading
 import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+import uvicorn
+from starlette.concurrency import run_in_threadpool
 
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.errors import CnnlabError
@@ -32,6 +34,7 @@ class Place:
         browser: Whether the browser is opened.
         at_once: How many analyses run at the same time.
         device: What is computed on.
+        more: How models are opened that are trained here.
     """
 
     host: str = HOST
@@ -39,33 +42,35 @@ class Place:
     browser: bool = True
     at_once: int = 1
     device: str = "auto"
+    more: ModelChoice | None = None
 
 
-def serve(choices: Sequence[ModelChoice], place: Place, say: Callable[[str], None]) -> None:
+def serve(
+    choices: Sequence[ModelChoice], place: Place, say: Callable[[str], None], note: Callable[[str], None]
+) -> None:
     """Serve a lab until somebody ends it.
 
     Args:
         choices: Its models.
         place: Where it listens.
         say: Called with its URL, once it listens.
+        note: Called with what somebody who ends it should know: how to go on with a training.
 
     Raises:
         CnnlabError: A model cannot be opened, or nobody can listen there.
     """
-    import uvicorn
-
     from cnnlab.devices.choice import use_devices
     from cnnlab.progress import status
 
     with _listening(place) as listening, use_devices(place.device):
         port = listening.getsockname()[1]
         with status("Opening the models"):
-            lab = Lab.of(choices, place.at_once)
+            lab = Lab.of(choices, place.at_once, place.device, place.more)
         token = new_token()
         anywhere = place.host in ALL
         app = lab.app(token, names_of(place.host, port, [socket.gethostname()]), f"cnnlab-lab-{port}", anywhere)
         url = f"http://{_written(HOST if anywhere else place.host)}:{port}/?token={token}"
-        config: Any = uvicorn.Config(
+        config = uvicorn.Config(
             app,
             log_level="error",
             access_log=False,
@@ -80,9 +85,31 @@ def serve(choices: Sequence[ModelChoice], place: Place, say: Callable[[str], Non
         if place.browser:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
         try:
-            uvicorn.Server(config).run(sockets=[listening])
+            _Server(config, lambda: _ended(lab, note)).run(sockets=[listening])
         finally:
             lab.jobs.close()
+
+
+class _Server(uvicorn.Server):
+    """A server that does something before it shuts down: once it has, it raises the signal again that ended it.
+
+    Args:
+        config: As uvicorn takes it.
+        before: What it does.
+    """
+
+    def __init__(self, config: uvicorn.Config, before: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._before = before
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await run_in_threadpool(self._before)
+        await super().shutdown(sockets)
+
+
+def _ended(lab: Lab, note: Callable[[str], None]) -> None:
+    if words := lab.training.close():
+        note(words)
 
 
 def _listening(place: Place) -> socket.socket:

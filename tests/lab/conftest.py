@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import queue
 import threading
 import time
 import types
@@ -150,9 +152,61 @@ def held(analysis: Callable[..., Any]) -> Iterator[Held]:
         work.go_on.set()
 
 
+class InProcess:
+    """What trains, in this process: it tells what a process of its own would, and is stopped where it tells something.
+
+    Args:
+        order: What to train.
+    """
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        self._told: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._stopped = threading.Event()
+        self.go_on = threading.Event()  # a test that clears it has the training wait where the next epoch begins
+        self.go_on.set()
+        self._thread = threading.Thread(target=self._train, args=(json.loads(json.dumps(order)),), daemon=True)
+        self._thread.start()
+
+    def _train(self, order: dict[str, Any]) -> None:
+        from cnnlab.lab.training_process import carry_out
+
+        try:
+            carry_out(order, self._tell)
+        finally:
+            self._told.put(None)
+
+    def _tell(self, kind: str, data: dict[str, Any]) -> None:
+        self._told.put(json.dumps([kind, data]))
+        if kind == "progress" and data["task"].startswith("epoch "):
+            while not self.go_on.wait(0.01) and not self._stopped.is_set():
+                pass
+            if self._stopped.is_set():
+                raise KeyboardInterrupt
+
+    def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        while (told := self._told.get()) is not None:
+            kind, data = json.loads(told)
+            yield kind, data
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        self._thread.join(seconds)
+        return None if self._thread.is_alive() else 0
+
+
 @pytest.fixture(scope="session")
 def tools() -> types.SimpleNamespace:
     """What the tests of this room share."""
     return types.SimpleNamespace(
-        client_of=client_of, ended=ended, until=until, drawing=drawing, held=held, token=TOKEN, url=URL, cookie=COOKIE
+        client_of=client_of,
+        ended=ended,
+        until=until,
+        drawing=drawing,
+        held=held,
+        in_process=InProcess,
+        token=TOKEN,
+        url=URL,
+        cookie=COOKIE,
     )

@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +184,7 @@ def test_what_the_page_tells_a_program_to_do_is_done(started, tmp_path, kind):
 def test_the_page_names_every_address():
     from cnnlab.lab.app import Lab
 
-    lab = Lab(*[None] * 6)  # nothing is asked of it
+    lab = Lab(*[None] * len(fields(Lab)))  # nothing is asked of it
     for route in lab._unguarded().routes:
         if route.path.startswith("/api/"):
             last = re.sub(r"\{.*?\}", "", route.path).strip("/").split("/")

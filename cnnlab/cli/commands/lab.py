@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
@@ -60,22 +61,25 @@ NEEDED = ("starlette", "uvicorn", "python_multipart")
 def lab(
     choice: ModelChoice, models: tuple[Path, ...], port: int, host: str, browser: bool, jobs: int, device: str
 ) -> None:
-    """Open a page on this machine in which every installed analysis runs: draw, ask, compare.
+    """Open a page on this machine in which every installed analysis runs: draw, ask, compare, train.
 
-    MODEL is a run folder, a SavedModel folder, or a .keras or .h5 file; the newest run without it. Several are
-    compared side by side. Prints the page's URL; Ctrl-C ends it.
+    MODEL is a run folder, a SavedModel folder, or a .keras or .h5 file; the newest run without it, and where there is
+    none, one can train. Several are compared side by side. Prints the page's URL; Ctrl-C ends it.
     """
     if not all(importlib.util.find_spec(name) for name in NEEDED):
         raise CnnlabError(
             'the lab needs packages that are not installed; install them with `pip install "cnnlab[lab]"`.'
         )
-    choices = [replace(choice, model=model) for model in models or (None,)]
-    for each in choices:
-        _ = each.source
-
+    from cnnlab import runs
     from cnnlab.lab import serving
+
+    newest = next((run.path for run in runs.list_runs() if run.state == "complete"), None)
+    found = models or tuple(filter(None, [newest]))
 
     if warning := serving.warning_of(host):
         echo(f"Warning: {warning}", err=True)
-    place = serving.Place(host=host, port=port, browser=browser, at_once=jobs, device=device)
-    serving.serve(choices, place, echo)
+    if not found:
+        echo(f"Note: there is no complete run below {runs.DEFAULT_ROOT} yet; train one on the page.", err=True)
+    place = serving.Place(host=host, port=port, browser=browser, at_once=jobs, device=device, more=choice)
+    note = functools.partial(echo, err=True)
+    serving.serve([replace(choice, model=model) for model in found], place, echo, note)

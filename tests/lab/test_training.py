@@ -1,0 +1,262 @@
+"""Training in a lab: what is asked and refused, what is told meanwhile, and that the run is the command's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cnnlab
+from cnnlab.analysis.model_choice import ModelChoice
+from cnnlab.errors import CnnlabError
+from cnnlab.lab import training
+from cnnlab.lab.bodies import Body
+from cnnlab.lab.training import Training
+from cnnlab.runs import Run
+from cnnlab.testing import FakeClassifier
+
+SETTINGS = {"epochs": 2, "batch_size": 8, "seed": 3}
+
+
+class Scripted:
+    """What trains, by a script: it has told all of it at once, and waits to be let go on or stopped."""
+
+    def __init__(self, *told: tuple[str, dict], status: int = 0) -> None:
+        self._told, self._status, self.orders, self.stopped = told, status, [], False
+
+    def __call__(self, order: dict) -> Scripted:
+        self.orders.append(json.loads(json.dumps(order)))
+        return self
+
+    def events(self):
+        yield from self._told
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def wait(self, seconds=None) -> int:
+        return self._status
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch) -> Path:
+    """A dataset of 24 images, in a folder where nothing was trained yet."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    labels = np.arange(24) % 2
+    images = rng.integers(0, 100, (24, 8, 8, 1)) + 100 * labels[:, None, None, None]
+    arrays = {f"{kind}_{part}": values for part in ("train", "test") for kind, values in (("x", images), ("y", labels))}
+    np.savez(tmp_path / "small.npz", **{name: values.astype(np.uint8) for name, values in arrays.items()})
+    return tmp_path / "small.npz"
+
+
+@pytest.fixture
+def lab(open_lab, small):
+    """A lab with a model that was trained on it."""
+    fake = FakeClassifier(lambda images: np.zeros((len(images), 2), np.float32), (8, 8, 1), 2, path=Path("fake.keras"))
+    fake.dataset_name = str(small)
+    return open_lab(fake)
+
+
+@pytest.fixture
+def client(lab, tools):
+    with tools.client_of(lab) as asking:
+        yield asking
+
+
+def started(client, **body) -> str:
+    answered = client.post("/api/training", json=body)
+    assert answered.status_code == 202, answered.json()
+    return answered.json()["job"]
+
+
+def weights(run: Path) -> list[np.ndarray]:
+    with np.load(run / "checkpoint" / "state.npz") as state:
+        return [state[name] for name in state.files if name != "position"]
+
+
+def history(run: Path) -> list[dict]:
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in Run(run).history]
+
+
+def test_what_can_be_trained_is_told_as_json_schema(client, small):
+    told = client.get("/api/training").json()
+    properties = told["settings"]["properties"]
+    assert properties["dataset"]["enum"] == ["mnist", str(small)]
+    assert (properties["architecture"]["enum"], properties["architecture"]["default"]) == (["mnist-cnn"], "mnist-cnn")
+    assert (properties["epochs"]["type"], properties["epochs"]["minimum"]) == (["integer", "null"], 1)
+    assert properties["recipe"]["enum"] == ["classic", "constant", "fast", "best"]
+    assert (told["unfinished"], told["job"]) == ([], None)
+
+
+def test_a_run_is_the_commands_and_joins_the_models(lab, client, small, tools, tmp_path, monkeypatch):
+    monkeypatch.setattr(lab.training, "_begin", tools.in_process)
+    job = started(client, settings={"dataset": str(small), **SETTINGS})
+    said = tools.ended(client, job)
+    assert (said["state"], said["model"]) == ("done", "m1")
+    assert said["command"] == f"cnnlab train --dataset {small} --epochs 2 --batch-size 8 --seed 3"
+    events = lab.training.find(job).since(0)
+    assert [(data["epoch"], len(data)) for _, kind, data in events if kind == "epoch"] == [(1, 6), (2, 6)]
+    (begun,) = [data for _, kind, data in events if kind == "started"]
+    assert begun == {"run": said["run"], "epochs": 2, "training_images": 24, "validation_images": 24}
+    own = cnnlab.train(str(small), **SETTINGS, out=tmp_path / "own")
+    assert all(map(np.array_equal, weights(tmp_path / said["run"]), weights(own.path)))
+    assert history(tmp_path / said["run"]) == history(own.path)
+    assert Run(tmp_path / said["run"]).config["settings"] == own.config["settings"]
+    *_, new = client.get("/api/models").json()
+    assert (new["id"], new["name"], new["dataset"]) == ("m1", Path(said["run"]).name, str(small))
+    image = {"model": "m1", "pixels": [0.5] * 64, "height": 8, "width": 8}
+    assert client.post("/api/predict", json={"models": ["m1"], "image": image}).status_code == 200
+    assert client.get("/api/training").json()["unfinished"] == []
+
+
+def test_what_is_stopped_goes_on_from_the_page_or_with_the_command(lab, client, small, tools, tmp_path, monkeypatch):
+    monkeypatch.setattr(lab.training, "_begin", tools.in_process)
+    job = started(client, settings={"dataset": str(small), **SETTINGS, "epochs": 3})
+    trained = lab.training.find(job)
+    tools.until(lambda: any(kind == "epoch" for _, kind, _ in trained.since(0)))
+    lab.training._trainer.go_on.clear()
+    refused = client.post("/api/training", json={"settings": {}})
+    assert refused.status_code == 409
+    assert refused.json()["error"].startswith("a network is being trained already; ")
+    assert client.get("/api/training").json()["job"] == job
+    client.delete(f"/api/jobs/{job}")
+    assert tools.ended(client, job)["state"] == "cancelled"
+    _, _, words = trained.since(0)[-1]
+    assert words["text"].startswith("Stopped; ")
+    assert f"cnnlab train --out {words['run']} --resume" in words["text"]
+    (waiting,) = client.get("/api/training").json()["unfinished"]
+    assert waiting["id"] == words["resume"]
+    assert (waiting["run"], waiting["epochs"]) == (words["run"], 3)
+    again = started(client, resume=waiting["id"])
+    said = tools.ended(client, again)
+    assert (said["state"], said["run"], said["model"]) == ("done", words["run"], "m1")
+    assert said["command"] == f"cnnlab train --out {words['run']} --resume"
+    rows = [data["epoch"] for _, kind, data in lab.training.find(again).since(0) if kind == "epoch"]
+    assert rows == [1, 2, 3]  # those of before are told, too
+    own = cnnlab.train(str(small), **SETTINGS | {"epochs": 3}, out=tmp_path / "own")
+    assert all(map(np.array_equal, weights(tmp_path / words["run"]), weights(own.path)))
+    assert history(tmp_path / words["run"]) == history(own.path)
+    gone = client.post("/api/training", json={"resume": waiting["id"]})
+    assert (gone.status_code, gone.json()["error"]) == (
+        404,
+        f"there is no unfinished run {waiting['id']!r} in this lab.",
+    )
+
+
+def test_a_run_that_the_command_began_beside_a_model_can_be_gone_on_with(open_lab, small, tools, tmp_path):
+    class Stop(cnnlab.training.Reporter):
+        def epoch_started(self, epoch, epochs, steps):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cnnlab.train(str(small), **SETTINGS, out=tmp_path / "elsewhere" / "mine", reporter=Stop())
+    fake = FakeClassifier(lambda images: np.zeros((len(images), 2)), (8, 8, 1), 2)
+    lab = open_lab(fake)
+    lab.models._choices["m0"] = ModelChoice(model=tmp_path / "elsewhere" / "other.keras")
+    begin = Scripted(("complete", {"run": "nowhere"}))
+    lab.training._begin = begin
+    with tools.client_of(lab) as client:
+        (waiting,) = client.get("/api/training").json()["unfinished"]
+        assert (waiting["name"], waiting["epochs_done"], waiting["epochs"]) == ("mine", 1, 2)
+        started(client, resume=waiting["id"])
+    (order,) = begin.orders
+    assert order["out"] == str(tmp_path / "elsewhere" / "mine")
+    assert order["settings"] | SETTINGS == order["settings"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "sentence", "field"),
+    [
+        (
+            {"settings": {"epochs": 0}},
+            400,
+            "epochs must be an integer of at least 1",
+            "epochs",
+        ),
+        ({"settings": {"learning_rate": -1}}, 400, "learning_rate must be ", "learning_rate"),
+        ({"settings": {"recipe": "slow"}}, 400, "recipe must be ", "recipe"),
+        ({"settings": {"dataset": "/etc"}}, 400, "dataset must be one of mnist, ", "dataset"),
+        ({"settings": {"dataset": "keras:cifar10"}}, 400, "dataset must be one of mnist, ", "dataset"),
+        ({"settings": {"dataset": ["mnist"]}}, 400, "dataset must be ", "dataset"),
+        (
+            {"settings": {"architecture": "../x"}},
+            400,
+            "architecture must be one of mnist-cnn; received '../x'.",
+            "architecture",
+        ),
+        ({"settings": {"limit": 5, "validation": 5}}, 400, "validation must leave images to train on", "validation"),
+        ({"settings": {"out": "/tmp/x"}}, 400, "there is no parameter 'out'.", None),
+        ({"settings": "mnist"}, 400, "settings must be an object; received a text.", None),
+        ({"settings": {}, "resume": "t0"}, 400, "a run is gone on with as it was begun", None),
+        ({"resume": "runs/mine"}, 404, "there is no unfinished run 'runs/mine' in this lab.", None),
+        ({"resume": 3}, 400, "resume must be a text; received 3.", None),
+    ],
+)
+def test_what_cannot_be_trained_gets_one_sentence(lab, client, body, status, sentence, field):
+    lab.training._begin = begin = Scripted()
+    refused = client.post("/api/training", json=body)
+    assert refused.status_code == status
+    assert refused.json()["error"].startswith(sentence)
+    assert refused.json().get("field") == field
+    assert begin.orders == []
+
+
+def test_a_process_that_dies_is_a_sentence_and_another_may_begin(lab, client, tools):
+    lab.training._begin = Scripted(("started", {"run": "runs/mine", "epochs": 2}), status=-9)
+    for _ in range(2):
+        said = tools.ended(client, started(client, settings={}))
+        assert (said["state"], said["error"]) == (
+            "failed",
+            "the training ended unexpectedly, with status -9.",
+        )
+
+
+def test_what_training_refuses_is_told_as_it_is(lab, client, tools):
+    lab.training._begin = Scripted(
+        ("note", {"text": "so it is."}), ("failed", {"error": "there is no room."}), status=1
+    )
+    said = tools.ended(client, started(client, settings={}))
+    assert (said["state"], said["error"], said["notes"]) == ("failed", "there is no room.", ["so it is."])
+
+
+def test_a_run_that_cannot_be_opened_is_complete_all_the_same(lab, client, tools, monkeypatch):
+    def refuse(path):
+        raise CnnlabError("it holds an operation that is not known.")
+
+    monkeypatch.setattr(lab.models, "add", refuse)
+    lab.training._begin = Scripted(("started", {"run": "runs/mine", "epochs": 2}), ("complete", {"run": "runs/mine"}))
+    said = tools.ended(client, started(client, settings={}))
+    assert (said["state"], said["model"]) == ("done", None)
+    assert said["notes"] == ["the run is complete, but it holds an operation that is not known."]
+
+
+def test_a_lab_that_ends_stops_what_it_trains_and_says_how_to_go_on(lab, tools):
+    trainer = tools.in_process
+    lab.training._begin = trainer
+    assert lab.training.close() == ""
+    job = lab.training.start(Body({"settings": {"dataset": lab.datasets.names()[0], **SETTINGS}}))
+    lab.training._trainer.go_on.clear()
+    tools.until(lambda: any(kind == "progress" and "epoch" in data["task"] for _, kind, data in job.since(0)))
+    words = lab.training.close()
+    assert (job.state, words) == ("cancelled", job.since(0)[-1][2]["text"])
+    assert lab.training.close() == ""
+
+
+def test_only_some_trainings_are_remembered(lab, tools):
+    lab.training._begin = Scripted(("failed", {"error": "no."}))
+    jobs = []
+    for _ in range(training.ENDED + 2):
+        jobs.append(lab.training.start(Body({"settings": {}})))
+        tools.until(lambda: jobs[-1].ended)
+    assert lab.training.find(jobs[0].id) is None
+    assert lab.training.find(jobs[-1].id) is jobs[-1]
+
+
+def test_a_dataset_whose_plugin_is_not_installed_is_no_default(lab, monkeypatch):
+    monkeypatch.setattr(training.registry, "datasets", dict)
+    schema = Training(lab.models, lab.datasets).told()["settings"]
+    assert "default" not in schema["properties"]["dataset"]
