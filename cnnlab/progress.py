@@ -35,8 +35,8 @@ class Progress(Protocol):
 class Watched(Progress, Protocol):
     """Progress of which somebody sees more than how far it is, as the lab's page shows."""
 
-    def preview(self, make: Callable[[], Any]) -> None:
-        """Show the drawing that ``make`` returns, its values arrays, unless the last one was shown just now."""
+    def preview(self, make: Callable[[], Any], last: bool) -> None:
+        """Show the drawing that ``make`` returns, its values arrays; unless it is the ``last``, not too often."""
 
     def note(self, text: str) -> None:
         """Show a sentence that the result will hold as a warning."""

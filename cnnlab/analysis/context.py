@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -60,6 +60,7 @@ class Context:
         self._found_of: dict[str, dict[int, tuple[int, int]]] = {}
         self._progress = progress or Silent()
         self._watched = self._progress if isinstance(self._progress, Watched) else None
+        self._unseen: Drawing | Callable[[], Drawing] | None = None
         self._lose: Lose = lambda what: self.warn(f"The analysis {what}.")
         self._alike, self._first = 1, 0
         self.artifacts: Artifacts | None = Artifacts()
@@ -122,6 +123,7 @@ class Context:
         with self._progress.task(description, total) as advance:
             # What the other processes do meanwhile is not seen: about as much.
             yield lambda steps: advance(steps * self._alike)
+            self._show(last=True)
 
     def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
         """Go through items, and show how far one is.
@@ -251,8 +253,8 @@ class Context:
         """Show a drawing of what is found so far, where somebody looks: the lab's page shows it until the result comes.
 
         Elsewhere nothing happens. Call it as often as there is something new: what comes sooner than anybody could see
-        is left out, and of a function nothing is computed then. A preview that cannot be drawn costs no more than
-        itself and those that would follow; the user is told.
+        is left out, unless it is the last of a task, and of a function nothing is computed then. A preview that cannot
+        be drawn costs no more than itself and those that would follow; the user is told.
 
         Args:
             drawing: What to show, its values arrays, since there is no result yet that :class:`At` could refer to; or a
@@ -266,10 +268,21 @@ class Context:
             ...     image += 0.1
             ...     context.preview(lambda: Picture.of_image(image, (0.0, 1.0), "so far"))
         """
-        if self._watched is None:
+        if self._watched is not None:
+            self._unseen = drawing
+            self._show()
+
+    def _show(self, last: bool = False) -> None:
+        """Show what was not seen yet."""
+
+        def make() -> Any:
+            drawing, self._unseen = self._unseen, None
+            return as_preview(drawing() if callable(drawing) else drawing)
+
+        if self._watched is None or self._unseen is None:
             return
         try:
-            self._watched.preview(lambda: as_preview(drawing() if callable(drawing) else drawing))
+            self._watched.preview(make, last)
         except Exception as error:
             self._watched = None
             self._lose(f"gave a preview that cannot be drawn: {type(error).__name__}: {error}")

@@ -202,11 +202,11 @@ class Telling:
         if self._job.cancelled.is_set():
             raise CancelledError
 
-    def preview(self, make: Callable[[], Any]) -> None:
-        """Show a drawing to those who follow the job, a few times a second at most."""
+    def preview(self, make: Callable[[], Any], last: bool) -> None:
+        """Show a drawing to those who follow the job, but for the ``last`` a few times a second at most."""
         self.go_on()
         began = time.monotonic()
-        if not self._job.watchers or began < self._next:
+        if not self._job.watchers or (began < self._next and not last):
             return
         self._job.tell("preview", {"html": str(html.render(make()))})
         now = time.monotonic()

@@ -144,8 +144,8 @@ class Spectator(Silent):
         self.previews: list[Any] = []
         self.notes: list[str] = []
 
-    def preview(self, make: Callable[[], Any]) -> None:
-        """Have a drawing made."""
+    def preview(self, make: Callable[[], Any], last: bool) -> None:
+        """Have a drawing made, be it the ``last`` of a task or another."""
         self.previews.append(make())
 
     def note(self, text: str) -> None:

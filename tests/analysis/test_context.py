@@ -102,6 +102,23 @@ def test_somebody_who_looks_sees_previews_and_hears_warnings_once():
     assert spectator.notes == ["Once.", "3 of 8 images were cut."] == context.warnings
 
 
+def test_the_last_preview_of_a_task_is_seen_though_it_came_soon():
+    class Slow(Spectator):
+        """Somebody who sees the first, and what is the last."""
+
+        def preview(self, make, last):
+            if last or not self.previews:
+                super().preview(make, last)
+
+    spectator = Slow()
+    context = Context(0, spectator)
+    for number in context.track(range(5), "steps"):
+        context.preview(lambda number=number: Picture(values=np.ones((2, 2)), title=f"{number}"))
+    with context.progress("other steps", 1):
+        pass
+    assert [each.title for each in spectator.previews] == ["0", "4"]
+
+
 def fail() -> Picture:
     raise ZeroDivisionError("oh")
 

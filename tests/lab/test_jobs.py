@@ -155,17 +155,19 @@ def test_previews_are_made_only_where_somebody_follows_and_not_too_often(monkeyp
         now[0] += 0.2  # it takes that long to draw
         return Picture(values=np.full((2, 2), len(made)), title=f"number {len(made)}")
 
-    telling.preview(make)
+    telling.preview(make, last=True)
     assert made == []
     with job.watched():
         for tenths in range(25):
             now[0] = max(now[0], tenths / 10)
-            telling.preview(make)
-    telling.preview(make)
-    assert made == [0.0, 1.0, 2.0]
+            telling.preview(make, last=False)
+        assert made == [0.0, 1.0, 2.0]
+        telling.preview(make, last=True)
+    telling.preview(make, last=True)
+    assert len(made) == 4
     ((_, kind, data),) = job.since(0)
     assert kind == "preview"
-    assert "number 3" in data["html"]
+    assert "number 4" in data["html"]
     job.end("done", {"result": "r1"})
     assert [kind for _, kind, _ in job.since(0)] == ["done"]  # the result takes its place
 
