@@ -33,11 +33,13 @@ from cnnlab.lab.guard import Guard
 from cnnlab.lab.images import MOST_AT_ONCE, Images, LabImage, data_url, drawn, in_range, png, uploaded
 from cnnlab.lab.jobs import Job, Jobs, Telling
 from cnnlab.lab.models import Models
+from cnnlab.lab.reports import ALONE, Reports
 from cnnlab.lab.results import Results
 from cnnlab.lab.schema import schema_of
 from cnnlab.lab.training import Training
 from cnnlab.pluginhost import registry
 from cnnlab.render import html
+from cnnlab.reports.of_results import MOST as MOST_RESULTS
 
 MOST_MODELS = 8
 """Models that one request may ask."""
@@ -61,6 +63,7 @@ class Lab:
         results: Its results.
         asking: What makes questions of requests.
         training: What trains more models.
+        reports: The reports that were made of its results.
     """
 
     models: Models
@@ -70,6 +73,7 @@ class Lab:
     results: Results
     asking: Asking
     training: Training
+    reports: Reports
 
     @classmethod
     def of(
@@ -90,7 +94,8 @@ class Lab:
         models.told()
         datasets, images, results = Datasets(models), Images(), Results(models)
         asking = Asking(models, datasets, images, results)
-        return cls(models, datasets, images, Jobs(at_once), results, asking, Training(models, datasets, device))
+        training = Training(models, datasets, device)
+        return cls(models, datasets, images, Jobs(at_once), results, asking, training, Reports(results))
 
     def app(self, token: str, hosts: frozenset[str], cookie: str, any_address: bool = False) -> ASGIApp:
         """Return the application, with its guard before it.
@@ -125,6 +130,9 @@ class Lab:
                 Route("/api/results/{name}/arrays.npz", self._arrays),
                 Route("/api/results/{name}/files/{file:path}", self._file),
                 Route("/api/results/{name}/keep", self._keep, methods=["POST"]),
+                Route("/api/reports", self._report, methods=["POST"]),
+                Route("/api/reports/{name}.html", self._report_page),
+                Route("/api/reports/{name}", _read(self._found_report)),
                 Route("/static/drawings.css", _drawings_style),
                 Route("/static/drawings.js", _drawings_script),
                 Mount("/static", StaticFiles(directory=_static())),
@@ -248,12 +256,12 @@ class Lab:
         if name not in registry.listed("analysis") and not registry.is_full(name):
             registry_names = ", ".join(sorted(registry.listed("analysis")))
             raise RefusedError(404, f"there is no analysis {name[:80]!r}; there are {registry_names}.")
-        question = self.asking.question(name, body)
+        question, replaces = self.asking.question(name, body), body.text("replaces", "")
 
         def work(telling: Telling) -> str:
             found = question.answered(telling)
             telling.go_on()  # what was cancelled meanwhile leaves no result
-            return self.results.add(found)
+            return self.results.add(found, replaces)
 
         told = {"analysis": name, "model": body.text("model"), "asked": time.time()}
         return self.jobs.add(told, work, at_once=True)
@@ -298,6 +306,26 @@ class Lab:
 
     def _keep(self, request: Request) -> Response:
         return _answer({"path": str(self.results.find(request.path_params["name"]).keep())})
+
+    async def _report(self, request: Request) -> Response:
+        body = read_json(await request.body())
+        job = await run_in_threadpool(self._queued_report, body.texts("results", MOST_RESULTS))
+        return _answer({"job": job.id}, 202)
+
+    def _queued_report(self, names: list[str]) -> Job:
+        self.reports.check(names)
+        told = {"report": len(names), "asked": time.time()}
+        return self.jobs.add(told, lambda progress: self.reports.make(names, progress))
+
+    def _found_report(self, request: Request) -> dict[str, Any]:
+        name = request.path_params["name"]
+        return self.reports.find(name).to_json(name)
+
+    def _report_page(self, request: Request) -> Response:
+        found = self.reports.find(request.path_params["name"])
+        # A page that has an origin of its own may not ask for a window of its own as well: browsers show it nowhere.
+        alone = {"content-security-policy": ALONE, "cross-origin-opener-policy": "unsafe-none"}
+        return FileResponse(found.path, media_type="text/html", headers=alone)
 
 
 async def _told(job: Job, seen: int) -> AsyncIterator[str]:

@@ -47,12 +47,14 @@ class Question:
     Attributes:
         request: What is performed, the model opened.
         spoken: The same in words that a command line or a line of Python can hold.
+        model: The id of the model.
         images: The ids of the images.
         drawn: The names of images that lie nowhere but here.
     """
 
     request: Request
     spoken: Request
+    model: str
     images: tuple[str, ...]
     drawn: tuple[str, ...]
 
@@ -66,7 +68,8 @@ class Question:
         note = ""
         if self.drawn:
             note = f"Its images were drawn or uploaded here: save {', '.join(self.drawn)} first, from the page."
-        return LabResult(result, command_of(self.spoken), python_of(self.spoken), note, self.images)
+        command, python = command_of(self.spoken), python_of(self.spoken)
+        return LabResult(result, command, python, note, model=self.model, images=self.images)
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ class Asking:
         spoken_model = replace(trust, model=classifier.path or trust.model)
         words = self._spoken_images(wanted, drawn)
         told = replace(request, params=spoken, model=spoken_model, images=words)
-        return Question(request, told, tuple(wanted), tuple(drawn.values()))
+        return Question(request, told, model, tuple(wanted), tuple(drawn.values()))
 
     def unit(self, image: str, classifier: Classifier) -> tuple[np.ndarray, int, str, tuple[str, ...]]:
         """Return an image in [0, 1] in a model's shape, its label, where it came from, and what was done to it."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnnlab.datasets import loading
+from cnnlab.datasets.dataset import in_memory
 from cnnlab.errors import CnnlabError
 from cnnlab.inspection import choosing
 from cnnlab.lab.errors import unknown
 from cnnlab.lab.images import data_url, in_unit
+from cnnlab.lab.kept import Kept
 from cnnlab.pluginhost import registry
 
 if TYPE_CHECKING:
@@ -21,11 +23,11 @@ if TYPE_CHECKING:
     from cnnlab.datasets import Dataset, Split
     from cnnlab.lab.models import Models
 
-KEPT = 4
-"""Datasets that are kept open."""
+ROOM = 2 << 30
+"""Bytes of images in memory of the datasets that are kept open; those that are read from the disk take none."""
 
-CHOICES = 32
-"""Choices of images that are remembered: who looks through the mistakes does not classify all images for each page."""
+CHOSEN = 64 << 20
+"""Bytes of choices that are remembered: who looks through the mistakes does not classify all images for each page."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +44,22 @@ class Datasets:
 
     Args:
         models: The models that they are for.
+        room: Bytes that their images may take in memory.
+        chosen: Bytes that choices among them may take.
     """
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: Models, room: int = ROOM, chosen: int = CHOSEN) -> None:
         self._models, self._lock = models, threading.RLock()
-        self._open: OrderedDict[str, Dataset] = OrderedDict()
-        self._chosen: OrderedDict[tuple[Any, ...], Split] = OrderedDict()
-        self._names: list[str] | None = None
+        self._open: Kept[Dataset] = Kept(room, _bytes)
+        self._chosen: Kept[np.ndarray] = Kept(chosen, lambda indices: indices.nbytes)
+        self._names: list[str] = []
+        self._asked = 0
 
     def names(self) -> list[str]:
-        """Return the names of all, those that the models were trained on first."""
+        """Return the names of all, those that the models were trained on first; later models add theirs behind."""
         with self._lock:
-            if self._names is None:
-                told = self._models.told()
+            told = self._models.told()
+            if len(told) > self._asked:
                 learned = [model["dataset"] for model in told if model["dataset"] and self._loads(model["dataset"])]
                 fitting = [
                     name
@@ -65,7 +70,8 @@ class Datasets:
                         for model in told
                     )
                 ]
-                self._names = list(dict.fromkeys([*learned, *fitting]))
+                self._names = list(dict.fromkeys([*self._names, *learned, *fitting]))
+                self._asked = len(told)
             return self._names
 
     def _loads(self, name: str) -> bool:
@@ -77,12 +83,12 @@ class Datasets:
 
     def _load(self, name: str) -> Dataset:
         with self._lock:
-            if name not in self._open:
-                self._open[name] = loading.load(name)
-                while len(self._open) > KEPT:
-                    self._open.popitem(last=False)
-            self._open.move_to_end(name)
-            return self._open[name]
+            found = self._open.find(name)
+            if found is None:
+                found = loading.load(name)
+                self._open.put(name, found)
+            self._open.weigh()  # an analysis that looks at training images has them converted
+            return found
 
     def find(self, name: str) -> Dataset:
         """Return a dataset of the lab.
@@ -121,15 +127,16 @@ class Datasets:
             UsageError: There is no such class or part.
         """
         dataset = self.find(name)
-        part = self._choice(dataset.split(split), (name, split, class_, mistakes, least_certain))
-        shown = part[offset : offset + limit]
+        part = dataset.split(split)
+        chosen = self._choice(part, (name, split, class_, mistakes, least_certain))
+        shown = part[chosen[offset : offset + limit]]
         pixels = shown.batch(range(len(shown)))
         value_range = dataset.value_range
         return {
-            "total": len(part),
+            "total": len(chosen),
             "images": [
                 {
-                    "id": image_id(self.names().index(name), split, int(shown.sources[place].rpartition(":")[2])),
+                    "id": image_id(self.names().index(name), split, _index(shown.sources[place])),
                     "label": int(shown.labels[place]),
                     "source": shown.sources[place],
                     "png": data_url(in_unit(pixels[place], value_range)),
@@ -138,20 +145,22 @@ class Datasets:
             ],
         }
 
-    def _choice(self, part: Split, key: tuple[Any, ...]) -> Split:
-        _, _, class_, mistakes, least_certain = key
+    def _choice(self, part: Split, asked: tuple[Any, ...]) -> np.ndarray | range:
+        """The indices of the images that are as asked: no more of them is remembered, for they hold the dataset."""
+        _, _, class_, mistakes, least_certain = asked
         if not (class_ or mistakes or least_certain):
-            return part
+            return range(len(part))
+        name = json.dumps(asked)
         with self._lock:
-            if key not in self._chosen:
-                self._chosen[key] = self._choose(part, class_, mistakes, least_certain)
-                while len(self._chosen) > CHOICES:
-                    self._chosen.popitem(last=False)
-            self._chosen.move_to_end(key)
-            return self._chosen[key]
+            found = self._chosen.find(name)
+            if found is None:
+                sources = self._choose(part, class_, mistakes, least_certain).sources
+                found = np.array([_index(source) for source in sources], np.int64)
+                self._chosen.put(name, found)
+            return found
 
     def _choose(self, part: Split, class_: str | None, mistakes: str, least_certain: str) -> Split:
-        judge = self._models.find(mistakes or least_certain or next(iter(self._models)))
+        judge = self._models.find(mistakes or least_certain or self._models.first)
         wanted: Any = () if not class_ else (int(class_) if class_.isdecimal() and len(class_) < 10 else class_)
         try:
             found, _ = choosing.chosen(judge, part, class_=wanted, mistakes=bool(mistakes))
@@ -184,6 +193,14 @@ class Datasets:
         part = dataset.split(place.split)
         image = part.batch([place.index])[0]
         return in_unit(image, dataset.value_range), int(part.labels[place.index])
+
+
+def _bytes(dataset: Dataset) -> int:
+    return in_memory(dataset.train, dataset.test)
+
+
+def _index(source: str) -> int:
+    return int(source.rpartition(":")[2])
 
 
 def image_id(dataset: int, split: str, index: int) -> str:

@@ -41,6 +41,9 @@ POLICY = "; ".join(
     )
 )
 
+OWN = ("content-security-policy", "cross-origin-opener-policy")
+"""Headers that an answer may have its own of: a report's page, which is kept apart from the lab's."""
+
 HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
@@ -198,7 +201,8 @@ def _with_headers(send: Send) -> Send:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
-                headers[name] = value
+                if name not in OWN or name not in headers:
+                    headers[name] = value
         await send(message)
 
     return sending

@@ -7,8 +7,6 @@ import binascii
 import io
 import math
 import secrets
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,7 @@ from cnnlab.datasets.images import Encoded, read_image, stored_shape
 from cnnlab.errors import UsageError
 from cnnlab.lab.bodies import Body
 from cnnlab.lab.errors import RefusedError, unknown
+from cnnlab.lab.kept import Kept
 from cnnlab.numerics import UNKNOWN
 from cnnlab.render.html import addresses
 
@@ -37,6 +36,9 @@ MOST_AT_ONCE = 16
 
 ROOM = 128 << 20
 """Bytes of all images that are kept; of more, those that were used least lately leave."""
+
+BESIDE = 1 << 10
+"""Bytes that Python takes for an image beside its file: most drawings are smaller than that."""
 
 MOST_OPEN_PIXELS = 1_000_000
 """Pixels of an image for a model that takes any: what its layers make of it takes many times its room."""
@@ -98,16 +100,12 @@ class Images:
     """
 
     def __init__(self, room: int = ROOM) -> None:
-        self._kept: OrderedDict[str, LabImage] = OrderedDict()
-        self._room, self._lock = room, threading.Lock()
+        self._kept: Kept[LabImage] = Kept(room, lambda image: len(image.content.content) + BESIDE)
 
     def add(self, image: LabImage) -> str:
         """Keep an image, and return its id."""
         name = f"i{secrets.token_hex(6)}"
-        with self._lock:
-            self._kept[name] = image
-            while len(self._kept) > 1 and sum(len(each.content.content) for each in self._kept.values()) > self._room:
-                self._kept.popitem(last=False)
+        self._kept.put(name, image)
         return name
 
     def find(self, name: str) -> LabImage:
@@ -116,11 +114,10 @@ class Images:
         Raises:
             RefusedError: There is none of that id, or no longer.
         """
-        with self._lock:
-            if name not in self._kept:
-                raise unknown("image", name)
-            self._kept.move_to_end(name)
-            return self._kept[name]
+        found = self._kept.find(name)
+        if found is None:
+            raise unknown("image", name)
+        return found
 
 
 def uploaded(name: str, content: bytes) -> LabImage:

@@ -8,15 +8,18 @@ import itertools
 import secrets
 import tempfile
 import threading
-from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnnlab.analysis.again import request_of
+from cnnlab.analysis.command import command_of
 from cnnlab.errors import CnnlabError
 from cnnlab.lab.errors import unknown
+from cnnlab.lab.kept import Kept
 from cnnlab.render import html
 from cnnlab.results.folder import RECORD
 from cnnlab.results.result import Result
@@ -28,7 +31,10 @@ KEPT = 40
 """Results that are kept in memory."""
 
 ROOM = 1 << 30
-"""Bytes that their arrays may take; of more, the oldest leave."""
+"""Bytes that they may take together; of more, those that were used least lately leave."""
+
+BESIDE = 500
+"""Bytes that a row takes, or what is said of an image."""
 
 ROWS = 1000
 """Rows of a result that are answered at once."""
@@ -45,6 +51,7 @@ class LabResult:
         result: The result.
         command: The command that asks the same again; empty where there is none.
         python: The line of Python that does.
+        model: The id of the model that was asked; empty of an earlier result.
         note: What somebody who repeats it must know.
         images: The ids of the images that were asked about.
         kept: Where it was saved; None where it was not.
@@ -54,6 +61,7 @@ class LabResult:
     command: str = ""
     python: str = ""
     note: str = ""
+    model: str = ""
     images: tuple[str, ...] = ()
     kept: Path | None = None
     _folder: Any = field(default=None, repr=False)
@@ -119,8 +127,9 @@ class LabResult:
         }
 
     def bytes(self) -> int:
-        """Return how much room its arrays take."""
-        return sum(array.nbytes for array in self.result.arrays.values())
+        """Return about how much room it takes in memory."""
+        said = len(self.result.rows) + len(self.result.inputs) if self.result.listing is None else 0
+        return sum(array.nbytes for array in self.result.arrays.values()) + BESIDE * said
 
 
 class Results:
@@ -128,22 +137,28 @@ class Results:
 
     Args:
         models: The lab's models, beside which earlier results lie.
-        room: Bytes that arrays may take.
+        room: Bytes that they may take.
+        most: How many are kept in memory.
     """
 
-    def __init__(self, models: Models, room: int = ROOM) -> None:
-        self._models, self._room, self._lock = models, room, threading.Lock()
-        self._kept: OrderedDict[str, LabResult] = OrderedDict()
+    def __init__(self, models: Models, room: int = ROOM, most: int = KEPT) -> None:
+        self._models = models
+        self._parents: dict[str, Path] = {}
+        self._kept: Kept[LabResult] = Kept(room, LabResult.bytes, most)
 
-    def add(self, result: LabResult) -> str:
-        """Remember a result, and return its id."""
+    def add(self, result: LabResult, replaces: str = "") -> str:
+        """Remember a result, and return its id.
+
+        Args:
+            result: The result.
+            replaces: The id of one that nobody wants any more, for this one is newer: of the same analysis and model.
+                It goes, unless it was kept.
+        """
+        before = self._kept.find(replaces) if replaces else None
+        if before is not None and before.kept is None and _alike(before, result):
+            self._kept.drop(replaces)
         name = f"r{secrets.token_hex(6)}"
-        with self._lock:
-            self._kept[name] = result
-            while len(self._kept) > 1 and (
-                len(self._kept) > KEPT or sum(each.bytes() for each in self._kept.values()) > self._room
-            ):
-                self._kept.popitem(last=False)
+        self._kept.put(name, result)
         return name
 
     def find(self, name: str) -> LabResult:
@@ -153,28 +168,29 @@ class Results:
             RefusedError: There is none of that id, or no longer.
             CnnlabError: An earlier one is damaged.
         """
-        with self._lock:
-            if name in self._kept:
-                self._kept.move_to_end(name)
-                return self._kept[name]
+        found = self._kept.find(name)
+        if found is not None:
+            return found
         for folder in self._earlier():
             if _earlier_id(folder) == name:
-                return LabResult(Result.load(folder), kept=folder)
+                return _opened(folder)
         raise unknown("result", name)
 
     def _earlier(self) -> list[Path]:
         """The result folders beside the models."""
         from cnnlab.analysis.request import default_parent
 
-        parents = dict.fromkeys(default_parent(self._models.find(name).path) for name in self._models)
+        for name in self._models:
+            if name not in self._parents:  # a model that left is not opened again for this
+                self._parents[name] = default_parent(self._models.find(name).path)
+        parents = dict.fromkeys(self._parents.values())
         return [file.parent for parent in parents if parent.is_dir() for file in sorted(parent.glob(f"*/{RECORD}"))]
 
     def told(self) -> list[dict[str, Any]]:
         """List all, the newest first, as ``GET /api/results`` does."""
-        with self._lock:
-            found = [(name, each, True) for name, each in reversed(self._kept.items())]
-        kept_now = {each.kept for _, each, _ in found}
-        listed = [_line(name, each.result.record, each.kept) for name, each, _ in found]
+        found = list(self._kept.items())[::-1]
+        kept_now = {each.kept for _, each in found}
+        listed = [_line(name, each.result.record, each.kept) for name, each in found]
         for folder in self._earlier():
             if folder in kept_now:
                 continue
@@ -183,6 +199,34 @@ class Results:
             except CnnlabError:
                 continue  # whatever is damaged there is `cnnlab verify`'s to tell
         return listed
+
+
+def _alike(one: LabResult, other: LabResult) -> bool:
+    records = one.result.record, other.result.record
+    return one.model == other.model and records[0]["analysis"] == records[1]["analysis"]
+
+
+def _opened(folder: Path) -> LabResult:
+    """An earlier result, with the command and the line that repeat it, as far as its record tells them."""
+    from cnnlab.lab.asking import python_of
+
+    result = Result.load(folder)
+    request = request_of(result.record, result.inputs)
+    if request is None:
+        return LabResult(result, kept=folder)
+    images = replace(request.images, indices=tuple(_one_by_one(request.images.indices)))
+    return LabResult(result, command_of(request), python_of(replace(request, images=images)), kept=folder)
+
+
+def _one_by_one(ranges: Iterable[str]) -> Iterator[str]:
+    """Indices as a list in Python has them.
+
+    >>> list(_one_by_one(["5:8", "3"]))
+    ['5', '6', '7', '3']
+    """
+    for each in ranges:
+        first, _, end = each.partition(":")
+        yield from map(str, range(int(first), int(end)) if end else [int(first)])
 
 
 def _read_record(folder: Path) -> dict[str, Any]:

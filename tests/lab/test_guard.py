@@ -280,14 +280,6 @@ def test_a_model_that_takes_any_size_is_not_asked_about_a_huge_one(mean, open_la
         assert client.post("/api/images", files=[("file", ("a.png", png(900, 90), "image/png"))]).status_code == 200
 
 
-def test_images_leave_where_they_take_too_much_room(lab, client, tools):
-    lab.images._room = 500
-    ids = [client.post("/api/images", json=tools.drawing(value / 16)).json()["id"] for value in range(16)]
-    known = [client.get(f"/api/images/{each}.png").status_code for each in ids]
-    assert known[0] == 404
-    assert known[-1] == 200
-
-
 @pytest.mark.parametrize("strokes", [b"", b"\0" * (280 * 280), b"\xff" * (280 * 280)])
 def test_strokes_of_nothing_or_of_all_are_no_trouble(client, strokes):
     drawn = {"model": "m0", "strokes": base64.b64encode(strokes).decode(), "mnist": True}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnnlab.lab.images import as_mnist
+from cnnlab.datasets.images import Encoded
+from cnnlab.lab.errors import RefusedError
+from cnnlab.lab.images import BESIDE, Images, LabImage, as_mnist
 
 
 def stroke(top: int, left: int, height: int, width: int, side: int = 280) -> np.ndarray:
@@ -54,3 +56,18 @@ def test_the_digits_of_mnist_lie_as_a_drawing_of_them_is_laid():
         ink[3 : 3 + 224, 50 : 50 + 224] = enlarged
         apart.append(np.abs(as_mnist(ink) - digit).mean())
     assert np.median(apart) < 0.03  # half a pixel to the side: 0.067
+
+
+def test_images_leave_where_they_take_too_much_room_the_least_used_first():
+    images = Images(room=2 * (BESIDE + 100))
+    one, other = (images.add(LabImage(Encoded(bytes(100), name))) for name in "ab")
+    images.find(one)
+    third = images.add(LabImage(Encoded(bytes(100), "c")))
+    assert [images.find(name).source for name in (one, third)] == ["a", "c"]
+    with pytest.raises(RefusedError, match="there is no image"):
+        images.find(other)
+
+
+def test_one_image_stays_however_large_it_is():
+    images = Images(room=10)
+    assert images.find(images.add(LabImage(Encoded(bytes(100), "a")))).source == "a"
