@@ -125,7 +125,8 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # a test picture, allowed
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", *camera])
         yield opened
         opened.close()
 

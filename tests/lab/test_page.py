@@ -17,6 +17,7 @@ pytest.importorskip("starlette", reason="cnnlab[lab] is not installed")
 
 SEVEN = ((70, 70), (210, 70), (130, 220))
 ONE = ((140, 50), (140, 230))
+NPZ = "document.querySelector(\".found a[download='arrays.npz']\")"
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +69,10 @@ def open_lab(browser, address, said) -> Iterator[Callable[..., Any]]:
     """Open the lab in a browser that has not been there; what the page says to the console, fails."""
     contexts: list[Any] = []
 
-    def show(**options: Any) -> Any:
+    def show(before: str = "", **options: Any) -> Any:
         contexts.append(context := browser.new_context(**{"viewport": {"width": 1400, "height": 1000}, **options}))
         page = context.new_page()
+        page.add_init_script(before)
         page.set_default_timeout(60_000)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -90,6 +92,7 @@ def page(open_lab):
 
 
 def draw(page, points=SEVEN) -> None:
+    page.locator("#draw canvas").scroll_into_view_if_needed()
     box = page.locator("#draw canvas").bounding_box()
     (x, y), *others = points
     page.mouse.move(box["x"] + x, box["y"] + y)
@@ -102,7 +105,7 @@ def draw(page, points=SEVEN) -> None:
 def run(page, analysis: str) -> None:
     """Run an analysis, and wait for what it shows."""
     page.select_option("#analysis", analysis)
-    page.locator("button.main").click()
+    page.locator("#question button.main").click()
     page.wait_for_selector(f".found h3:has-text('{analysis}')")
 
 
@@ -213,7 +216,7 @@ def test_a_value_out_of_bounds_gets_the_servers_sentence_at_its_field(page):
     draw(page)
     page.select_option("#analysis", "occlusion")
     page.get_by_label("Patch").fill("0")
-    page.locator("button.main").click()
+    page.locator("#question button.main").click()
     page.wait_for_selector("#of-patch[aria-invalid]")
     described = page.get_by_label("Patch").get_attribute("aria-describedby").split()[-1]
     assert page.locator(f"#{described}").inner_text() == "patch must be an integer of at least 1; received 0."
@@ -234,7 +237,7 @@ def test_forms_have_the_classes_and_layers_of_the_model(page):
 
 def test_an_analysis_of_no_image_says_so_before_it_runs(page):
     page.select_option("#analysis", "occlusion")
-    page.locator("button.main").click()
+    page.locator("#question button.main").click()
     page.wait_for_selector(".refused:visible")
     assert "draw one" in page.locator(".refused:visible").inner_text()
 
@@ -272,7 +275,7 @@ def test_a_value_that_is_no_number_is_refused_where_it_stands(page):
     page.get_by_label("Patch").focus()
     page.keyboard.press("Control+a")
     page.keyboard.type("e")
-    page.locator("button.main").click()
+    page.locator("#question button.main").click()
     assert page.locator(".refused:visible").inner_text() == "patch must be an integer."
 
 
@@ -345,6 +348,43 @@ def test_a_file_may_be_dropped(page):
     until_read(page, "7")
 
 
+def test_a_photograph_goes_in_as_a_file_does(page):
+    page.get_by_role("tab", name="Files").click()
+    page.get_by_role("button", name="Start the camera").click()
+    page.wait_for_function("() => document.querySelector('video').videoWidth > 0")
+    shoot = page.get_by_role("button", name="Take the photograph")
+    shoot.wait_for()
+    assert page.evaluate("document.activeElement.textContent") == "Take the photograph"
+    box = page.locator("video").bounding_box()
+    assert abs(box["width"] / box["height"] - 1) < 0.05  # as the model's images are
+    with page.expect_response("**/api/images?model=*") as answered:
+        shoot.click()
+    (image,) = answered.value.json()
+    page.wait_for_selector("#chosen img[alt='photograph.png']")
+    page.wait_for_selector(".reads")
+    assert image["source"] == "photograph.png"
+    page.get_by_role("button", name="Stop the camera").click()
+    assert not page.locator("video").is_visible()
+    page.get_by_role("button", name="Start the camera").click()
+    shoot.wait_for()
+    track = page.evaluate_handle("document.querySelector('video').srcObject.getTracks()[0]")
+    page.get_by_role("tab", name="Draw").click()  # a camera that nobody looks at is not left on
+    page.wait_for_function("track => track.readyState === 'ended'", arg=track)
+
+
+def test_where_there_is_no_camera_or_none_may_be_used_a_sentence_says_so(page, open_lab):
+    page.get_by_role("tab", name="Files").click()
+    for name, said in (("NotAllowedError", "was not allowed"), ("NotFoundError", "There is no camera")):
+        refuse = f"async () => {{ throw new DOMException('no', '{name}'); }}"
+        page.evaluate(f"() => {{ navigator.mediaDevices.getUserMedia = {refuse}; }}")
+        page.get_by_role("button", name="Start the camera").click()
+        page.wait_for_selector(f".camera :text('{said}')")
+        assert page.get_by_role("button", name="Start the camera").is_visible()
+    bare = open_lab(before="Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
+    bare.get_by_role("tab", name="Files").click()
+    assert "only on this machine itself or over HTTPS" in bare.locator(".camera").inner_text()
+
+
 def test_live_runs_again_after_each_stroke(page):
     page.select_option("#analysis", "saliency")
     page.get_by_label("Live").check()
@@ -353,13 +393,70 @@ def test_live_runs_again_after_each_stroke(page):
     first = page.locator(".found").first.inner_html()
     draw(page, ((60, 60), (220, 60)))
     page.wait_for_function("before => document.querySelector('.found').innerHTML !== before", arg=first)
-    assert page.locator(".found").count() == 1
+    assert page.locator("article.found").count() == 1
+
+
+def test_a_live_result_takes_the_place_of_the_one_before_it(page):
+    def listed() -> list[str]:
+        return page.locator("#results [data-id]").evaluate_all("all => all.map((each) => each.dataset.id)")
+
+    def strike(*points: tuple[int, int]) -> str:
+        """Draw, and return the id of the result that follows."""
+        before = shown.get_attribute("href") if shown.count() else None
+        draw(page, points)
+        page.wait_for_function(f"before => ![null, before].includes({NPZ}?.getAttribute('href') ?? null)", arg=before)
+        page.wait_for_selector(f"#results [data-id='{(found := shown.get_attribute('href').split('/')[3])}']")
+        return found
+
+    shown = page.locator(".found a[download='arrays.npz']")
+    count = len(listed())
+    page.select_option("#analysis", "saliency")
+    page.get_by_label("Live").check()
+    strike(*ONE)
+    second = strike((60, 60), (220, 60))
+    assert len(listed()) == count + 1
+    page.locator(f"#results [data-id='{second}']").click()  # it is in the report: it stays
+    third = strike((60, 200), (220, 200))
+    assert listed()[:2] == [third, second]
+
+
+def test_results_are_put_in_order_and_a_report_is_made_of_them(page, said):
+    draw(page)
+    for analysis in ("saliency", "filters"):
+        run(page, analysis)
+        page.wait_for_selector(f"#results li:first-child :text('{analysis}')")
+    for name in ("saliency", "filters"):
+        page.get_by_role("button", name=f"Add to the report: {name}, classic").first.click()
+    items = page.locator("#report .listed li")
+    assert [words.partition(",")[0] for words in items.all_inner_texts()] == ["saliency", "filters"]
+    page.get_by_role("button", name="Move up filters, classic, number 2").click()
+    assert [words.partition(",")[0] for words in items.all_inner_texts()] == ["filters", "saliency"]
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("Move down filters")
+    page.get_by_role("button", name="Make the report").click()
+    page.wait_for_selector("#report .made a")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="open it").click()
+    report = opened.value
+    report.on("console", lambda message: said.append(message.text))
+    report.wait_for_selector("h2")
+    assert report.locator("section h2").all_inner_texts()[1:3] == ["1. filters of classic", "2. saliency of classic"]
+    report.locator("#figure-3 .pixels").first.hover(position={"x": 3, "y": 3})
+    assert report.locator(".cross").count() > 0  # its own script runs
+    assert report.evaluate("origin") == "null"
+    with page.expect_download() as download:
+        page.get_by_role("link", name="download it").click()
+    assert download.value.suggested_filename.startswith("report-of-results")
+    page.locator("#report summary").click()
+    assert page.locator("#report pre").inner_text().startswith("cnnlab report --result ")
+    page.get_by_role("button", name="Remove filters, classic, number 1").click()
+    page.get_by_role("button", name="Remove saliency, classic, number 1").click()
+    assert not page.get_by_role("button", name="Make the report").is_visible()
 
 
 def test_a_run_shows_how_far_it_is_and_can_be_cancelled(page):
     page.select_option("#analysis", "fooling")
     page.get_by_label("Steps", exact=True).fill("100000")
-    page.locator("button.main").click()
+    page.locator("#question button.main").click()
     page.wait_for_function("() => / of /.test(document.querySelector('.running .told')?.textContent ?? '')")
     page.get_by_role("button", name="Cancel").click()
     page.wait_for_selector(".runs :text('Cancelled.')")

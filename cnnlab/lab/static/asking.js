@@ -7,7 +7,8 @@ import { running } from "./running.js";
 
 const LISTED = 50; // rows of a result that the page lists; the files have all
 
-const copier = (words, text) => {
+/** A text with a button that copies it. */
+export const copier = (words, text) => {
   const button = made("button", { type: "button", onclick: () => {
     navigator.clipboard.writeText(text).then(() => say(`${words} is copied.`), () => complain("This browser does not let the page copy; select the text instead."));
   } }, "Copy");
@@ -67,8 +68,8 @@ const shown = (id, { record, rows = [], rows_total: total = rows.length, html = 
 };
 
 /** The form in `form` and what comes of it in `place`; `inputs(model)` resolves to the ids of the images that are asked about. */
-export const askingIn = async (form, place, { models, chosen, inputs, results: saved, ended }) => {
-  const analyses = await get("/api/analyses");
+export const askingIn = async (form, place, { models, chosen, inputs, results: saved, isWanted, ended }) => {
+  let analyses = await get("/api/analyses");
   const shownFirst = [...place.children];
   const which = made("select", { id: "analysis", onchange: () => lay() }, ...analyses.map(({ name }) => made("option", { value: name }, name)));
   const summary = made("p", { class: "summary" });
@@ -95,6 +96,7 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
   let turn = 0;
   let jobs = new Set();
 
+  const lives = new Map(); // the last live result by analysis and model: the next one takes its place
   const now = () => analyses.find(({ name }) => name === which.value);
 
   const lay = () => {
@@ -129,11 +131,13 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
     jobs = new Set();
   };
 
-  const runOn = async (model, question, analysis, mine) => {
+  const runOn = async (model, question, analysis, mine, isLive) => {
+    const key = `${analysis.name} ${model.id}`;
+    const before = isLive && lives.has(key) && !isWanted(lives.get(key)) ? { replaces: lives.get(key) } : {};
     const images = analysis.inputs === "none" ? [] : await inputs(model);
     if (mine !== turn) return null;
     if (analysis.inputs === "required" && !images.length) throw new Refusal(`${analysis.name} asks about an image: draw one, or choose one, above.`, 400);
-    const { job } = await post(`/api/analyses/${encodeURIComponent(analysis.name)}`, { model: model.id, images, ...question });
+    const { job } = await post(`/api/analyses/${encodeURIComponent(analysis.name)}`, { model: model.id, images, ...question, ...before });
     if (mine !== turn) return remove(`/api/jobs/${encodeURIComponent(job)}`).then(() => null, () => null);
     jobs.add(job);
     const { element, show, cancel } = running(model.name);
@@ -147,9 +151,10 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
       jobs.delete(job);
       element.remove();
     }
+      if (isLive && id !== null) lives.set(key, id);
   };
 
-  const run = async () => {
+  const run = async (isLive = false) => {
     turn += 1;
     const mine = turn;
     cancelAll();
@@ -160,7 +165,7 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
     try {
       const question = { params: parts.values(), seed: Number(seed.value) };
       // What one model cannot do keeps nobody from seeing what another found.
-      const ran = await Promise.allSettled(chosen().map((model) => runOn(model, question, analysis, mine)));
+      const ran = await Promise.allSettled(chosen().map((model) => runOn(model, question, analysis, mine, isLive)));
       if (mine !== turn) return;
       const found = ran.map(({ value }) => value).filter(Boolean);
       const failed = ran.find(({ status }) => status === "rejected");
@@ -190,7 +195,7 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
   return {
     refresh: lay,
     /** Called after each stroke: runs again where that is asked for. */
-    stroke: () => live.checked && !live.disabled && !button.disabled && run(),
+    stroke: () => live.checked && !live.disabled && !button.disabled && run(true),
     open: async (id) => {
       const found = await get(`/api/results/${encodeURIComponent(id)}`);
       show([{ id, model: { name: nameOf(found.record.model, models) }, found }], found.record.analysis);

@@ -1,5 +1,6 @@
 // Images that are not drawn: out of a dataset, or files.
 import { get, upload } from "./api.js";
+import { cameraIn } from "./camera.js";
 import { complain, made, say } from "./dom.js";
 
 const PAGE = 24;
@@ -147,7 +148,9 @@ export const filesIn = (place, model, pick) => {
   const zone = made("div", { class: "drop" },
     made("p", {}, "Drop image files here, or choose them."),
     choose("Image files", { multiple: true }),
+    // Over HTTP from another machine a phone lets no page use its camera, and yet takes a photograph as a file.
     matchMedia("(pointer: coarse)").matches && choose("Camera", { capture: "environment" }));
+  const camera = made("div", { class: "camera" });
   zone.addEventListener("dragover", (event) => {
     event.preventDefault();
     zone.classList.add("over");
@@ -158,5 +161,6 @@ export const filesIn = (place, model, pick) => {
     zone.classList.remove("over");
     take([...event.dataTransfer.files]);
   });
-  place.append(zone, told);
+  place.append(zone, camera, told);
+  cameraIn(camera, model, take);
 };

@@ -1,10 +1,11 @@
 // The page: which models, which image, what they read in it, and what is asked of them.
 import { answersIn } from "./answers.js";
 import { get, post } from "./api.js";
-import { askingIn, nameOf } from "./asking.js";
+import { askingIn } from "./asking.js";
 import { byId, complain, made } from "./dom.js";
 import { canvasIn } from "./drawing.js";
 import { datasetIn, filesIn } from "./images.js";
+import { resultsIn } from "./results.js";
 
 const SHOWN = 24; // images that are shown of those that go in
 
@@ -63,7 +64,6 @@ const start = async () => {
   const answers = answersIn(byId("answers"), chosen);
   let dataset = null;
   let asking = null;
-  let results = [];
 
   const strip = (images) => {
     const removable = picked.length > 1;
@@ -116,14 +116,10 @@ const start = async () => {
     return drawing.isEmpty() ? [] : [(await kept(model)).id];
   };
 
-  const list = async () => {
-    results = await get("/api/results");
-    byId("earlier").hidden = !results.length;
-    asking?.refresh();
-    byId("results").replaceChildren(...results.map((each) => made("li", {},
-      made("button", { type: "button", onclick: () => asking.open(each.id).then(() => byId("ask").scrollIntoView(), (error) => complain(error.message)) }, `${each.analysis}, ${nameOf(each.model, models)}`),
-      made("span", {}, ` ${each.headline ?? ""}`))));
-  };
+  const results = resultsIn(byId("results"), byId("report"), () => models, {
+    open: (id) => asking.open(id).then(() => byId("ask").scrollIntoView(), (error) => complain(error.message)),
+    changed: () => asking?.refresh(),
+  });
 
   drawing.suit(chosen()[0]);
   filesIn(byId("files"), () => chosen()[0], pick);
@@ -134,9 +130,9 @@ const start = async () => {
     else pick(others.length < picked.length ? others : [...others, image]);
   }, pick);
   dataset.refresh();
-  await list();
+  await results.refresh();
   asking = await askingIn(byId("question"), byId("result"), {
-    models, chosen, inputs, results: () => results, ended: () => list().catch((error) => complain(error.message)),
+    models, chosen, inputs, results: results.results, isWanted: results.isWanted, ended: () => results.refresh().catch((error) => complain(error.message)),
   });
   document.body.dataset.ready = "true";
   // What the models compute is compiled before the first stroke waits for it.
