@@ -33,7 +33,9 @@ def browser(lab, tools):
         yield opened
 
 
-@pytest.mark.parametrize("path", ["/", "/static/main.js", "/api/analyses", "/api/nothing", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/", "/static/main.js", "/api/analyses", "/api/reports/p0.html", "/api/nothing", "/nothing"]
+)
 @pytest.mark.parametrize("token", ["", "Bearer wrong", "Bearer", "Basic b2Y6dGhl", "Bearer \xe4"])
 def test_without_the_token_nothing_is_answered(lab, tools, path, token):
     with tools.client_of(lab, authorization="") as client:

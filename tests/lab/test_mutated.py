@@ -32,12 +32,19 @@ def requests_of(tools) -> list[tuple[str, str, dict]]:
         ("POST", "/api/predict", {"models": ["m0", "m1"], "image": tools.drawing(), "maps": True}),
         ("POST", "/api/images", tools.drawing(0.5)),
         ("POST", "/api/images", {"model": "m0", "strokes": "AAAA", "mnist": True, "height": 1, "width": 3}),
-        ("POST", "/api/analyses/one", {"model": "m0", "images": ["i0"], "params": {"size": 1}, "seed": 0}),
+        (
+            "POST",
+            "/api/analyses/one",
+            {"model": "m0", "images": ["i0"], "params": {"size": 1}, "seed": 0, "replaces": "r0"},
+        ),
         ("GET", "/api/datasets/mnist/images?split=test&class=3&offset=0&limit=24", {}),
         ("GET", "/api/jobs/j0/events", {}),
         ("DELETE", "/api/jobs/j0", {}),
         ("GET", "/api/results/r0/files/result.json", {}),
         ("POST", "/api/results/r0/keep", {}),
+        ("POST", "/api/reports", {"results": ["r0", "r1"]}),
+        ("GET", "/api/reports/p0", {}),
+        ("GET", "/api/reports/p0.html", {}),
         ("GET", "/static/main.js", {}),
     ]
 
