@@ -53,6 +53,10 @@ USUAL = {field.public: field.default for field in fields_of(Settings)}
 """The settings that nobody need give."""
 
 
+HERE = {"dataset": "What to learn: an installed dataset, or one that a model of this lab was trained on."}
+"""What a setting means here, where it takes less than the command does."""
+
+
 class Trainer(Protocol):
     """What trains, as a lab sees it."""
 
@@ -242,7 +246,7 @@ class Training:
         schema = schema_of(Settings)
         for name, choices in self._choices().items():
             said = schema["properties"][name]
-            said["enum"] = choices
+            said |= {"enum": choices, "description": HERE.get(name, said["description"])}
             if said["default"] not in choices:  # its plugin is not installed
                 del said["default"]
         return schema

@@ -157,13 +157,12 @@ class InProcess:
 
     Args:
         order: What to train.
+        held: The epochs in which it waits, once each, until it is let go on or stopped.
     """
 
-    def __init__(self, order: dict[str, Any]) -> None:
+    def __init__(self, order: dict[str, Any], held: set[int] = frozenset()) -> None:  # type: ignore[assignment]
         self._told: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._stopped = threading.Event()
-        self.go_on = threading.Event()  # a test that clears it has the training wait where the next epoch begins
-        self.go_on.set()
+        self._held, self._stopped, self.go_on = held, threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._train, args=(json.loads(json.dumps(order)),), daemon=True)
         self._thread.start()
 
@@ -178,8 +177,12 @@ class InProcess:
     def _tell(self, kind: str, data: dict[str, Any]) -> None:
         self._told.put(json.dumps([kind, data]))
         if kind == "progress" and data["task"].startswith("epoch "):
-            while not self.go_on.wait(0.01) and not self._stopped.is_set():
+            epoch = int(data["task"].split()[1])
+            while epoch in self._held and not self._stopped.is_set() and not self.go_on.wait(0.01):
                 pass
+            if epoch in self._held:
+                self._held.remove(epoch)
+                self.go_on.clear()
             if self._stopped.is_set():
                 raise KeyboardInterrupt
 
@@ -196,6 +199,48 @@ class InProcess:
         return None if self._thread.is_alive() else 0
 
 
+class Scripted:
+    """What trains, by a script: it has told all of it at once.
+
+    Args:
+        told: What it tells.
+        status: What it ends with.
+    """
+
+    def __init__(self, *told: tuple[str, dict[str, Any]], status: int = 0) -> None:
+        self._told, self._status, self.orders = told, status, []
+
+    def __call__(self, order: dict[str, Any]) -> Scripted:
+        self.orders.append(json.loads(json.dumps(order)))
+        return self
+
+    def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield from self._told
+
+    def stop(self) -> None: ...
+
+    def wait(self, seconds: float | None = None) -> int:
+        return self._status
+
+
+@contextlib.contextmanager
+def served(lab: Lab) -> Iterator[str]:
+    """Serve a lab, in a thread; gives the URL that lets a browser in."""
+    import uvicorn
+
+    from cnnlab.lab.serving import Place, _listening
+
+    with _listening(Place()) as listening:
+        port = listening.getsockname()[1]
+        app = lab.app(TOKEN, names_of("127.0.0.1", port), f"cnnlab-lab-{port}")
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield f"http://127.0.0.1:{port}/?token={TOKEN}"
+        server.should_exit = True
+        thread.join(20)
+
+
 @pytest.fixture(scope="session")
 def tools() -> types.SimpleNamespace:
     """What the tests of this room share."""
@@ -206,6 +251,8 @@ def tools() -> types.SimpleNamespace:
         drawing=drawing,
         held=held,
         in_process=InProcess,
+        scripted=Scripted,
+        served=served,
         token=TOKEN,
         url=URL,
         cookie=COOKIE,

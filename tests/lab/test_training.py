@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,26 +18,6 @@ from cnnlab.runs import Run
 from cnnlab.testing import FakeClassifier
 
 SETTINGS = {"epochs": 2, "batch_size": 8, "seed": 3}
-
-
-class Scripted:
-    """What trains, by a script: it has told all of it at once, and waits to be let go on or stopped."""
-
-    def __init__(self, *told: tuple[str, dict], status: int = 0) -> None:
-        self._told, self._status, self.orders, self.stopped = told, status, [], False
-
-    def __call__(self, order: dict) -> Scripted:
-        self.orders.append(json.loads(json.dumps(order)))
-        return self
-
-    def events(self):
-        yield from self._told
-
-    def stop(self) -> None:
-        self.stopped = True
-
-    def wait(self, seconds=None) -> int:
-        return self._status
 
 
 @pytest.fixture
@@ -113,11 +93,10 @@ def test_a_run_is_the_commands_and_joins_the_models(lab, client, small, tools, t
 
 
 def test_what_is_stopped_goes_on_from_the_page_or_with_the_command(lab, client, small, tools, tmp_path, monkeypatch):
-    monkeypatch.setattr(lab.training, "_begin", tools.in_process)
+    monkeypatch.setattr(lab.training, "_begin", partial(tools.in_process, held={2}))
     job = started(client, settings={"dataset": str(small), **SETTINGS, "epochs": 3})
     trained = lab.training.find(job)
     tools.until(lambda: any(kind == "epoch" for _, kind, _ in trained.since(0)))
-    lab.training._trainer.go_on.clear()
     refused = client.post("/api/training", json={"settings": {}})
     assert refused.status_code == 409
     assert refused.json()["error"].startswith("a network is being trained already; ")
@@ -157,7 +136,7 @@ def test_a_run_that_the_command_began_beside_a_model_can_be_gone_on_with(open_la
     fake = FakeClassifier(lambda images: np.zeros((len(images), 2)), (8, 8, 1), 2)
     lab = open_lab(fake)
     lab.models._choices["m0"] = ModelChoice(model=tmp_path / "elsewhere" / "other.keras")
-    begin = Scripted(("complete", {"run": "nowhere"}))
+    begin = tools.scripted(("complete", {"run": "nowhere"}))
     lab.training._begin = begin
     with tools.client_of(lab) as client:
         (waiting,) = client.get("/api/training").json()["unfinished"]
@@ -196,8 +175,8 @@ def test_a_run_that_the_command_began_beside_a_model_can_be_gone_on_with(open_la
         ({"resume": 3}, 400, "resume must be a text; received 3.", None),
     ],
 )
-def test_what_cannot_be_trained_gets_one_sentence(lab, client, body, status, sentence, field):
-    lab.training._begin = begin = Scripted()
+def test_what_cannot_be_trained_gets_one_sentence(lab, client, tools, body, status, sentence, field):
+    lab.training._begin = begin = tools.scripted()
     refused = client.post("/api/training", json=body)
     assert refused.status_code == status
     assert refused.json()["error"].startswith(sentence)
@@ -206,7 +185,7 @@ def test_what_cannot_be_trained_gets_one_sentence(lab, client, body, status, sen
 
 
 def test_a_process_that_dies_is_a_sentence_and_another_may_begin(lab, client, tools):
-    lab.training._begin = Scripted(("started", {"run": "runs/mine", "epochs": 2}), status=-9)
+    lab.training._begin = tools.scripted(("started", {"run": "runs/mine", "epochs": 2}), status=-9)
     for _ in range(2):
         said = tools.ended(client, started(client, settings={}))
         assert (said["state"], said["error"]) == (
@@ -216,7 +195,7 @@ def test_a_process_that_dies_is_a_sentence_and_another_may_begin(lab, client, to
 
 
 def test_what_training_refuses_is_told_as_it_is(lab, client, tools):
-    lab.training._begin = Scripted(
+    lab.training._begin = tools.scripted(
         ("note", {"text": "so it is."}), ("failed", {"error": "there is no room."}), status=1
     )
     said = tools.ended(client, started(client, settings={}))
@@ -228,18 +207,18 @@ def test_a_run_that_cannot_be_opened_is_complete_all_the_same(lab, client, tools
         raise CnnlabError("it holds an operation that is not known.")
 
     monkeypatch.setattr(lab.models, "add", refuse)
-    lab.training._begin = Scripted(("started", {"run": "runs/mine", "epochs": 2}), ("complete", {"run": "runs/mine"}))
+    lab.training._begin = tools.scripted(
+        ("started", {"run": "runs/mine", "epochs": 2}), ("complete", {"run": "runs/mine"})
+    )
     said = tools.ended(client, started(client, settings={}))
     assert (said["state"], said["model"]) == ("done", None)
     assert said["notes"] == ["the run is complete, but it holds an operation that is not known."]
 
 
 def test_a_lab_that_ends_stops_what_it_trains_and_says_how_to_go_on(lab, tools):
-    trainer = tools.in_process
-    lab.training._begin = trainer
+    lab.training._begin = partial(tools.in_process, held={1})
     assert lab.training.close() == ""
     job = lab.training.start(Body({"settings": {"dataset": lab.datasets.names()[0], **SETTINGS}}))
-    lab.training._trainer.go_on.clear()
     tools.until(lambda: any(kind == "progress" and "epoch" in data["task"] for _, kind, data in job.since(0)))
     words = lab.training.close()
     assert (job.state, words) == ("cancelled", job.since(0)[-1][2]["text"])
@@ -247,7 +226,7 @@ def test_a_lab_that_ends_stops_what_it_trains_and_says_how_to_go_on(lab, tools):
 
 
 def test_only_some_trainings_are_remembered(lab, tools):
-    lab.training._begin = Scripted(("failed", {"error": "no."}))
+    lab.training._begin = tools.scripted(("failed", {"error": "no."}))
     jobs = []
     for _ in range(training.ENDED + 2):
         jobs.append(lab.training.start(Body({"settings": {}})))
