@@ -109,7 +109,7 @@ if TYPE_CHECKING:
     )
     from cnnlab.pluginhost.hookspecs import hookimpl as hookimpl
     from cnnlab.pluginhost.of_model import AClass as AClass, ALayer as ALayer, AModel as AModel
-    from cnnlab.pluginhost.params import Doc as Doc, Params as Params
+    from cnnlab.pluginhost.params import Doc as Doc, Params as Params, Widget as Widget
     from cnnlab.reports.chapter import (
         Chapter as Chapter,
         Conclusion as Conclusion,
@@ -125,7 +125,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "Declaring": {
         "cnnlab.pluginhost.hookspecs": ("hookimpl",),
         "cnnlab.pluginhost.declarations": ("Analysis", "Array", "Architecture", "DatasetSource", "Section"),
-        "cnnlab.pluginhost.params": ("Params", "Doc"),
+        "cnnlab.pluginhost.params": ("Params", "Doc", "Widget"),
         "cnnlab.pluginhost.of_model": ("AClass", "ALayer", "AModel"),
         "cnnlab.adversarial.params": ("BallParams", "AttackParams"),
         "cnnlab.adversarial.names": ("ADVERSARIAL_ARRAYS", "ADVERSARIAL_METRICS", "SINGLE_METRICS"),

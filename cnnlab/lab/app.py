@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import mimetypes
 import time
@@ -24,11 +25,11 @@ from starlette.types import ASGIApp
 
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.errors import CnnlabError, UsageError
-from cnnlab.lab import fast
+from cnnlab.lab import fast, widgets
 from cnnlab.lab.asking import Asking
 from cnnlab.lab.bodies import Body, asked_number, read_json
 from cnnlab.lab.datasets import Datasets
-from cnnlab.lab.errors import ParameterError, RefusedError
+from cnnlab.lab.errors import ParameterError, RefusedError, unknown
 from cnnlab.lab.guard import Guard
 from cnnlab.lab.images import MOST_AT_ONCE, Images, LabImage, data_url, drawn, in_range, png, uploaded
 from cnnlab.lab.jobs import Job, Jobs, Telling
@@ -43,6 +44,9 @@ from cnnlab.reports.of_results import MOST as MOST_RESULTS
 
 MOST_MODELS = 8
 """Models that one request may ask."""
+
+MOST_VALUES = 1_000_000
+"""Values of an array that is answered as JSON."""
 
 LOOK = 0.03
 """Seconds between two looks at what a job has to tell."""
@@ -128,11 +132,13 @@ class Lab:
                 Route("/api/results", _read(lambda request: self.results.told())),
                 Route("/api/results/{name}", _read(self._result)),
                 Route("/api/results/{name}/arrays.npz", self._arrays),
+                Route("/api/results/{name}/arrays/{array:path}", _read(self._array)),
                 Route("/api/results/{name}/files/{file:path}", self._file),
                 Route("/api/results/{name}/keep", self._keep, methods=["POST"]),
                 Route("/api/reports", self._report, methods=["POST"]),
                 Route("/api/reports/{name}.html", self._report_page),
                 Route("/api/reports/{name}", _read(self._found_report)),
+                Route("/plugins/{file:path}", _widget),
                 Route("/static/drawings.css", _drawings_style),
                 Route("/static/drawings.js", _drawings_script),
                 Mount("/static", StaticFiles(directory=_static())),
@@ -160,7 +166,8 @@ class Lab:
                 {
                     "name": name,
                     "summary": analysis.summary,
-                    "parameters": schema_of(analysis.params),
+                    "parameters": schema_of(analysis.params, functools.partial(widgets.address, plugin)),
+                    "widgets": widgets.of_drawings(analysis),
                     "inputs": analysis.inputs,
                     "requires": list(analysis.requires),
                     "distribution": plugin.distribution,
@@ -301,6 +308,16 @@ class Lab:
     def _arrays(self, request: Request) -> Response:
         return Response(self.results.find(request.path_params["name"]).arrays(), media_type="application/octet-stream")
 
+    def _array(self, request: Request) -> dict[str, Any]:
+        name = request.path_params["array"]
+        array = self.results.find(request.path_params["name"]).result.arrays.get(name)
+        if array is None:
+            raise unknown("array", name)
+        if array.size > MOST_VALUES:
+            words = f"the array has {array.size:,} values, and the lab gives {MOST_VALUES:,} as JSON at most"
+            raise RefusedError(413, f"{words}; take `arrays.npz`.")
+        return {"shape": list(array.shape), "dtype": str(array.dtype), "values": array.reshape(-1).tolist()}
+
     def _file(self, request: Request) -> Response:
         return FileResponse(self.results.find(request.path_params["name"]).file(request.path_params["file"]))
 
@@ -380,6 +397,10 @@ def _static() -> Path:
 
 def _index(request: Request) -> Response:
     return FileResponse(_static() / "index.html", media_type="text/html")
+
+
+def _widget(request: Request) -> Response:
+    return Response(widgets.content(request.scope["path"]), media_type="text/javascript")
 
 
 def _drawings_style(request: Request) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +23,28 @@ BOUNDS = {
 }
 
 
-def schema_of(params: type[Params]) -> dict[str, Any]:
+def schema_of(params: type[Params], address: Callable[[str], str] | None = None) -> dict[str, Any]:
     """Return what an analysis takes, as JSON Schema.
 
-    A class, a layer or a model is marked ``x-class``, ``x-layer`` or ``x-model``, and a file ``x-path``.
+    A class, a layer or a model is marked ``x-class``, ``x-layer`` or ``x-model``, and a file ``x-path``. What has a
+    widget of its own is marked ``x-widget``, with the address of that.
 
     Args:
         params: The declaration.
+        address: From the file of a widget to where it is served; without it none is told.
     """
     fields = fields_of(params)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",
-        "properties": {field.public: _property(field) for field in fields},
+        "properties": {field.public: _property(field) | _widget(field, address) for field in fields},
         "required": [field.public for field in fields if field.required],
         "additionalProperties": False,
     }
+
+
+def _widget(field: Field, address: Callable[[str], str] | None) -> dict[str, Any]:
+    return {} if address is None or field.widget is None else {"x-widget": address(field.widget)}
 
 
 def _property(field: Field) -> dict[str, Any]:

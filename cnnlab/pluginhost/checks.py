@@ -7,7 +7,7 @@ import functools
 import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from cnnlab.errors import UsageError, did_you_mean
@@ -22,6 +22,7 @@ from cnnlab.pluginhost.declarations import (
 )
 from cnnlab.pluginhost.params import Params, fields_of
 from cnnlab.pluginhost.references import problem_with
+from cnnlab.pluginhost.widgets import Named, named, problem_of_name, problem_with_file
 
 HOST_OPTIONS = frozenset(
     {"model", "signature", "output", "input-range", "class-names", "layout", "memory"}
@@ -82,6 +83,7 @@ def check(declarations: Sequence[Declaration], *, deeply: bool) -> None:
         _check_code(declaration)
         if isinstance(declaration, Analysis):
             _try_defaults(declaration)
+            _check_widgets(declaration, problem_with_file)
 
 
 def check_declaration(declaration: Declaration) -> None:
@@ -110,6 +112,7 @@ def check_declaration(declaration: Declaration) -> None:
             raise ContractError(f"`{field.name}` of its {declaration.noun} {declaration.name!r} {problem}")
     if isinstance(declaration, Analysis):
         _check_params(declaration)
+        _check_widgets(declaration, problem_of_name)
 
 
 def kind_in(declaration: Declaration) -> type[Declaration]:
@@ -138,6 +141,15 @@ def _check_params(analysis: Analysis) -> None:
     taken = sorted({field.option[2:] for field in fields} & HOST_OPTIONS)
     if taken:
         raise ContractError(f"its parameter {taken[0]!r} would redefine the host's option --{taken[0]}.")
+
+
+def _check_widgets(analysis: Analysis, look: Callable[[Named], str]) -> None:
+    for widget in named(analysis):
+        problem = look(widget)
+        if problem:
+            where = f"its parameter {widget.of!r}" if widget.exports == "parameter" else f"its drawing {widget.of!r}"
+            what = f"the widget of {where} of its analysis {analysis.name!r}"
+            raise ContractError(f"{what} is {widget.file!r}, {problem}.")
 
 
 def _try_defaults(analysis: Analysis) -> None:

@@ -94,6 +94,8 @@ class Analysis(Declaration):
             claims and what is shown. So ``run`` gives arrays, claims, ``show`` and ``title`` alone, and draws nothing
             from ``context.rng``; and ``sum_up``, which must be there, does without the arrays that have axes H and W:
             with ``--keep metrics`` they are dropped as soon as they were verified.
+        widgets: Of drawings, by name, the JavaScript module of the package by which the lab's page answers in a way of
+            its own: ``{"": "spectrum.js"}``. None needs one.
 
     Example:
         >>> from cnnlab.plugin import Array, Params
@@ -119,6 +121,7 @@ class Analysis(Declaration):
     sometimes: tuple[str, ...] = ()
     sum_up: str | None = None
     independent: bool = False
+    widgets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

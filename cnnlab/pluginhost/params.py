@@ -42,6 +42,23 @@ class Doc:
     text: str
 
 
+@dataclass(frozen=True)
+class Widget:
+    """A control of one's own for a parameter on the lab's page, for ``Annotated[float, Ge(0), Widget("norm.js")]``.
+
+    None needs one: the page makes a control of what is declared. docs/plugins/widgets.md says what the module exports.
+
+    Attributes:
+        file: A JavaScript module that the package ships, from the folder of the package on: ``norm.js``.
+
+    Example:
+        >>> from typing import Annotated
+        >>> Norm = Annotated[float, Widget("norm.js"), Doc("L2 norm of the noise.")]
+    """
+
+    file: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Params:
     """Base of every analysis' parameters. Derive a ``@dataclass(frozen=True, kw_only=True)`` from it.
@@ -143,6 +160,7 @@ class Field:
         constraints: The annotated-types constraints on the value, or on each item's tuple.
         doc: The text of its :class:`Doc`.
         default: Its default, or ``dataclasses.MISSING``.
+        widget: The file of its :class:`Widget`; None where it has none.
     """
 
     name: str
@@ -150,6 +168,7 @@ class Field:
     constraints: tuple[Any, ...]
     doc: str
     default: Any
+    widget: str | None = None
 
     @property
     def public(self) -> str:
@@ -293,9 +312,10 @@ def _field(params: type, field: dataclasses.Field[Any], hint: Any) -> Field:
     return Field(
         name=field.name,
         type=hint,
-        constraints=tuple(item for item in metadata if not isinstance(item, Doc)),
+        constraints=tuple(item for item in metadata if not isinstance(item, Doc | Widget)),
         doc=" ".join(item.text for item in metadata if isinstance(item, Doc)),
         default=default,
+        widget=next((item.file for item in metadata if isinstance(item, Widget)), None),
     )
 
 

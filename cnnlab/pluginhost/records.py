@@ -26,10 +26,11 @@ from platformdirs import user_cache_path
 from cnnlab.errors import CnnlabError
 from cnnlab.files.reading import read_json
 from cnnlab.pluginhost.checks import REFERENCES, check, kind_in
-from cnnlab.pluginhost.declarations import API_VERSION, Declaration
+from cnnlab.pluginhost.declarations import API_VERSION, Analysis, Declaration
 from cnnlab.pluginhost.offers import from_facts, told
 from cnnlab.pluginhost.references import file_of, spec_of
 from cnnlab.pluginhost.sources import HOST, Source, host_version
+from cnnlab.pluginhost.widgets import named
 
 State = Literal["active", "disabled", "broken", "incompatible", "clashing"]
 """What may become of a plugin."""
@@ -187,6 +188,8 @@ def _files(source: Source, declarations: Iterable[Declaration], new: Mapping[str
             file = file_of(reference) if isinstance(reference, str) else None
             if file is not None:
                 yield str(file)
+        if isinstance(declaration, Analysis):
+            yield from (str(widget.path) for widget in named(declaration) if widget.path is not None)
 
 
 def _checked(said: Any) -> Record:

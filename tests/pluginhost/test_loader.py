@@ -151,6 +151,22 @@ MISTAKES = {
         "broken",
         "`sum_up` of its analysis 'odd' names 'wave:sum_up', and the module 'wave' has no 'sum_up'.",
     ),
+    "has a widget that is not there": (
+        GOOD.replace("run=", "widgets={'': 'wave.js'}, run="),
+        "broken",
+        "the widget of its drawing '' of its analysis 'odd' is 'wave.js', and there is no such file in ",
+    ),
+    "has a widget out of its package": (
+        GOOD.replace("run=", "widgets={'map': '../wave.js'}, run="),
+        "broken",
+        "the widget of its drawing 'map' of its analysis 'odd' is '../wave.js', where the name of a file in the "
+        "package was expected that ends in .js, such as 'spectrum.js'.",
+    ),
+    "has no text for a widget": (
+        GOOD.replace("run=", "widgets={'map': None}, run="),
+        "broken",
+        "`widgets` of its analysis 'odd' holds 'map', which must be a text, not NoneType None.",
+    ),
     "names no code": (
         GOOD.replace('f"{__name__}:run"', '"run"'),
         "broken",

@@ -4,6 +4,7 @@ import { Refusal, follow, get, post, remove } from "./api.js";
 import { complain, contentOf, made, say, written } from "./dom.js";
 import { fieldsOf } from "./form.js";
 import { running } from "./running.js";
+import { ownDrawing } from "./widgets.js";
 
 const LISTED = 50; // rows of a result that the page lists; the files have all
 
@@ -25,7 +26,7 @@ const table = (title, heads, rows) =>
       made("thead", {}, made("tr", {}, ...heads.map((head) => made("th", { scope: "col" }, head)))),
       made("tbody", {}, ...rows.map((cells) => made("tr", {}, ...cells.map((cell) => made("td", { class: typeof cell === "string" ? "text" : null }, written(cell))))))));
 
-const drawn = ({ name, html }) => made("section", {}, name && made("h4", {}, name), contentOf(html));
+const drawn = ({ name, html }) => made("section", { "data-drawing": name }, name && made("h4", {}, name), contentOf(html));
 
 const keeper = (id, path, done) => {
   const told = made("p", { class: "told", role: "status" }, path ? `Kept in ${path}` : "");
@@ -95,8 +96,8 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
   let laid = "";
   let turn = 0;
   let jobs = new Set();
-
   const lives = new Map(); // the last live result by analysis and model: the next one takes its place
+
   const now = () => analyses.find(({ name }) => name === which.value);
 
   const lay = () => {
@@ -108,11 +109,15 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
     obstacle.hidden = !obstacles.length;
     button.disabled = obstacles.length > 0;
     live.disabled = analysis.inputs === "none";
-    const takesFile = JSON.stringify(analysis.parameters).includes('"x-path"');
-    const wanted = `${analysis.name} ${model.id} ${takesFile ? saved().length : ""}`;
+    const takes = (mark) => JSON.stringify(analysis.parameters).includes(`"${mark}"`);
+    const wanted = `${analysis.name} ${model.id} ${takes("x-path") ? saved().length : ""} ${takes("x-model") ? models.length : ""}`;
     if (laid === wanted) return;
     laid = wanted;
-    parts = fieldsOf(analysis.parameters, { model, models, results: saved() });
+    const image = async () => {
+      const [first] = await inputs(model);
+      return first ? `/api/images/${encodeURIComponent(first)}.png?model=${encodeURIComponent(model.id)}` : null;
+    };
+    parts = fieldsOf(analysis.parameters, { model, models, results: saved(), image });
     fields.replaceChildren(...parts.elements);
     refuse();
   };
@@ -146,12 +151,12 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
     try {
       const id = await follow(job, show);
       jobs.delete(job); // what has ended is not cancelled
+      if (isLive && id !== null) lives.set(key, id);
       return id === null ? null : { id, model, found: await get(`/api/results/${encodeURIComponent(id)}`) };
     } finally {
       jobs.delete(job);
       element.remove();
     }
-      if (isLive && id !== null) lives.set(key, id);
   };
 
   const run = async (isLive = false) => {
@@ -184,7 +189,26 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
     const root = made("div", { class: "compared" }, ...found.map(({ id, model, found: each }) => shown(id, each, `${name}, ${model.name}`, ended)));
     results.replaceChildren(root);
     answer(root);
+    for (const [index, { id, model, found: each }] of found.entries()) dress(root.children[index], id, model, each);
     say(found.map(({ found: { record } }) => record.headline).filter(Boolean).join(" ") || `${name} is done.`);
+  };
+
+  /** Have the plugin add to its drawings, where it brings a widget for them. */
+  const dress = (article, id, model, found) => {
+    const { analysis, plugin } = found.record;
+    const names = [analysis, `${plugin?.distribution}:${analysis}`];
+    const widgets = analyses.find(({ name, distribution }) => names.includes(name) && distribution === plugin?.distribution)?.widgets ?? {};
+    const at = model.id ? `?model=${encodeURIComponent(model.id)}` : "";
+    const images = (found.images ?? []).map((image) => `/api/images/${encodeURIComponent(image)}.png${at}`);
+    for (const section of article.querySelectorAll("section[data-drawing]")) {
+      const drawing = found.html.find(({ name }) => name === section.dataset.drawing);
+      const again = () => {
+        const ordinary = drawn(drawing);
+        setTimeout(() => answer(ordinary)); // when it is on the page
+        return ordinary;
+      };
+      if (widgets[drawing.name]) ownDrawing(widgets[drawing.name], section, { id, name: drawing.name, result: found, images }, again);
+    }
   };
 
   form.addEventListener("submit", (event) => {
@@ -194,6 +218,11 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
   lay();
   return {
     refresh: lay,
+    /** Called when a model has joined: it may be one of a parameter's, and what it cannot be asked is told. */
+    renew: async () => {
+      analyses = await get("/api/analyses");
+      lay();
+    },
     /** Called after each stroke: runs again where that is asked for. */
     stroke: () => live.checked && !live.disabled && !button.disabled && run(true),
     open: async (id) => {

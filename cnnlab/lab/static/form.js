@@ -1,6 +1,7 @@
 // A form out of a JSON Schema: one control for each parameter, with its bounds, choices and words.
 import { Refusal } from "./api.js";
 import { made } from "./dom.js";
+import { ownControl } from "./widgets.js";
 
 const MOST_BOXES = 24; // choices up to which several are chosen by boxes; more are typed, separated by commas
 
@@ -94,12 +95,14 @@ const controlOf = (id, name, schema, required, context) => {
 
 /** One parameter: its label, control and hint, and the place for the sentence that refuses its value. */
 const field = (name, schema, required, context) => {
-  const id = `of-${name}`;
+  const id = `${context.prefix ?? "of"}-${name}`;
   const called = schema.title ?? name.replaceAll("_", " ");
   const words = called.charAt(0).toUpperCase() + called.slice(1);
   const hint = made("p", { class: "hint", id: `${id}-hint` }, hintOf(schema, false));
   const refused = made("p", { class: "refused", id: `${id}-refused`, hidden: true });
-  const { control, beside, grouped, value } = controlOf(id, name, schema, required, context);
+  const ordinary = controlOf(id, name, schema, required, context);
+  const { control, beside, grouped } = ordinary;
+  let { value } = ordinary;
   hint.textContent = hintOf(schema, ["number", "text"].includes(control.type));
   control.setAttribute("aria-describedby", `${hint.id} ${refused.id}`);
   if (grouped) control.setAttribute("aria-label", words);
@@ -112,12 +115,37 @@ const field = (name, schema, required, context) => {
     sentence ? control.setAttribute("aria-invalid", "true") : control.removeAttribute("aria-invalid");
   };
   control.addEventListener("input", () => refuse());
-  const focus = () => (grouped ? control.querySelector("input") : control).focus();
+  let focus = () => (grouped ? control.querySelector("input") : control).focus();
+  const take = (own) => {
+    let now = schema.default;
+    const box = made("div", { class: "widget", role: "group", "aria-label": words, "aria-describedby": `${hint.id} ${refused.id}` }, own);
+    control.replaceWith(box);
+    beside?.remove();
+    label.replaceWith(made("p", { class: "label" }, words));
+    hint.textContent = hintOf(schema, false);
+    value = () => now;
+    focus = () => box.querySelector("input, select, button, textarea, [tabindex]")?.focus();
+    return (changed) => {
+      now = changed;
+      refuse();
+      element.dispatchEvent(new Event("input", { bubbles: true }));
+    };
+  };
+  if (schema["x-widget"]) {
+    let early = null; // what it sets before it is on the page
+    let set = (changed) => { early = { changed }; };
+    const given = { name, schema, value: schema.default, image: context.image ?? (async () => null), changed: (now) => set(now) };
+    ownControl(schema["x-widget"], given, element).then((own) => {
+      if (own === null) return;
+      set = take(own);
+      if (early) set(early.changed);
+    });
+  }
   const isChanged = (now) => now !== undefined && !same(now, schema.default) && !(schema.default === undefined && (now === false || same(now, [])));
-  return { name, element, value, refuse, focus, isChanged };
+  return { name, element, value: () => value(), refuse, focus: () => focus(), isChanged };
 };
 
-/** The fields of an analysis' parameters. */
+/** The fields of an analysis' parameters, or of others, whose ids begin with another `prefix`. */
 export const fieldsOf = (parameters, context) => {
   const required = new Set(parameters.required ?? []);
   const fields = Object.entries(parameters.properties ?? {}).map(([name, schema]) => field(name, schema, required.has(name), context));

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from annotated_types import Gt
 
-from cnnlab.plugin import Analysis, Array, Doc, Params, Section, hookimpl
+from cnnlab.plugin import Analysis, Array, Doc, Params, Section, Widget, hookimpl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,10 @@ class FourierParams(Params):
     """How strong the noise is."""
 
     norm: Annotated[
-        float, Gt(0), Doc("L2 norm of the noise added to each channel, in units of the model's value range.")
+        float,
+        Gt(0),
+        Widget("norm.js"),  # on the lab's page: a slider, and an image with noise of that strength
+        Doc("L2 norm of the noise added to each channel, in units of the model's value range."),
     ] = 4.0
 
 
@@ -49,6 +52,7 @@ def cnnlab_analyses() -> Iterable[Analysis]:
                 "one of the shorter side",
                 "high_frequency_error": "share of the images misread, mean over the frequencies from there on",
             },
+            widgets={"": "spectrum.js"},  # on the lab's page: choose a frequency, and see its noise
         )
     ]
 
