@@ -144,6 +144,30 @@ def test_the_pen_is_answered_at_once(page):
     assert statistics.median(took) < 250, took
 
 
+@pytest.mark.full
+def test_ten_browsers_draw_at_once(open_lab):
+    pages = [open_lab(viewport={"width": 900, "height": 900}) for _ in range(10)]
+    places = [page.locator("#draw canvas").bounding_box() for page in pages]
+    for stroke in range(3):
+        x = 60 + 60 * stroke
+        for page, box in zip(pages, places, strict=True):
+            page.mouse.move(box["x"] + x, box["y"] + 60)
+            page.mouse.down()
+        for y in range(70, 230, 20):  # all pens are down, and move in turn
+            for page, box in zip(pages, places, strict=True):
+                page.mouse.move(box["x"] + x, box["y"] + y)
+        for page in pages:
+            page.mouse.up()
+    read = set()
+    for page in pages:
+        page.wait_for_function("() => document.querySelector('#chosen img') && document.querySelector('.took')")
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("performance.getEntriesByName('answer').length") >= 3
+        assert not page.locator("#trouble").is_visible()
+        read.add(page.locator(".reads").inner_text())
+    assert len(read) == 1  # all drew the same, and none was shown another's answer that came late
+
+
 def test_an_answer_does_not_wait_until_its_beginning_is_acknowledged():
     from cnnlab.lab.serving import Place, _listening
 
@@ -303,6 +327,41 @@ def test_images_of_a_dataset_are_asked_about_together_with_sliders_and_files(pag
     page.get_by_role("button", name="Keep").click()
     page.wait_for_selector(".found :text('Kept in')")
     assert page.locator("#results li").first.inner_text().startswith("fgsm-untargeted, classic")
+
+
+def test_an_attack_has_a_slider_over_beta_and_its_pictures_share_the_pointer(page):
+    draw(page)
+    page.select_option("#analysis", "targeted")
+    page.get_by_label("Target", exact=True).select_option(label="8")
+    page.get_by_label("Steps", exact=True).fill("5")
+    page.get_by_label("Beta", exact=True).fill("0.01, 0.1, 1")
+    run(page, "targeted")
+    slider = page.get_by_role("slider", name="beta")
+    shown = page.locator("article.found .slider output").first
+    assert shown.inner_text() == "0.01"
+    slider.focus()
+    page.keyboard.press("End")
+    assert shown.inner_text() == "1"
+    assert page.locator("article.found .frame:visible").count() == 1
+    original = page.locator("article.found .pixels:visible").first
+    original.hover(position={"x": 9, "y": 9})
+    assert (
+        page.locator("article.found .frame:visible .cross").count()
+        == page.locator("article.found .frame:visible .pixels").count()
+    )
+
+
+def test_robustness_is_a_chart_over_epsilon(page):
+    page.get_by_role("tab", name="Dataset").click()
+    page.wait_for_selector(".thumbnails img")
+    page.get_by_label("Number").fill("3")
+    page.get_by_role("button", name="Choose the first so many").click()
+    page.wait_for_selector("#chosen h3:has-text('3 images go in')")
+    page.select_option("#analysis", "robustness")
+    page.get_by_label("Epsilon", exact=True).fill("0.1, 0.2")
+    page.get_by_label("Steps", exact=True).fill("2")
+    run(page, "robustness")
+    assert "epsilon" in page.locator("article.found .chart").first.inner_text()
 
 
 def test_many_images_of_a_dataset_are_chosen_at_once(page):
