@@ -30,6 +30,7 @@ from cnnlab.lab.asking import Asking
 from cnnlab.lab.bodies import Body, asked_number, read_json
 from cnnlab.lab.datasets import Datasets
 from cnnlab.lab.errors import ParameterError, RefusedError, unknown
+from cnnlab.lab.files import Files
 from cnnlab.lab.guard import Guard
 from cnnlab.lab.images import MOST_AT_ONCE, Images, LabImage, data_url, drawn, in_range, png, uploaded
 from cnnlab.lab.jobs import Job, Jobs, Telling
@@ -63,6 +64,7 @@ class Lab:
         models: Its models.
         datasets: Its datasets.
         images: Its images.
+        files: Files for its parameters.
         jobs: Its jobs.
         results: Its results.
         asking: What makes questions of requests.
@@ -73,6 +75,7 @@ class Lab:
     models: Models
     datasets: Datasets
     images: Images
+    files: Files
     jobs: Jobs
     results: Results
     asking: Asking
@@ -96,10 +99,10 @@ class Lab:
         """
         models = Models(choices, more=more)
         models.told()
-        datasets, images, results = Datasets(models), Images(), Results(models)
-        asking = Asking(models, datasets, images, results)
+        datasets, images, files, results = Datasets(models), Images(), Files(), Results(models)
+        asking = Asking(models, datasets, images, files, results)
         training = Training(models, datasets, device)
-        return cls(models, datasets, images, Jobs(at_once), results, asking, training, Reports(results))
+        return cls(models, datasets, images, files, Jobs(at_once), results, asking, training, Reports(results))
 
     def app(self, token: str, hosts: frozenset[str], cookie: str, any_address: bool = False) -> ASGIApp:
         """Return the application, with its guard before it.
@@ -118,11 +121,13 @@ class Lab:
             routes=[
                 Route("/api/models", _read(lambda request: self.models.told())),
                 Route("/api/analyses", _read(self._analyses)),
+                Route("/api/analyses/{name:path}/check", self._check, methods=["POST"]),
                 Route("/api/analyses/{name:path}", self._ask, methods=["POST"]),
                 Route("/api/datasets", _read(lambda request: self.datasets.told())),
                 Route("/api/datasets/{name:path}/images", _read(self._some_images)),
                 Route("/api/images", self._take_images, methods=["POST"]),
                 Route("/api/images/{name}.png", self._image),
+                Route("/api/files", self._take_uploads, methods=["POST"]),
                 Route("/api/predict", self._predict, methods=["POST"]),
                 Route("/api/training", _read(lambda request: self.training.told())),
                 Route("/api/training", self._train, methods=["POST"]),
@@ -197,17 +202,11 @@ class Lab:
             body = read_json(await request.body())
             return _answer(await run_in_threadpool(self._take_drawn, body))
         model = request.query_params.get("model", "")
-        try:
-            async with request.form(max_files=MOST_AT_ONCE, max_fields=MOST_AT_ONCE) as form:
-                files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-                contents = [(file.filename or "image", await file.read()) for file in files]
-        except (HTTPException, ValueError) as error:  # older readers of forms raise what they run into
-            many = isinstance(error, HTTPException) and "Too many files" in str(error.detail)
-            words = f"the lab takes {MOST_AT_ONCE} files at once." if many else "the form cannot be read."
-            raise RefusedError(413 if many else 400, words) from None
-        if not contents:
-            raise UsageError("the form holds no file.")
-        return _answer(await run_in_threadpool(self._take_files, model, contents))
+        return _answer(await run_in_threadpool(self._take_files, model, await _uploads(request, "image")))
+
+    async def _take_uploads(self, request: Request) -> Response:
+        contents = await _uploads(request, "file")
+        return _answer(await run_in_threadpool(lambda: [self.files.add(*each) for each in contents]))
 
     def _take_files(self, model: str, contents: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
         classifier = self.models.find(model or self.models.first)
@@ -254,15 +253,21 @@ class Lab:
         pixels, notes = given.unit(classifier.input_shape)
         return pixels, " ".join(filter(None, (given.note, *notes)))
 
+    async def _check(self, request: Request) -> Response:
+        body = read_json(await request.body())
+        return _answer({"problems": await run_in_threadpool(self._problems, request.path_params["name"], body)})
+
+    def _problems(self, name: str, body: Body) -> list[dict[str, Any]]:
+        _check_analysis(name)
+        return self.asking.problems(name, body)
+
     async def _ask(self, request: Request) -> Response:
         body = read_json(await request.body())
         job = await run_in_threadpool(self._queued, request.path_params["name"], body)
         return _answer({"job": job.id}, 202)
 
     def _queued(self, name: str, body: Body) -> Job:
-        if name not in registry.listed("analysis") and not registry.is_full(name):
-            registry_names = ", ".join(sorted(registry.listed("analysis")))
-            raise RefusedError(404, f"there is no analysis {name[:80]!r}; there are {registry_names}.")
+        _check_analysis(name)
         question, replaces = self.asking.question(name, body), body.text("replaces", "")
 
         def work(telling: Telling) -> str:
@@ -345,6 +350,26 @@ class Lab:
         return FileResponse(found.path, media_type="text/html", headers=alone)
 
 
+async def _uploads(request: Request, otherwise: str) -> list[tuple[str, bytes]]:
+    """The files of a form, each with its name, or another where it has none.
+
+    Raises:
+        UsageError: It holds none.
+        RefusedError: It holds too many, or cannot be read.
+    """
+    try:
+        async with request.form(max_files=MOST_AT_ONCE, max_fields=MOST_AT_ONCE) as form:
+            files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+            contents = [(file.filename or otherwise, await file.read()) for file in files]
+    except (HTTPException, ValueError) as error:  # older readers of forms raise what they run into
+        many = isinstance(error, HTTPException) and "Too many files" in str(error.detail)
+        words = f"the lab takes {MOST_AT_ONCE} files at once." if many else "the form cannot be read."
+        raise RefusedError(413 if many else 400, words) from None
+    if not contents:
+        raise UsageError("the form holds no file.")
+    return contents
+
+
 async def _told(job: Job, seen: int) -> AsyncIterator[str]:
     """The events of a job as they come, until it has ended."""
     said = time.monotonic()
@@ -362,6 +387,12 @@ async def _told(job: Job, seen: int) -> AsyncIterator[str]:
             await asyncio.sleep(LOOK)
 
 
+def _check_analysis(name: str) -> None:
+    if name not in registry.listed("analysis") and not registry.is_full(name):
+        names = ", ".join(sorted(registry.listed("analysis")))
+        raise RefusedError(404, f"there is no analysis {name[:80]!r}; there are {names}.")
+
+
 def _read(what: Callable[[Request], Any]) -> Callable[[Request], Response]:
     """An address that answers JSON, in a thread."""
 
@@ -372,7 +403,8 @@ def _read(what: Callable[[Request], Any]) -> Callable[[Request], Response]:
 
 
 def _dumped(value: Any) -> str:
-    return json.dumps(_finite(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=str)
+    text = json.dumps(_finite(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=str)
+    return text.encode(errors="replace").decode()  # half a character, which JSON can hold, is none that can be sent
 
 
 def _answer(value: Any, status: int = 200) -> Response:
@@ -414,7 +446,7 @@ def _drawings_script(request: Request) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     status = error.status if isinstance(error, RefusedError) else 400
     field = {"field": error.parameter} if isinstance(error, ParameterError) else {}
-    return JSONResponse({"error": str(error), **field}, status)
+    return _answer({"error": str(error), **field}, status)
 
 
 async def _not_answered(request: Request, error: Exception) -> Response:

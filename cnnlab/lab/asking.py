@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,11 @@ from cnnlab.analysis.command import command_of
 from cnnlab.analysis.image_choice import ImageChoice
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.analysis.request import Request, perform
-from cnnlab.errors import UsageError
+from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.lab.bodies import Body
 from cnnlab.lab.datasets import Datasets, Place
 from cnnlab.lab.errors import ParameterError, RefusedError, named
+from cnnlab.lab.files import Files
 from cnnlab.lab.images import Images, in_range
 from cnnlab.lab.models import Models
 from cnnlab.lab.results import LabResult, Results
@@ -50,6 +51,7 @@ class Question:
         model: The id of the model.
         images: The ids of the images.
         drawn: The names of images that lie nowhere but here.
+        lent: What a command that repeats it cannot find by the words for it: sentences.
     """
 
     request: Request
@@ -57,6 +59,7 @@ class Question:
     model: str
     images: tuple[str, ...]
     drawn: tuple[str, ...]
+    lent: tuple[str, ...]
 
     def answered(self, progress: Progress) -> LabResult:
         """Perform it.
@@ -65,11 +68,11 @@ class Question:
             CnnlabError: It could not be done.
         """
         result = perform(self.request, progress)
-        note = ""
+        notes = list(self.lent)
         if self.drawn:
-            note = f"Its images were drawn or uploaded here: save {', '.join(self.drawn)} first, from the page."
+            notes.append(f"Its images were drawn or uploaded here: save {', '.join(self.drawn)} first, from the page.")
         command, python = command_of(self.spoken), python_of(self.spoken)
-        return LabResult(result, command, python, note, model=self.model, images=self.images)
+        return LabResult(result, command, python, " ".join(notes), model=self.model, images=self.images)
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,14 @@ class Asking:
         models: The lab's models.
         datasets: Its datasets.
         images: Its images.
+        files: The files that were handed over for parameters.
         results: Its results.
     """
 
     models: Models
     datasets: Datasets
     images: Images
+    files: Files
     results: Results
 
     def question(self, name: str, body: Body) -> Question:
@@ -103,7 +108,7 @@ class Asking:
         model = body.text("model")
         classifier = self.models.own(model)
         ids = body.texts("images", MOST_IMAGES)
-        params, spoken = self._params(analysis, body.inner("params"))
+        params, spoken, lent = self._params(analysis, body.inner("params"))
         wanted = ids if analysis.inputs != "none" else []
         choice, drawn = self._images(classifier, wanted)
         seed = body.number("seed", 0, 0, MOST_SEED)
@@ -115,11 +120,54 @@ class Asking:
             images=choice,
             seed=seed,
         )
-        _check(request, classifier)
+        self._settle(analysis, params, classifier)
+        request.check()
         spoken_model = replace(trust, model=classifier.path or trust.model)
         words = self._spoken_images(wanted, drawn)
         told = replace(request, params=spoken, model=spoken_model, images=words)
-        return Question(request, told, model, tuple(wanted), tuple(drawn.values()))
+        return Question(request, told, model, tuple(wanted), tuple(drawn.values()), lent)
+
+    def problems(self, name: str, body: Body) -> list[dict[str, str]]:
+        """Return what is wrong with a question that nobody asks yet, a sentence for each parameter that is refused.
+
+        Args:
+            name: The analysis.
+            body: What :meth:`question` takes. Without ``images`` these are not missed: somebody still types.
+
+        Raises:
+            UsageError: It names no model.
+            RefusedError: There is no such model.
+        """
+        analysis = registry.find_analysis(name)
+        classifier = self.models.own(body.text("model"))
+        given = body.inner("params")
+        fields = {field.public: field for field in fields_of(analysis.params)}
+        found = [
+            {"field": each, "error": str(error)}
+            for each, value in given.items()
+            if each in fields and (error := self._wrong(fields[each], value, classifier)) is not None
+        ]
+        if found:
+            return found
+        try:
+            if "images" in body:
+                self.question(name, body)
+            else:
+                self._settle(analysis, self._params(analysis, given)[0], classifier)
+                body.number("seed", 0, 0, MOST_SEED)
+        except CnnlabError as error:
+            return [{"field": getattr(error, "parameter", ""), "error": str(error)}]
+        return []
+
+    def _wrong(self, field: Field, value: Any, classifier: Classifier) -> CnnlabError | None:
+        """What is wrong with a value by itself; None where nothing is."""
+        try:
+            if field.is_model:
+                value = self.models.with_models({field.public: value}, [field.public])[field.public]
+            field.settle(field.validate(self._value(field, value)), classifier)
+        except CnnlabError as error:
+            return error
+        return None
 
     def unit(self, image: str, classifier: Classifier) -> tuple[np.ndarray, int, str, tuple[str, ...]]:
         """Return an image in [0, 1] in a model's shape, its label, where it came from, and what was done to it."""
@@ -186,27 +234,33 @@ class Asking:
         indices = tuple(str(place.index) for place in places)
         return ImageChoice(dataset=places[0].dataset, split=places[0].split, indices=indices)
 
-    def _params(self, analysis: Analysis, given: Body) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The parameters, models opened and results as their folders; and the same in words."""
+    def _params(self, analysis: Analysis, given: Body) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]:
+        """The parameters, models opened and results as their folders; the same in words; and what words cannot say."""
         fields = {field.public: field for field in fields_of(analysis.params)}
-        spoken: dict[str, Any] = {}
-        for name, value in given.items():
-            field = fields.get(name)
-            spoken[name] = value if field is None else self._value(field, value)
-        opened = self.models.with_models(given | spoken, [name for name, field in fields.items() if field.is_model])
-        for name, field in fields.items():
-            if field.is_model and spoken.get(name) is not None:
+        known = {name: fields[name] for name in given if name in fields}
+        values = given | {name: self._value(field, given[name]) for name, field in known.items()}
+        opened = self.models.with_models(values, [name for name, field in fields.items() if field.is_model])
+        spoken: dict[str, Any] = dict(values)
+        lent: list[str] = []
+        for name, field in known.items():
+            if field.is_model and spoken[name] is not None:
                 spoken[name] = opened[name].path or spoken[name]
-        return opened, spoken
+            elif _takes_path(field.type):
+                spoken[name] = _spoken_file(given[name], values[name])
+                lent += self._lent(given[name])
+        return opened, spoken, tuple(lent)
 
     def _value(self, field: Field, value: Any) -> Any:
-        """A value as a browser may give it: for a file, a result of the lab, and never a path."""
+        """A value as a browser may give it: for a file, one that it handed over or a result, and never a path."""
         if not _takes_path(field.type) or value is None:
             return value
         if isinstance(value, list):
             return [self._value(field, each) for each in value]
-        if isinstance(value, dict) and set(value) == {"result"} and isinstance(value["result"], str):
-            return self.results.find(value["result"]).folder()
+        match value:
+            case {"result": str(name), **more} if not more:
+                return self.results.find(name).folder()
+            case {"file": str(name), **more} if not more:
+                return self.files.find(name)
         if isinstance(value, str) and value in field.choices:
             return value
         if isinstance(value, bool | int | float) and not _is_only_path(field.type):
@@ -214,23 +268,36 @@ class Asking:
         raise ParameterError(
             field.public,
             f"{field.public} takes a file, and the lab takes no path from a browser; give a result of the lab, as "
-            '{"result": "ID"}.',
+            '{"result": "ID"}, or a file that was handed over to it, as {"file": "ID"}.',
         )
 
+    def _lent(self, value: Any) -> Iterator[str]:
+        """Say of files and results that lie in folders of the lab's what somebody must do who repeats it."""
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, dict) and "file" in each:
+                name = self.files.find(each["file"]).name
+                yield f"It was given the file {name}, which was uploaded here: say where yours lies."
+            elif isinstance(each, dict) and self.results.find(each["result"]).kept is None:
+                yield "It was given a result that lies with this lab alone: keep that one, and name its folder."
 
-def _check(request: Request, classifier: Classifier) -> None:
-    """Refuse at once what the host would refuse when the analysis runs.
+    def _settle(self, analysis: Analysis, params: Mapping[str, Any], classifier: Classifier) -> None:
+        """Refuse parameters that the host would refuse when the analysis runs.
 
-    Raises:
-        ParameterError: A parameter is not as it was declared, or the model has no such class or layer.
-        UsageError: The words make no sense together.
-    """
-    params = request.analysis.params
-    try:
-        params.from_public(dict(request.params)).settled(classifier)
-    except UsageError as error:
-        raise named(error, params) from None
-    request.check()
+        Raises:
+            ParameterError: A parameter is not as it was declared, or the model has no such class or layer.
+            UsageError: They make no sense together.
+        """
+        try:
+            analysis.params.from_public(dict(params)).settled(classifier)
+        except UsageError as error:
+            raise named(error, analysis.params) from None
+
+
+def _spoken_file(given: Any, value: Any) -> Any:
+    """What stands for a value in a command: of a file that was handed over its name."""
+    if isinstance(given, list):
+        return [_spoken_file(*each) for each in zip(given, value, strict=True)]
+    return Path(value.name) if isinstance(given, dict) and "file" in given else value
 
 
 def _same_part(one: Place, other: Place) -> bool:
@@ -259,9 +326,14 @@ def python_of(request: Request) -> str:
         words.append(f"cnnlab.datasets.load({str(images.dataset)!r}).{images.split}[[{indices}]]")
     fields = {field.public: field.name for field in fields_of(request.analysis.params)}
     for name, value in request.params.items():
-        words.append(
-            f"{fields.get(name, name)}={str(value)!r}" if isinstance(value, Path) else f"{fields[name]}={value!r}"
-        )
+        words.append(f"{fields[name]}={_as_typed(value)!r}")
     if request.seed:
         words.append(f"seed={request.seed}")
     return f"cnnlab.analyze({', '.join(words)})"
+
+
+def _as_typed(value: Any) -> Any:
+    """A value with texts for its paths."""
+    if isinstance(value, list):
+        return [_as_typed(each) for each in value]
+    return str(value) if isinstance(value, Path) else value

@@ -34,7 +34,17 @@ def browser(lab, tools):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/static/main.js", "/api/analyses", "/api/reports/p0.html", "/api/nothing", "/nothing"]
+    "path",
+    [
+        "/",
+        "/static/main.js",
+        "/plugins/cnnlab-one/3.1/own.js",
+        "/api/analyses",
+        "/api/reports/p0.html",
+        "/api/training",
+        "/api/nothing",
+        "/nothing",
+    ],
 )
 @pytest.mark.parametrize("token", ["", "Bearer wrong", "Bearer", "Basic b2Y6dGhl", "Bearer \xe4"])
 def test_without_the_token_nothing_is_answered(lab, tools, path, token):

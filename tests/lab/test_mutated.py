@@ -37,7 +37,14 @@ def requests_of(tools) -> list[tuple[str, str, dict]]:
             "/api/analyses/one",
             {"model": "m0", "images": ["i0"], "params": {"size": 1}, "seed": 0, "replaces": "r0"},
         ),
+        ("POST", "/api/analyses/one/check", {"model": "m0", "images": ["i0"], "params": {"size": 1}, "seed": 0}),
+        ("POST", "/api/files", {"file": "f0"}),
+        ("GET", "/plugins/cnnlab-one/3.1/own.js", {}),
+        ("GET", "/api/results/r0/arrays/mean", {}),
         ("GET", "/api/datasets/mnist/images?split=test&class=3&offset=0&limit=24", {}),
+        ("GET", "/api/training", {}),
+        ("POST", "/api/training", {"settings": {"dataset": "mnist", "epochs": 1, "learning_rate": 0.1, "limit": 9}}),
+        ("POST", "/api/training", {"resume": "t0"}),
         ("GET", "/api/jobs/j0/events", {}),
         ("DELETE", "/api/jobs/j0", {}),
         ("GET", "/api/results/r0/files/result.json", {}),
@@ -69,6 +76,7 @@ def spoilt(rng: random.Random, content: bytes) -> bytes:
 
 
 def test_a_thousand_mutated_requests_end_no_server(client, lab, tools, capfd):
+    lab.training._begin = tools.scripted(("failed", {"error": "nothing is trained here."}))
     rng, statuses = random.Random(SEED), []
     kinds = [
         "application/json",
