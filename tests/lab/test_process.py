@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 
+from cnnlab.runs import list_runs
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -147,6 +149,25 @@ def test_ctrl_c_ends_it_while_an_analysis_runs_and_somebody_listens(model, tmp_p
     assert out == ""  # the line with the URL was all of it
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lab_without_a_model_trains_and_what_is_done_is_saved_when_it_ends(tmp_path):
+    settings = {"dataset": "mnist", "limit": 200, "validation": 100, "batch_size": 50, "epochs": 1000}
+    with running("--port", "0", cwd=tmp_path) as lab:
+        assert lab.ask("/api/models") == []
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            lab.ask("/api/predict", {"models": ["m0"], "image": {"pixels": []}})
+        assert json.load(refused.value)["error"] == "there is no model in this lab yet; train one first."
+        job = lab.ask("/api/training", {"settings": settings})["job"]
+        with lab.open(f"/api/jobs/{job}/events") as stream:
+            assert any(line.startswith(b"event: epoch") for line in stream)
+            status, _, err = lab.end(signal.SIGINT)
+    (run,) = list_runs(tmp_path / "runs")
+    assert status in (0, 130)
+    assert run.state == "unfinished"
+    assert 1 <= len(run.history) < 1000
+    assert f"Go on with: cnnlab train --out runs/{run.name} --resume" in err
+    assert "Traceback" not in err
 
 
 def test_without_the_extra_one_sentence_says_how_to_get_it(cnnlab_command, model, tmp_path):
