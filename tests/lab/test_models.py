@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cnnlab.analysis.model_choice import ModelChoice
+from cnnlab.lab.errors import RefusedError
 from cnnlab.lab.jobs import Jobs
 from cnnlab.lab.models import COPIES, Models
 from cnnlab.testing import FakeClassifier
@@ -51,6 +52,36 @@ def test_a_job_has_a_model_of_its_own_that_shares_what_is_compiled(opened):
     assert models.find("m0").compiled("x", lambda: 2) == 1
     with own.recalling():
         assert models.find("m0")._recall is None
+
+
+def test_a_run_that_joins_is_opened_as_the_others_with_no_word_about_what_runs_say_themselves(monkeypatch, tmp_path):
+    asked: list[ModelChoice] = []
+
+    def open_choice(choice: ModelChoice) -> FakeClassifier:
+        asked.append(choice)
+        return FakeClassifier(lambda images: np.zeros((len(images), 2)), (4, 4, 1), 2)
+
+    monkeypatch.setattr(ModelChoice, "open", open_choice)
+    models = Models(
+        [ModelChoice(model="a")], more=ModelChoice(input_range="0,255", output="probs", memory=7, trust=True)
+    )
+    ids = iter(models)
+    assert models.add(tmp_path / "run") == "m1"
+    assert list(ids) == ["m0"]  # who looks through them is not disturbed
+    assert asked == [ModelChoice(model=tmp_path / "run", memory=7, trust=True)]
+    assert [each["id"] for each in models.told()] == ["m0", "m1"]
+    assert models.told()[1]["name"] == "run"
+    assert models.find("m1") is models.find("m1")
+    assert len(asked) == 2
+
+
+def test_a_lab_without_a_model_says_so(opened):
+    models = Models([])
+    assert models.told() == []
+    for ask in (lambda: models.first, lambda: models.find("m0"), lambda: models.own("")):
+        with pytest.raises(RefusedError, match=r"there is no model in this lab yet; train one first\.") as refused:
+            ask()
+        assert refused.value.status == 404
 
 
 def test_a_job_that_ended_holds_nothing_of_its_work(tools):
