@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields as fields_of_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -314,10 +314,15 @@ def _is_only_path(hint: Any) -> bool:
 
 
 def python_of(request: Request) -> str:
-    """Return the line of Python that asks the same; an empty text where the model was never on the disk."""
-    if not isinstance(request.model.model, str | Path):
+    """Return the line of Python that asks the same.
+
+    It is an empty text where the model was never on the disk, or its classes' names lie in a file, of which Python is
+    given what it says.
+    """
+    model = request.model
+    if not isinstance(model.model, str | Path) or model.class_names is not None:
         return ""
-    words = [repr(registry.spoken(request.analysis)), repr(str(request.model.model))]
+    words = [repr(registry.spoken(request.analysis)), _opened(model)]
     images = request.images
     if images.images is not None:
         words.append(json.dumps([str(each) for each in images.images]))
@@ -330,6 +335,14 @@ def python_of(request: Request) -> str:
     if request.seed:
         words.append(f"seed={request.seed}")
     return f"cnnlab.analyze({', '.join(words)})"
+
+
+def _opened(model: ModelChoice) -> str:
+    """A model as Python names it: by its path alone, or with what was said of it."""
+    path = repr(str(model.model))
+    told = {field.name: getattr(model, field.name) for field in fields_of_dataclass(model) if field.name != "model"}
+    said = [f"{name}={value!r}" for name, value in told.items() if value not in (None, False)]
+    return f"cnnlab.load({', '.join([path, *said])})" if said else path
 
 
 def _as_typed(value: Any) -> Any:

@@ -165,16 +165,17 @@ def test_an_earlier_result_has_the_command_and_the_line_that_repeat_it(mean, ope
         path = tmp_path / client.post(f"/api/results/{name}/keep").json()["path"] / "result.json"
         said = json.loads(path.read_text())
         inputs = [said["inputs"][0] | {"source": f"mnist/test:{place}"} for place in (3, 4, 7)]
-        model = said["model"] | {"path": "runs/a"}
+        model = said["model"] | {"path": "a.keras", "about": {"input_range": [0.0, 255.0]}}
         path.write_text(json.dumps(said | {"inputs": inputs, "model": model}))
     with tools.client_of(open_lab(fake)) as later:
         (earlier,) = later.get("/api/results").json()
         found = later.get(f"/api/results/{earlier['id']}").json()
     assert found["command"] == (
-        "cnnlab analyze one --model runs/a --dataset mnist --index 3:5 --index 7 --size 3 --seed 2"
+        "cnnlab analyze one --model a.keras --input-range 0,255 --dataset mnist --index 3:5 --index 7 --size 3 --seed 2"
     )
     assert found["python"] == (
-        "cnnlab.analyze('one', 'runs/a', cnnlab.datasets.load('mnist').test[[3, 4, 7]], size=3, seed=2)"
+        "cnnlab.analyze('one', cnnlab.load('a.keras', input_range='0,255'), "
+        "cnnlab.datasets.load('mnist').test[[3, 4, 7]], size=3, seed=2)"
     )
 
 
