@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -232,7 +233,7 @@ class Training:
             job.end("cancelled", {"text": words, "run": waiting, "resume": waiting and _id(Path(waiting))})
         else:
             kept = f" What was saved last is kept in {run}; go on with it." if waiting else ""
-            job.end("failed", {"error": f"the training ended unexpectedly, with status {status}.{kept}"})
+            job.end("failed", {"error": f"the training ended unexpectedly ({_how(status)}).{kept}"})
 
     def _joined(self, job: Job, path: Path) -> str | None:
         """Take a complete run among the models, and return which it is; None where it cannot be opened."""
@@ -279,6 +280,14 @@ class Training:
             if _id(run.path) == name:
                 return run
         raise unknown("unfinished run", name)
+
+
+def _how(status: int | None) -> str:
+    """Say how a process ended that said nothing of it itself."""
+    if status is None or -status not in set(signal.Signals):
+        return f"status {status}; the lab's terminal may show why"
+    name = signal.Signals(-status).name
+    return f"{name}, as where memory runs out" if name == "SIGKILL" else name
 
 
 def _id(path: Path) -> str:

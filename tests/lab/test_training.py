@@ -184,14 +184,19 @@ def test_what_cannot_be_trained_gets_one_sentence(lab, client, tools, body, stat
     assert begin.orders == []
 
 
-def test_a_process_that_dies_is_a_sentence_and_another_may_begin(lab, client, tools):
-    lab.training._begin = tools.scripted(("started", {"run": "runs/mine", "epochs": 2}), status=-9)
+@pytest.mark.parametrize(
+    ("status", "how"),
+    [
+        (-9, "SIGKILL, as where memory runs out"),
+        (-11, "SIGSEGV"),
+        (1, "status 1; the lab's terminal may show why"),
+    ],
+)
+def test_a_process_that_dies_is_a_sentence_and_another_may_begin(lab, client, tools, status, how):
+    lab.training._begin = tools.scripted(("started", {"run": "runs/mine", "epochs": 2}), status=status)
     for _ in range(2):
         said = tools.ended(client, started(client, settings={}))
-        assert (said["state"], said["error"]) == (
-            "failed",
-            "the training ended unexpectedly, with status -9.",
-        )
+        assert (said["state"], said["error"]) == ("failed", f"the training ended unexpectedly ({how}).")
 
 
 def test_what_training_refuses_is_told_as_it_is(lab, client, tools):
