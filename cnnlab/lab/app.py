@@ -201,8 +201,9 @@ class Lab:
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
             body = read_json(await request.body())
             return _answer(await run_in_threadpool(self._take_drawn, body))
+        take = self._take_each if "each" in request.query_params else self._take_files
         model = request.query_params.get("model", "")
-        return _answer(await run_in_threadpool(self._take_files, model, await _uploads(request, "image")))
+        return _answer(await run_in_threadpool(take, model, await _uploads(request, "image")))
 
     async def _take_uploads(self, request: Request) -> Response:
         contents = await _uploads(request, "file")
@@ -212,6 +213,17 @@ class Lab:
         classifier = self.models.find(model or self.models.first)
         images = [uploaded(name, content) for name, content in contents]
         return [self._added(image, classifier) for image in images]
+
+    def _take_each(self, model: str, contents: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
+        """The same where one that is refused keeps the others from nothing: it has its sentence instead."""
+        self.models.find(model or self.models.first)
+        told: list[dict[str, Any]] = []
+        for name, content in contents:
+            try:
+                told += self._take_files(model, [(name, content)])
+            except CnnlabError as error:
+                told.append({"error": str(error)})
+        return told
 
     def _take_drawn(self, body: Body) -> dict[str, Any]:
         classifier = self.models.find(body.text("model", self.models.first))

@@ -109,6 +109,17 @@ def test_a_file_is_fitted_to_the_model_and_what_was_done_is_told(client):
     assert (pixels_in(kept["png"]) == 255).all()
 
 
+def test_of_several_files_each_is_taken_or_has_its_own_sentence_where_that_is_asked(client):
+    given = [
+        ("file", (name, content, "image/png")) for name, content in (("a.png", b"no"), ("b.png", png_of(np.eye(4))))
+    ]
+    wrong, kept = client.post("/api/images?model=m0&each=1", files=given).json()
+    assert "a.png" in wrong["error"]
+    assert (kept["source"], "error" in kept) == ("b.png", False)
+    assert client.post("/api/images?model=m0", files=given).status_code == 400
+    assert client.post("/api/images?model=m9&each=1", files=given).status_code == 404
+
+
 def test_a_file_keeps_no_folder_in_its_name(client):
     files = {"file": ("../../etc/pass\nwd.png", png_of(np.zeros((4, 4))), "image/png")}
     (kept,) = client.post("/api/images", files=files).json()

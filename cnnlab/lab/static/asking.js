@@ -1,11 +1,12 @@
 // A question to the models: the form, the run with its progress, and what it found, side by side where there are several.
 import { answer } from "./drawings.js";
-import { Refusal, follow, get, post, remove } from "./api.js";
+import { Refusal, follow, get, post, remove, upload } from "./api.js";
 import { complain, contentOf, made, say, written } from "./dom.js";
 import { fieldsOf } from "./form.js";
 import { running } from "./running.js";
 import { ownDrawing } from "./widgets.js";
 
+const PAUSE = 350; // milliseconds without a key after which a value is looked at
 const LISTED = 50; // rows of a result that the page lists; the files have all
 
 /** A text with a button that copies it. */
@@ -109,15 +110,18 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
     obstacle.hidden = !obstacles.length;
     button.disabled = obstacles.length > 0;
     live.disabled = analysis.inputs === "none";
-    const takes = (mark) => JSON.stringify(analysis.parameters).includes(`"${mark}"`);
-    const wanted = `${analysis.name} ${model.id} ${takes("x-path") ? saved().length : ""} ${takes("x-model") ? models.length : ""}`;
-    if (laid === wanted) return;
+    const wanted = `${analysis.name} ${model.id}`;
+    if (laid === wanted) {
+      parts.renew({ model, models, results: saved() });
+      return;
+    }
     laid = wanted;
     const image = async () => {
       const [first] = await inputs(model);
       return first ? `/api/images/${encodeURIComponent(first)}.png?model=${encodeURIComponent(model.id)}` : null;
     };
-    parts = fieldsOf(analysis.parameters, { model, models, results: saved(), image });
+    const handOver = (files) => upload("/api/files", files);
+    parts = fieldsOf(analysis.parameters, { model, models, results: saved(), image, upload: handOver });
     fields.replaceChildren(...parts.elements);
     refuse();
   };
@@ -131,6 +135,40 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
     if (error !== null) say(error.message);
   };
 
+  /** What the server would refuse of a question, and why; a refusal itself would be a line in the console. */
+  const problemsOf = async (analysis, model, question) => {
+    const { problems } = await post(`/api/analyses/${encodeURIComponent(analysis.name)}/check`, { model: model.id, ...question });
+    return problems;
+  };
+
+  /** Tell what is wrong while somebody types, when they pause. */
+  const checkTyped = async () => {
+    const [mine, { params, problems }] = [parts, parts.read()];
+    typed += 1;
+    const count = typed;
+    const found = await problemsOf(now(), chosen()[0], { params }).catch(() => []); // a run will tell what is wrong
+    if (mine !== parts || count !== typed) return;
+    const all = [...problems, ...found];
+    parts.tell(all, true);
+    if (!all.length) refused.hidden = true;
+  };
+  let pause = 0;
+  let typed = 0;
+  fields.addEventListener("input", () => {
+    clearTimeout(pause);
+    pause = setTimeout(checkTyped, PAUSE);
+  });
+
+  const checked = new Map(); // by model, the question that was last found right: it is asked again after each stroke
+  const check = async (analysis, model, question) => {
+    const { images, ...others } = question;
+    const key = JSON.stringify([analysis.name, others, images.length === 1 || images]);
+    if (checked.get(model.id) === key) return;
+    const [first] = await problemsOf(analysis, model, question);
+    if (first) throw new Refusal(first.error, 400, first.field || undefined);
+    checked.set(model.id, key);
+  };
+
   const cancelAll = () => {
     for (const job of jobs) remove(`/api/jobs/${encodeURIComponent(job)}`).catch(() => {}); // it may have ended just now
     jobs = new Set();
@@ -142,6 +180,8 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
     const images = analysis.inputs === "none" ? [] : await inputs(model);
     if (mine !== turn) return null;
     if (analysis.inputs === "required" && !images.length) throw new Refusal(`${analysis.name} asks about an image: draw one, or choose one, above.`, 400);
+    await check(analysis, model, { images, ...question });
+    if (mine !== turn) return null;
     const { job } = await post(`/api/analyses/${encodeURIComponent(analysis.name)}`, { model: model.id, images, ...question, ...before });
     if (mine !== turn) return remove(`/api/jobs/${encodeURIComponent(job)}`).then(() => null, () => null);
     jobs.add(job);
@@ -161,6 +201,8 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
 
   const run = async (isLive = false) => {
     turn += 1;
+    typed += 1; // what is still to be told of the typing is told by this
+    clearTimeout(pause);
     const mine = turn;
     cancelAll();
     runs.replaceChildren();

@@ -37,18 +37,46 @@ const readable = (text) => (text.trim() !== "" && Number.isFinite(Number(text)) 
 const same = (a, b) => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 
 const chooser = (id, choices, schema, required) => {
-  const given = choices.findIndex(([value]) => same(value, schema.default));
-  const select = made("select", { id },
-    given < 0 && made("option", { value: "" }, required ? "choose" : "by default"),
-    ...choices.map(([, words], index) => made("option", { value: index, selected: index === given }, words)));
-  return { control: select, value: () => (select.value === "" ? undefined : choices[select.value][0]) };
+  const known = [];
+  const given = choices.some(([value]) => same(value, schema.default));
+  const select = made("select", { id }, !given && made("option", { value: "" }, required ? "choose" : "by default"));
+  const offer = ([value, words], chosen) => {
+    let index = known.findIndex((each) => same(each, value));
+    if (index < 0) {
+      index = known.push(value) - 1;
+      select.append(made("option", { value: index }, words));
+    }
+    if (chosen) select.value = index;
+  };
+  for (const choice of choices) offer(choice, same(choice[0], schema.default));
+  return { control: select, offer, value: () => (select.value === "" ? undefined : known[select.value]) };
 };
 
 const boxes = (id, choices, schema) => {
-  const given = schema.default ?? [];
-  const inputs = choices.map(([value]) => made("input", { type: "checkbox", checked: given.some((each) => same(each, value)) }));
-  const control = made("div", { id, class: "boxes", role: "group" }, ...choices.map(([, words], index) => made("label", {}, inputs[index], ` ${words}`)));
-  return { control, grouped: true, value: () => choices.filter((_, index) => inputs[index].checked).map(([value]) => value) };
+  const known = [];
+  const control = made("div", { id, class: "boxes", role: "group" });
+  const offer = ([value, words], chosen) => {
+    let found = known.find(([each]) => same(each, value));
+    if (!found) {
+      known.push(found = [value, made("input", { type: "checkbox" })]);
+      control.append(made("label", {}, found[1], ` ${words}`));
+    }
+    if (chosen) found[1].checked = true;
+  };
+  for (const choice of choices) offer(choice, (schema.default ?? []).some((each) => same(each, choice[0])));
+  return { control, grouped: true, offer, value: () => known.filter(([, box]) => box.checked).map(([value]) => value) };
+};
+
+/** Beside the results that a parameter may be: a file that is handed over, and chosen when the server has it. */
+const handing = (id, upload, several, taken, failed) => {
+  const input = made("input", { type: "file", id: `${id}-file`, multiple: several, onchange: async () => {
+    try {
+      for (const { id: file, name } of await upload([...input.files])) taken([{ file }, name]);
+    } catch (error) {
+      failed(error.message);
+    }
+  } });
+  return made("label", { class: "handing" }, several ? "or files of yours " : "or a file of yours ", input);
 };
 
 const several = (id, schema, array) => {
@@ -83,7 +111,8 @@ const controlOf = (id, name, schema, required, context) => {
   const parts = alternatives(schema);
   const array = parts.find(({ type }) => type === "array");
   const choices = choicesOf(array ? alternatives(array.items ?? {}) : parts, schema, context);
-  if (array) return choices && choices.length <= MOST_BOXES ? boxes(id, choices, schema) : several(id, schema, array);
+  const few = choices && (choices.length <= MOST_BOXES || marked(schema, "x-path")); // no path is typed
+  if (array) return few ? boxes(id, choices, schema) : several(id, schema, array);
   if (choices) return chooser(id, choices, schema, required);
   if (parts.length === 1 && parts[0].type === "boolean") {
     const input = made("input", { type: "checkbox", id, checked: schema.default === true });
@@ -108,26 +137,32 @@ const field = (name, schema, required, context) => {
   if (grouped) control.setAttribute("aria-label", words);
   const label = grouped ? made("p", { class: "label" }, words) : made("label", { for: id, class: "label" }, words);
   const checkbox = control.type === "checkbox";
-  const element = made("div", { class: checkbox ? "field yes-no" : "field" }, ...(checkbox ? [control, label] : [label, control]), beside, hint, refused);
+  const takesFile = marked(schema, "x-path") && ordinary.offer && context.upload;
+  const hand = takesFile && handing(id, context.upload, grouped, (choice) => {
+    ordinary.offer(choice, true);
+    element.dispatchEvent(new Event("input", { bubbles: true }));
+  }, (words) => refuse(words));
+  const element = made("div", { class: checkbox ? "field yes-no" : "field" }, ...(checkbox ? [control, label] : [label, control]), beside, hand, hint, refused);
   const refuse = (sentence = "") => {
     refused.textContent = sentence;
     refused.hidden = !sentence;
     sentence ? control.setAttribute("aria-invalid", "true") : control.removeAttribute("aria-invalid");
   };
-  control.addEventListener("input", () => refuse());
-  let focus = () => (grouped ? control.querySelector("input") : control).focus();
+  let touched = false;
+  element.addEventListener("input", () => { touched = true; });
+  let focus = () => (grouped ? element.querySelector("input") : control)?.focus();
   const take = (own) => {
     let now = schema.default;
     const box = made("div", { class: "widget", role: "group", "aria-label": words, "aria-describedby": `${hint.id} ${refused.id}` }, own);
     control.replaceWith(box);
     beside?.remove();
+    hand?.remove();
     label.replaceWith(made("p", { class: "label" }, words));
     hint.textContent = hintOf(schema, false);
     value = () => now;
     focus = () => box.querySelector("input, select, button, textarea, [tabindex]")?.focus();
     return (changed) => {
       now = changed;
-      refuse();
       element.dispatchEvent(new Event("input", { bubbles: true }));
     };
   };
@@ -142,7 +177,14 @@ const field = (name, schema, required, context) => {
     });
   }
   const isChanged = (now) => now !== undefined && !same(now, schema.default) && !(schema.default === undefined && (now === false || same(now, [])));
-  return { name, element, value: () => value(), refuse, focus: () => focus(), isChanged };
+  /** Offer what may be chosen besides, since the form was made. */
+  const renew = (later) => {
+    const parts = alternatives(schema);
+    const array = parts.find(({ type }) => type === "array");
+    const choices = ordinary.offer && choicesOf(array ? alternatives(array.items ?? {}) : parts, schema, later);
+    for (const choice of choices || []) ordinary.offer(choice, false);
+  };
+  return { name, element, value: () => value(), refuse, focus: () => focus(), isChanged, isTouched: () => touched, renew };
 };
 
 /** The fields of an analysis' parameters, or of others, whose ids begin with another `prefix`. */
@@ -161,6 +203,28 @@ export const fieldsOf = (parameters, context) => {
       const set = fields.map((each) => [each.name, each.value(), each]);
       return Object.fromEntries(set.filter(([, now, each]) => each.isChanged(now)).map(([name, now]) => [name, now]));
     },
+    /** The same, and the refusals of what no value can be read from, as the server tells what is wrong. */
+    read: () => {
+      const params = {};
+      const problems = [];
+      for (const each of fields) {
+        try {
+          const now = each.value();
+          if (each.isChanged(now)) params[each.name] = now;
+        } catch (error) {
+          problems.push({ field: each.name, error: error.message });
+        }
+      }
+      return { params, problems };
+    },
+    /** Show what is wrong at its fields: where `touched` says so, at those alone that somebody has changed. */
+    tell: (problems, touched) => {
+      for (const each of fields) {
+        const wrong = problems.find(({ field }) => field === each.name);
+        each.refuse(wrong && (!touched || each.isTouched()) ? wrong.error : "");
+      }
+    },
+    renew: (later) => fields.forEach(({ renew }) => renew(later)),
     isAbout: (error) => about(error) !== undefined,
     /** Show a refusal at the field that it is about; false where it is about none. */
     refuse: (error) => {

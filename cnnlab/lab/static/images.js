@@ -129,12 +129,13 @@ export const filesIn = (place, model, pick) => {
     if (!files.length) return;
     told.textContent = "Reading ...";
     try {
-      const answer = await upload(`/api/images?model=${encodeURIComponent(model().id)}`, files);
-      const read = answer.images ?? [answer].flat();
-      told.textContent = read.map(({ note }) => note).filter(Boolean).join(" ");
-      say(`${read.length} read.`);
-      complain();
-      pick(read.map((image, index) => ({ ...image, words: files[index]?.name ?? "" })));
+      const answer = await upload(`/api/images?model=${encodeURIComponent(model().id)}&each=1`, files);
+      const named = answer.map((image, index) => ({ ...image, words: files[index]?.name ?? "" }));
+      const read = named.filter(({ error }) => !error); // what is no image keeps nobody from the others
+      told.textContent = named.map(({ error, note }) => error || note).filter(Boolean).join(" ");
+      complain(read.length ? "" : told.textContent);
+      say(`${read.length} read. ${told.textContent}`);
+      if (read.length) pick(read);
     } catch (error) {
       told.textContent = "";
       complain(error.message);
