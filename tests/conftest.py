@@ -24,6 +24,7 @@ from platformdirs import user_cache_path
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis
 from cnnlab.pluginhost.params import Doc, Params
+from cnnlab.testing.processes import python_m, run_process
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: more threads would only wait for each other
@@ -172,17 +173,14 @@ def axe():
 
 @pytest.fixture
 def cnnlab_command() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run ``cnnlab`` in a process of its own: ``cnnlab_command("plugins", "list", env={...}, cwd=...)``."""
+    """Run ``cnnlab`` in a process of its own: ``cnnlab_command("plugins", "list", env={...}, cwd=...)``.
+
+    It begins with TensorFlow loaded, which takes most of a command's time; tests/cli/test_startup.py begins without.
+    """
 
     def run(*words: object, env: dict[str, str] | None = None, **options) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "cnnlab", *map(str, words)],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "COLUMNS": "200", **(env or {})},
-            timeout=300,
-            **options,
-        )
+        env = {**os.environ, "COLUMNS": "200", **(env or {})}
+        return run_process(python_m, "cnnlab", *map(str, words), env=env, **options)
 
     return run
 

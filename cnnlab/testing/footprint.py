@@ -1,15 +1,12 @@
 """What a plugin leaves behind in its process, and what it prints, found in a process of its own.
 
-Much of it happens once, when a module is imported, and another test may have had it already. ``python -m
-cnnlab.testing.footprint MODULE KIND NAME PARAMS FILE`` imports the plugin, lets it do its work, and writes what it
-changed into the file: standard output is the plugin's own.
+Much of it happens once, when a module is imported, and another test may have had it already. The process imports the
+plugin, lets it do its work, and writes what it changed into a file: standard output is the plugin's own.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import ctypes
 import functools
 import importlib
 import json
@@ -23,11 +20,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Declaration, resolve
 from cnnlab.pluginhost.params import Params, fields_of
+from cnnlab.testing.processes import run_process
 
 PATIENCE = 2.0
 """Seconds that threads are given which are about to end."""
@@ -77,12 +75,9 @@ def needed_models(params: type[Params]) -> set[str]:
 
 @functools.cache
 def _found(module: str, kind: str, name: str, params: str, path: tuple[str, ...]) -> Footprint:
-    from cnnlab.testing.contract import run_python
-
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "changed.json"
-        code = f"from {__name__} import main; import sys; main(*sys.argv[1:])"
-        done = run_python(code, module, kind, name, params, str(told))
+        done = run_process(main, module, kind, name, params, str(told))
         if done.returncode or not told.exists():
             failure = f"in a process of its own it ended with status {done.returncode}:\n{done.stderr}"
             return Footprint(done.stdout, {}, failure)
@@ -101,16 +96,6 @@ def main(module: str, kind: str, name: str, params: str, told: str) -> None:
         work()
     changed = {shared: by_import[shared] + by_work[shared] for shared in SHARED}
     Path(told).write_text(json.dumps(changed), encoding="utf-8")
-    _end()
-
-
-def _end() -> NoReturn:
-    """End without taking TensorFlow's modules apart, for a second each time; what was printed, by C too, is written."""
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    ctypes.CDLL(None).fflush(None)
-    os._exit(0)
 
 
 @contextlib.contextmanager

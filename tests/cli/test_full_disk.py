@@ -6,6 +6,7 @@ import contextlib
 import resource
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,11 +100,16 @@ def test_training_on_a_full_disk_goes_on_elsewhere_with_what_is_done(command_lin
         assert command_line("train", "--out", tmp_path / "moved", "--resume")[0] == 0
 
 
-def test_a_limit_on_the_size_of_files_is_said(cnnlab_command, tmp_path, monkeypatch):
+def test_a_limit_on_the_size_of_files_is_said(tmp_path, monkeypatch):
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # What measures this process writes files too.
-    done = cnnlab_command(
-        *("plugins", "new", "it"),
-        env={"PYTHONDONTWRITEBYTECODE": "1"},  # Python 3.11 keeps half a compiled module, which others then load.
+    monkeypatch.setenv(
+        "PYTHONDONTWRITEBYTECODE", "1"
+    )  # Python 3.11 keeps half a compiled module, which others then load.
+    done = subprocess.run(
+        [sys.executable, "-m", "cnnlab", "plugins", "new", "it"],
+        capture_output=True,
+        text=True,
+        timeout=60,
         cwd=tmp_path,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -170,16 +171,14 @@ def test_a_lab_without_a_model_trains_and_what_is_done_is_saved_when_it_ends(tmp
     assert "Traceback" not in err
 
 
-def test_without_the_extra_one_sentence_says_how_to_get_it(cnnlab_command, model, tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(
-        "import importlib.util as util\n"
-        "real = util.find_spec\n"
-        "util.find_spec = lambda name, *more: None if name == 'uvicorn' else real(name, *more)\n"
+def test_without_the_extra_one_sentence_says_how_to_get_it(command_line, model, monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "uvicorn" else real(name, *more)
     )
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    done = cnnlab_command("lab", model, "--no-browser", env={"PYTHONPATH": path})
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.strip() == (
+    status, out, err = command_line("lab", model, "--no-browser")
+    assert (status, out) == (1, "")
+    assert err.strip() == (
         'Error: the lab needs packages that are not installed; install them with `pip install "cnnlab[lab]"`.'
     )
 
