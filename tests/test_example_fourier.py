@@ -38,7 +38,15 @@ def test_it_installs_tests_and_runs_beside_the_wheel(environment, tmp_path, run_
     assert not rows["fourier"]["built_in"]
     assert rows["occlusion"]["built_in"]
 
-    # The contracts, which `cnnlab plugins check` takes from the package too, are held by test_examples.
+    # The contracts, which are taken from the package too, are held in the same environment.
+    shown = {
+        f"{each['kind']} {each['name']}"
+        for each in json.loads(environment.cnnlab("plugins", "show", "cnnlab-fourier", "--json"))
+    }
+    lines = environment.cnnlab("plugins", "check", "cnnlab-fourier").splitlines()
+    assert {line.partition(",")[0] for line in lines if not line.startswith(" ")} == shown
+    assert len([line for line in lines if line.startswith("  kept")]) > 20
+    assert not [line for line in lines if line.startswith("  broken")]
     assert " passed" in environment.run("-m", "pytest", "-q", "-k", "not TestAnalysis and not TestSection", cwd=folder)
 
     words = ["analyze", "fourier", "--model", run_folder, "--dataset", "mnist", "--limit", "20", "--out", "out"]

@@ -85,24 +85,3 @@ def test_the_notebook_ends_with_the_page(executed):
     printed = "".join(output.text for cell in cells for output in cell.outputs if output.output_type == "stream")
     assert "Architecture: parameters 799078, reported 799078\n" in printed
     assert [output for cell in cells for output in cell.outputs if output.get("name") == "stderr"] == []
-
-
-PACKAGES = sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))
-
-
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
-def test_every_package_keeps_its_contracts(package, environment, tmp_path):
-    folder = shutil.copytree(package, tmp_path / package.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    environment.install(folder)
-    shown = {
-        f"{each['kind']} {each['name']}"
-        for each in json.loads(environment.cnnlab("plugins", "show", package.name, "--json"))
-    }
-    lines = environment.cnnlab("plugins", "check", package.name).splitlines()
-    assert {line.partition(",")[0] for line in lines if not line.startswith(" ")} == shown
-    assert len([line for line in lines if line.startswith("  kept")]) > 20
-    assert not [line for line in lines if line.startswith("  broken")]
-
-
-def test_there_is_a_package():
-    assert "cnnlab-fourier" in [package.name for package in PACKAGES]
