@@ -67,14 +67,14 @@ def test_one_trains_from_nothing_stops_resumes_and_asks(page, tools, axe, tmp_pa
     commands = page.locator("#training pre").all_inner_texts()
     settings = "--epochs 3 --batch-size 50 --validation 100 --limit 300"
     assert commands == [f"cnnlab train {settings}", f"cnnlab train --out runs/{run.name} --resume"]
-    assert "2 of 3 epochs" in page.locator("#network .listed").inner_text()
+    assert "2 of 3 epochs" in page.locator("#network .unfinished").inner_text()
     page.get_by_role("button", name=f"Resume {run.name}").click()
     page.locator("#training .headline", has_text="The run is complete, and is among the models above.").wait_for()
     assert shown_after("after 3 epochs")[1] == [6, 6]
     page.wait_for_selector("body[data-ready]")
     assert page.locator("#models label").inner_text().strip().startswith(run.name)
     assert not page.get_by_text("There is no model yet").is_visible()
-    assert page.locator("#network .listed").count() == 0
+    assert page.locator("#network .unfinished").count() == 0
     page.locator("#draw canvas").scroll_into_view_if_needed()
     box = page.locator("#draw canvas").bounding_box()
     page.mouse.move(box["x"] + 140, box["y"] + 50)

@@ -196,6 +196,6 @@ if (found) {
       (await opened).choose(id);
       byId("models").scrollIntoView();
     },
-    open: !models.length && !matchMedia("(max-width: 859px)").matches, // there what it shows comes below, and should be near
+    isFirst: !models.length,
   }).catch(complainOf);
 }

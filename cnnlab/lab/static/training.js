@@ -6,6 +6,7 @@ import { answer } from "./drawings.js";
 import { fieldsOf } from "./form.js";
 import { running } from "./running.js";
 
+const isNarrow = () => matchMedia("(max-width: 859px)").matches;
 const nameOf = (run) => run?.split(/[\\/]/).at(-1) ?? "a new network";
 
 /** What one training shows, while it is under way and when it has ended. */
@@ -23,16 +24,16 @@ const shownOf = (name) => {
 /**
  * The form in `form`, and what comes of it in `place`.
  *
- * `joined(id)` is called when a model has joined those of the lab, `choose(id)` when it shall be asked, and `open` says
- * whether the settings are shown at once.
+ * `joined(id)` is called when a model has joined those of the lab, and `choose(id)` when it shall be asked; `isFirst` says
+ * that there is none yet.
  */
-export const trainingIn = async (form, place, { joined, choose, open }) => {
+export const trainingIn = async (form, place, { joined, choose, isFirst }) => {
   const refused = made("p", { class: "refused", role: "alert", hidden: true });
   const begin = made("button", { type: "submit", class: "main" }, "Start");
   const fields = made("div", { class: "fields" });
-  const settings = made("details", { class: "settings", open }, made("summary", {}, "Settings"), fields);
+  const settings = made("details", { class: "settings", open: isFirst && !isNarrow() }, made("summary", {}, "Settings"), fields);
   const waiting = made("div", {});
-  form.append(refused, made("div", { class: "tools" }, begin), settings, waiting);
+  form.append(refused, made("div", { class: "tools" }, begin), waiting, settings);
   let told = await get("/api/training");
   const parts = fieldsOf(told.settings, { prefix: "train" });
   fields.append(...parts.elements);
@@ -50,7 +51,7 @@ export const trainingIn = async (form, place, { joined, choose, open }) => {
     begin.disabled = told.job !== null;
     waiting.replaceChildren(...(told.unfinished.length ? [
       made("h3", {}, "Unfinished runs"),
-      made("ul", { class: "listed" }, ...told.unfinished.map((run) => made("li", {},
+      made("ul", { class: "unfinished" }, ...told.unfinished.map((run) => made("li", {},
         made("span", {}, run.name),
         made("span", { class: "told" }, `${run.dataset}, ${run.epochs_done} of ${run.epochs} epochs`),
         made("button", { type: "button", class: "small", disabled: told.job !== null, "aria-label": `Resume ${run.name}`, onclick: () => start(() => ({ resume: run.id })) }, "Resume")))),
@@ -84,6 +85,7 @@ export const trainingIn = async (form, place, { joined, choose, open }) => {
       remove(`/api/jobs/${encodeURIComponent(job)}`).catch((error) => complain(error.message));
     });
     place.replaceChildren(under.element, shown.element);
+    if (isNarrow()) settings.open = false; // what it shows comes below
     shown.repeat.append(copier("The command that trains the same", command));
     const ended = (words, ...buttons) => {
       under.element.remove();
