@@ -285,10 +285,10 @@ def test_a_parameter_that_is_a_file_takes_one_that_is_handed_over_and_a_result(p
     assert "--apply my_noise.npz" in page.locator(".found pre").first.inner_text()
     assert "uploaded here: say where yours lies" in page.locator(".found details .told").inner_text()
     assert page.locator("#of-apply").evaluate("select => select.selectedOptions[0].textContent") == "my_noise.npz"
-    offered = (
-        "() => [...document.querySelector('#of-apply').options].some(({ text }) => text.startsWith('noise-addition:'))"
-    )
-    page.wait_for_function(offered)
+    page.wait_for_selector("#of-apply option:has-text('noise-addition: ')", state="attached")
+    page.locator("#of-apply").select_option(index=page.locator("#of-apply option").count() - 1)
+    page.locator("#question button.main").click()
+    page.wait_for_selector(".found details .told:has-text('keep that one, and name its folder')", state="attached")
 
 
 def test_forms_have_the_classes_and_layers_of_the_model(page):
@@ -560,6 +560,7 @@ def test_a_run_shows_how_far_it_is_and_can_be_cancelled(page):
     page.get_by_label("Steps", exact=True).fill("100000")
     page.locator("#question button.main").click()
     page.wait_for_function("() => / of /.test(document.querySelector('.running .told')?.textContent ?? '')")
+    page.wait_for_selector(".running .preview img")  # what it has found so far
     page.get_by_role("button", name="Cancel").click()
     page.wait_for_selector(".runs :text('Cancelled.')")
     assert page.locator(".running").count() == 0

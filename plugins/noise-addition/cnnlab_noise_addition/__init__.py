@@ -59,7 +59,7 @@ class NoiseAdditionParams(Params):
     apply: Annotated[
         Path | None,
         Doc(
-            "Learn nothing, and add a saved noise: the arrays.npz of an earlier result, or an .npz file with an array "
+            "Learn nothing, and add a saved noise: an earlier result, by its folder, or an .npz file with an array "
             "called noise, [H, W, C] or [H, W]."
         ),
     ] = None

@@ -87,7 +87,7 @@ def read(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray | N
     """Read the array ``noise`` of an .npz file, and ``noise_target`` and ``noise_bounds`` where it has them.
 
     Args:
-        path: The file.
+        path: The file, or the folder of a result.
         shape: Height, width and channels of the images that the noise is for.
 
     Returns:
@@ -98,7 +98,8 @@ def read(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray | N
         CnnlabError: The file cannot be read, or holds no noise of numbers.
         UsageError: The noise has another shape than the images.
     """
-    arrays = read_npz(path, ("noise", "noise_target", "noise_bounds"), needed=("noise",), expected=EXPECTED)
+    file = path / "arrays.npz" if path.is_dir() else path
+    arrays = read_npz(file, ("noise", "noise_target", "noise_bounds"), needed=("noise",), expected=EXPECTED)
     noise = arrays["noise"]
     if noise.dtype.kind not in "fiu" or not np.isfinite(noise).all():
         raise CnnlabError(f"the noise in {path} must be finite numbers; received {noise.dtype}, some of them not.")

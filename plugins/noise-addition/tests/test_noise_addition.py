@@ -278,7 +278,7 @@ def test_a_saved_noise_does_again_what_it_did(tiny_models, tmp_path):
     images, labels = drawn(tiny_models, 6)
     learned = ask(tiny_models, images, labels, epsilon=0.4, target=2)
     learned.save(tmp_path)
-    again = ask(tiny_models, images, labels, apply=tmp_path / "arrays.npz", target=None)
+    again = ask(tiny_models, images, labels, apply=tmp_path, target=None)
     for name in ("noise", "adversarial", "target", "success", "correlation"):
         np.testing.assert_array_equal(again.arrays[name], learned.arrays[name], err_msg=name)
     assert "success_learning" not in again.metrics
