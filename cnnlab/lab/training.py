@@ -162,6 +162,7 @@ class Training:
         else:
             settings = Settings.from_public(run_choice.stored_settings(run))
             command = run_choice.command_to_resume(run.path)
+        command += f" --devices {self._device}" if self._device != "auto" else ""
         order = {"settings": settings.to_json(), "out": run and str(run.path), "device": self._device}
         told = {"training": settings.to_json(), "command": command, "run": order["out"], "asked": time.time()}
         with self._lock:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import cnnlab
+from cnnlab import runs
 from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.errors import CnnlabError
-from cnnlab.lab import training
+from cnnlab.lab import training, training_process
 from cnnlab.lab.bodies import Body
 from cnnlab.lab.training import Training
 from cnnlab.runs import Run
 from cnnlab.testing import FakeClassifier
+from cnnlab.training import artifacts
 
 SETTINGS = {"epochs": 2, "batch_size": 8, "seed": 3}
 
 
 @pytest.fixture
 def small(tmp_path, monkeypatch) -> Path:
-    """A dataset of 24 images, in a folder where nothing was trained yet."""
+    """A dataset of 24 images, in a folder where nothing was trained yet; figures, which take a while, are left out."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(artifacts, "_drawings", lambda *_: {})
     rng = np.random.default_rng(0)
     labels = np.arange(24) % 2
     images = rng.integers(0, 100, (24, 8, 8, 1)) + 100 * labels[:, None, None, None]
@@ -244,3 +249,54 @@ def test_a_dataset_whose_plugin_is_not_installed_is_no_default(lab, monkeypatch)
     monkeypatch.setattr(training.registry, "datasets", dict)
     schema = Training(lab.models, lab.datasets).told()["settings"]
     assert "default" not in schema["properties"]["dataset"]
+
+
+def test_what_computes_is_told_to_what_trains_and_in_the_command(lab, tools):
+    begin = tools.scripted(("failed", {"error": "no."}))
+    job = Training(lab.models, lab.datasets, "cpu:2", begin).start(Body({"settings": {"epochs": 1}}))
+    assert job.told["command"] == "cnnlab train --epochs 1 --devices cpu:2"
+    assert begin.orders[0]["device"] == "cpu:2"
+
+
+def test_a_process_is_told_its_order_and_stopped_by_the_end_of_its_input(monkeypatch, tmp_path):
+    (tmp_path / "trainer.py").write_text(
+        "import json, sys\n"
+        "print(json.dumps(['started', json.loads(sys.stdin.readline())]), flush=True)\n"
+        "sys.stdin.read()\n"
+        "print('[\"stopped\", {\"te', end='')  # it dies while it tells this\n"
+        "sys.exit(3)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(training, "TRAINER", "trainer")
+    process = training.Process({"settings": {}})
+    told = process.events()
+    assert next(told) == ("started", {"settings": {}})
+    assert process.wait(0.01) is None
+    process.stop()
+    process.stop()
+    assert list(told) == []
+    assert process.wait() == 3
+
+
+def test_what_nobody_reads_any_more_disturbs_no_training():
+    read, write = os.pipe()
+    lines = training_process.Lines(write)
+    lines("note", {"text": "so it is."})
+    assert os.read(read, 1000) == b'["note", {"text": "so it is."}]\n'
+    os.close(read)
+    lines("note", {"text": "so it is."})
+    os.close(write)
+
+
+def test_of_quick_epochs_not_each_one_is_drawn_but_the_last(monkeypatch):
+    row = {"loss": 0.5, "accuracy": 0.5, "val_loss": 0.5, "val_accuracy": 0.5, "seconds": 0.1}
+    begun = {"epochs": 5, "validated_on": "test images"}
+    run = SimpleNamespace(config=begun, history=[{"epoch": epoch, **row} for epoch in (1, 2)])
+    monkeypatch.setattr(runs, "Run", lambda folder: run)
+    told: list[tuple[str, dict]] = []
+    telling = training_process.Telling(lambda kind, data: told.append((kind, data)))
+    telling.started(Path("runs/mine"), 24, 24, 2)
+    monkeypatch.setattr(telling, "_not_before", float("inf"))
+    for epoch in (3, 4, 5):
+        telling.epoch_finished({"epoch": epoch, **row}, 5)
+    assert [kind for kind, _ in told] == ["started", *["epoch"] * 5, "preview"]
