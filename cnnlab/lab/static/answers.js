@@ -86,6 +86,7 @@ export const answersIn = (place, models) => {
 
   const go = async () => {
     busy = true;
+    place.setAttribute("aria-busy", "true");
     while (waiting) {
       const now = waiting;
       waiting = null;
@@ -96,6 +97,7 @@ export const answersIn = (place, models) => {
       }
     }
     busy = false;
+    place.removeAttribute("aria-busy");
   };
 
   return {
