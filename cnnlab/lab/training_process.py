@@ -156,7 +156,8 @@ class Telling(Reporter):
                 "task": f"epoch {progress.epoch} of {progress.epochs}",
                 "done": (progress.epoch - 1) * progress.steps + progress.step,
                 "total": progress.epochs * progress.steps,
-                "seconds_left": round(progress.seconds_left, 1),
+                # The first step waits for the compiler: what it took says nothing of the others.
+                "seconds_left": round(progress.seconds_left, 1) if progress.step > 1 else None,
                 "loss": progress.loss,
                 "accuracy": progress.accuracy,
                 "images_per_second": round(progress.images_per_second, 1),

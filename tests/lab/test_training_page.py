@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from cnnlab.training import artifacts
+
 pytest.importorskip("starlette", reason="cnnlab[lab] is not installed")
 
 
@@ -15,6 +17,7 @@ pytest.importorskip("starlette", reason="cnnlab[lab] is not installed")
 def page(browser, open_lab, tools, tmp_path, monkeypatch) -> Iterator[Any]:
     """The page of a lab that has no model, whose training waits in the second and the third epoch."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(artifacts, "_drawings", lambda *_: {})  # figures, which take a while
     lab = open_lab()
     lab.training._begin = partial(tools.in_process, held={2, 3})
     said: list[str] = []
