@@ -88,7 +88,11 @@ class Context:
         return part
 
     def losing(self, lose: Lose) -> None:
-        """Say who is told which preview is left out: the host, which knows whose it is."""
+        """Say who is told which preview is left out: the host, which knows whose it is.
+
+        Args:
+            lose: Told that, as the middle of a sentence whose subject is the analysis.
+        """
         self._lose = lose
 
     def take(self, said: str) -> None:

@@ -30,7 +30,6 @@ from cnnlab.lab.asking import Asking
 from cnnlab.lab.bodies import Body, asked_number, read_json
 from cnnlab.lab.datasets import Datasets
 from cnnlab.lab.errors import ParameterError, RefusedError, unknown
-from cnnlab.lab.files import Files
 from cnnlab.lab.guard import Guard
 from cnnlab.lab.images import MOST_AT_ONCE, Images, LabImage, data_url, drawn, in_range, png, uploaded
 from cnnlab.lab.jobs import Job, Jobs, Telling
@@ -39,6 +38,7 @@ from cnnlab.lab.reports import ALONE, Reports
 from cnnlab.lab.results import Results
 from cnnlab.lab.schema import schema_of
 from cnnlab.lab.training import Training
+from cnnlab.lab.uploads import Files
 from cnnlab.pluginhost import registry
 from cnnlab.render import html
 from cnnlab.reports.of_results import MOST as MOST_RESULTS

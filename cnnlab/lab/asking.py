@@ -20,10 +20,10 @@ from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.lab.bodies import Body
 from cnnlab.lab.datasets import Datasets, Place
 from cnnlab.lab.errors import ParameterError, RefusedError, named
-from cnnlab.lab.files import Files
 from cnnlab.lab.images import Images, in_range
 from cnnlab.lab.models import Models
 from cnnlab.lab.results import LabResult, Results
+from cnnlab.lab.uploads import Files
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis
 from cnnlab.pluginhost.params import Field, fields_of

@@ -53,6 +53,7 @@ class Widget:
 
     Example:
         >>> from typing import Annotated
+        >>> from cnnlab.plugin import Doc
         >>> Norm = Annotated[float, Widget("norm.js"), Doc("L2 norm of the noise.")]
     """
 

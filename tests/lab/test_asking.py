@@ -12,7 +12,7 @@ from annotated_types import Ge, Lt
 
 from cnnlab.classifier import Classifier
 from cnnlab.errors import UsageError
-from cnnlab.lab import files, images
+from cnnlab.lab import images, uploads
 from cnnlab.pluginhost.declarations import Array
 from cnnlab.pluginhost.of_model import AClass, AModel
 from cnnlab.pluginhost.params import Doc, Params
@@ -103,7 +103,7 @@ def test_what_was_not_handed_over_is_not_there(client, value, status):
 
 
 def test_files_are_bounded_in_bytes_and_number(client, monkeypatch):
-    monkeypatch.setattr(files, "MOST_BYTES", 10)
+    monkeypatch.setattr(uploads, "MOST_BYTES", 10)
     refused = upload(client, ("large.txt", b"x" * 11))
     assert (refused.status_code, refused.json()["error"]) == (
         413,

@@ -7,9 +7,9 @@ import stat
 
 import pytest
 
-from cnnlab.lab import files as module
+from cnnlab.lab import uploads as module
 from cnnlab.lab.errors import RefusedError
-from cnnlab.lab.files import Files, named
+from cnnlab.lab.uploads import Files, named
 
 
 def test_a_file_lies_in_a_folder_of_its_own_that_goes_with_the_lab():
