@@ -272,8 +272,8 @@ def ask_of_drawing(page: Any) -> None:
     """Draw, and ask on what the reading rests."""
     draw_digit(page)
     page.select_option("#analysis", "occlusion")
-    page.locator("button.main").click()
-    page.wait_for_selector(".found")
+    page.locator("#question button.main").click()
+    page.wait_for_selector("article.found")
 
 
 def compare(page: Any) -> None:
@@ -286,8 +286,8 @@ def compare(page: Any) -> None:
     for index in (0, 1):
         page.locator(".thumbnails button").nth(index).click()
     page.select_option("#analysis", "fgsm-untargeted")
-    page.locator("button.main").click()
-    page.wait_for_selector(".found")
+    page.locator("#question button.main").click()
+    page.wait_for_selector("article.found")
 
 
 if __name__ == "__main__":

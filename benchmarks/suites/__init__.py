@@ -6,7 +6,7 @@ import importlib
 
 from benchmarks.harness import Suite
 
-NAMES = ("training", "occlusion", "attacks", "forward", "commands")
+NAMES = ("training", "occlusion", "attacks", "forward", "commands", "lab")
 """The suites, in the order of the page."""
 
 
