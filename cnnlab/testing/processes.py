@@ -97,7 +97,7 @@ def _begin(work: Callable[..., object], words: tuple[str, ...], folder: str, env
         traceback.print_exc()
         status = 1
     if not isinstance(status, int):
-        print(status, file=sys.stderr)
+        sys.stderr.write(f"{status}\n")
         status = 1
     _end(status)
 
