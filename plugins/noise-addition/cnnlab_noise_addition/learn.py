@@ -211,7 +211,7 @@ def noise_each(classifier: Classifier, inputs: Inputs, params: NoiseAdditionPara
 def so_far(noise: np.ndarray, targets: np.ndarray, classifier: Classifier) -> Tiles:
     """Show the noise for each of the first targets while it is learned, [T, H, W, C]."""
     shown = zip(noise[:SHOWN], targets[:SHOWN], strict=True)
-    largest = float(np.abs(noise[:SHOWN]).max())
+    largest = float(np.abs(noise[:SHOWN]).max()) or 1.0
     limits = (-largest, largest)
     return Tiles(
         tiles=tuple(
