@@ -354,3 +354,18 @@ def test_ten_million_images_are_reckoned_as_it_is_said():
     assert rows[0] == "| 1 | 10.0 h | 10.0 h |"
     exchange = 2 * 3 / 4 * 4 * 799_078 / 1.25e9  # seconds, of four machines
     assert rows[1].startswith(f"| 4 | {2.5 + 10 * 10_000_000 / 64 * exchange / 3600:.1f} h |")
+
+
+def test_the_pen_of_the_lab_is_told_in_milliseconds_and_every_page_reads_the_same():
+    lab = module("benchmarks.suites.lab")
+    one, ten = (side.name for side in lab.PEN.sides)
+    found = {one: {"read": np.array([7])}, ten: {"read": np.array([7, 7])}}
+    assert lab.same_reading(found) == {"digit that every page reads": 7.0}
+    with pytest.raises(AssertionError):
+        lab.same_reading(found | {ten: {"read": np.array([7, 1])}})
+    numbers = {name: {"slowest twentieth": [0.1]} for name in (one, ten)}
+    for median, verdict in ((0.049, "reached"), (0.051, "**missed**")):
+        lines = lab.in_milliseconds({"pen": {"seconds": {one: [median], ten: [0.2]}, "numbers": numbers}})
+        assert f"| one browser | {1000 * median:.0f} | 100 |" in lines
+        assert lines[-2].endswith(f"{verdict}.")
+    assert lab.in_milliseconds({}) == []

@@ -530,7 +530,7 @@ def test_a_live_result_takes_the_place_of_the_one_before_it(page):
     assert listed()[:2] == [third, second]
 
 
-def test_results_are_put_in_order_and_a_report_is_made_of_them(page, said):
+def test_results_are_put_in_order_and_a_report_is_made_of_them(page, said, axe):
     draw(page)
     for analysis in ("saliency", "filters"):
         run(page, analysis)
@@ -557,6 +557,9 @@ def test_results_are_put_in_order_and_a_report_is_made_of_them(page, said):
         page.get_by_role("link", name="download it").click()
     assert download.value.suggested_filename.startswith("report-of-results")
     page.locator("#report summary").click()
+    page.set_viewport_size({"width": 360, "height": 900})
+    assert axe(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.locator("#report pre").inner_text().startswith("cnnlab report --result ")
     page.get_by_role("button", name="Remove filters, classic, number 1").click()
     page.get_by_role("button", name="Remove saliency, classic, number 1").click()
