@@ -18,10 +18,11 @@ export const running = (name, ending = "Cancel") => {
   const element = made("div", { class: "running" }, made("p", { class: "label" }, name), bar, cancel, told, notes, preview);
   const show = ({ task, done, total, seconds_left: left, note, html }) => {
     if (note) notes.append(made("p", { class: "warning" }, `Note: ${note}`));
-    if (html !== undefined) {
-      preview.replaceChildren(contentOf(html));
+    if (html !== undefined && !preview.contains(document.activeElement)) { // it stays while somebody reads it by keyboard
+      const drawn = made("div", {}, contentOf(html)); // with its listeners it goes when the next one comes
+      preview.replaceChildren(drawn);
       preview.hidden = false;
-      answer(preview);
+      answer(drawn);
     }
     if (done === undefined) return;
     if (total) {
