@@ -251,6 +251,7 @@ def look_at_lab() -> None:
             page.wait_for_selector("body[data-ready]")
             {"lab": ask_of_drawing, "lab-compare": compare, "lab-phone": draw_digit}[name](page)
             page.evaluate("scrollTo(0, 0)")
+            page.mouse.move(0, 0)  # a button under the pointer has another colour
             page.screenshot(path=PICTURES / f"{name}.png")
         server.terminate()
 
