@@ -45,6 +45,7 @@ def run(classifier, inputs, params, context):
 @dataclass(frozen=True, kw_only=True)
 class Sized(Params):
     size: Annotated[int, Ge(1), Widget("own.js"), Doc("A size.")] = 1
+    files: Annotated[tuple[Path, ...], Doc("Files.")] = ()
 
 
 @pytest.fixture(scope="module")
@@ -251,3 +252,21 @@ def test_a_widget_that_fails_leaves_the_ordinary_control_and_drawing_with_a_note
     assert section.locator("p.told").inner_text() == "The plugin's own drawing cannot be shown: no map today."
     page.locator(".found .pixels").hover()
     page.wait_for_selector(".found .cross")  # the drawing answers the pointer as any does
+
+
+def test_a_parameter_of_several_files_takes_several_and_what_is_chosen_goes_in(page, tmp_path):
+    for name in ("a.txt", "b.txt", "c.txt"):
+        (tmp_path / name).write_text(name)
+    page.select_option("#analysis", "failing")
+    page.get_by_label("or files of yours").set_input_files([tmp_path / name for name in ("a.txt", "b.txt")])
+    page.wait_for_selector("#of-files label:has-text('b.txt')")
+    page.get_by_label("or files of yours").set_input_files(tmp_path / "c.txt")
+    page.get_by_label("c.txt").wait_for()
+    page.get_by_label("a.txt").uncheck()
+    with page.expect_request("**/api/analyses/failing") as request:
+        run(page, "failing")
+    given = request.value.post_data_json["params"]["files"]
+    assert [set(each) for each in given] == [{"file"}] * 2
+    page.locator(".found summary", has_text="Repeat it").click()
+    assert page.locator(".found .copied").count() == 2
+    assert "--files b.txt --files c.txt" in page.locator(".found pre").first.inner_text()
