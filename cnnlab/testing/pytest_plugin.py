@@ -6,7 +6,7 @@ import pytest
 
 from cnnlab.testing.models import TinyModels
 
-# A promise that is broken says what was found, also where cnnlab is installed so that pytest does not find it by itself.
+# A broken promise says what was found, also where cnnlab is installed so that pytest does not find it by itself.
 pytest.register_assert_rewrite(
     *(f"cnnlab.testing.{name}" for name in ("analysis", "architecture", "contract", "dataset", "section"))
 )
