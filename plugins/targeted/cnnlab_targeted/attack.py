@@ -47,9 +47,6 @@ SHARES: dict[Norm, tuple[float, ...]] = {"linf": (0.3,), "l2": (0.125,)}
 STEP = 0.02
 """Length of a step of Adam, as a share of the value range."""
 
-MOST_STRENGTHS = 4
-"""Strengths of each image that are shown; arrays.npz holds all."""
-
 
 def run(classifier: Classifier, inputs: Inputs, params: TargetedParams, context: Context) -> Result:
     """Make each image be read as the target, or as every other class, and measure what became of it."""
@@ -272,7 +269,7 @@ def show(classifier: Classifier, measured: Measured, claims: Claims, index: int)
             ),
         )
 
-    stops = claims.names(len(arrays["adversarial"]))[:MOST_STRENGTHS]
+    stops = claims.names(len(arrays["adversarial"]))[: matrix.MOST_STRENGTHS]
     if stops:
         return [original, Scrub(axis=claims.axis, stops=stops, frames=tuple(map(frame, range(len(stops)))))]
     series = (

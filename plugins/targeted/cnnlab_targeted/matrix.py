@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from cnnlab.plugin import At, Claims, Classifier, Matrix, Picture, Tiles, percent
+from cnnlab.plugin import At, Claims, Classifier, Matrix, Picture, Scrub, Tiles, percent
 
 MOST_CLASSES = 20
 """Classes up to which every one by every other makes a legible figure."""
+
+MOST_STRENGTHS = 4
+"""Strengths of each image that are shown; arrays.npz holds all."""
 
 FEW = 2
 """Source classes up to which the changes are drawn as well."""
@@ -51,6 +54,8 @@ def drawings(
 ) -> dict[str, Matrix | Tiles]:
     """The change that was needed, and one image of each class as each other class, both at the first strength.
 
+    Of several strengths, the first image is drawn at each as well, as each other class.
+
     Args:
         classifier: The model.
         arrays: Of the result, those of :func:`matrices` among them.
@@ -76,7 +81,29 @@ def drawings(
             number=".1f",
         ),
         "": grid(classifier, arrays, own, at),
+        **({claims.axis: along(classifier, arrays, claims.axis, strengths[:MOST_STRENGTHS])} if strengths else {}),
     }
+
+
+def along(classifier: Classifier, arrays: dict[str, np.ndarray], axis: str, stops: tuple[str, ...]) -> Tiles:
+    """The first image as each other class at every strength: a row for each class on paper, with a slider on a page."""
+    rows = np.flatnonzero(arrays["image"] == arrays["image"][0])
+
+    def scrub(row: int) -> Scrub:
+        sure = arrays["target_confidence"][:, row]
+        shown = [
+            Picture.of_image(At("adversarial", (strength, row)), classifier.bounds, percent(sure[strength]))
+            for strength in range(len(stops))
+        ]
+        return Scrub(axis=axis, stops=stops, frames=tuple((picture,) for picture in shown))
+
+    return Tiles(
+        tiles=tuple(map(scrub, rows.tolist())),
+        columns=1,
+        rows=tuple(classifier.class_names[target] for target in arrays["target"][rows]),
+        title=f"The first image, as each other class at each {axis} (probability of the target)",
+        size=1.0,
+    )
 
 
 def grid(classifier: Classifier, arrays: dict[str, np.ndarray], own: np.ndarray, at: str) -> Tiles:

@@ -287,7 +287,7 @@ def test_a_target_that_is_no_class_is_refused(tiny_models):
 def test_every_figure_can_be_drawn(tiny_models):
     images, labels = tiny_models.images((9, 6, 3), 7)
     found = ask(tiny_models.convolutional((9, 6, 3)), images, labels, beta=(0.1, 1.0, 10.0), steps=5)
-    assert set(found.drawings) == {"", "trade-off", "matrix"}
+    assert set(found.drawings) == {"", "trade-off", "matrix", "beta"}
     for name in found.drawings:
         assert found.figure(name).axes
 
@@ -392,6 +392,14 @@ def test_what_is_drawn_is_what_was_found(tiny_models):
         assert (changed is None) == (target == labels[0])
         if changed is not None:
             np.testing.assert_allclose(changed.values, shown.values - images[0], atol=1e-7)
+
+    of_all = ask(classifier, images, labels, target="all", beta=(10.0, 0.1), steps=20)
+    rows = of_all.drawing("beta")
+    assert rows.rows == tuple(name for name in classifier.class_names if name != classifier.class_names[labels[0]])
+    for row, scrub in enumerate(rows.tiles):
+        assert (scrub.axis, scrub.stops) == ("beta", ("10", "0.1"))
+        for strength, (picture,) in enumerate(scrub.frames):
+            np.testing.assert_array_equal(picture.values, of_all.arrays["adversarial"][strength, row])
 
     several = ask(classifier, images, labels, target=0, beta=(10.0, 0.1), steps=20)
     scrub = several.drawing("").tiles[1]
