@@ -130,6 +130,7 @@ class Lab:
                 Route("/api/files", self._take_uploads, methods=["POST"]),
                 Route("/api/predict", self._predict, methods=["POST"]),
                 Route("/api/training", _read(lambda request: self.training.told())),
+                Route("/api/training/check", self._check_training, methods=["POST"]),
                 Route("/api/training", self._train, methods=["POST"]),
                 Route("/api/jobs/{name}", _read(self._job)),
                 Route("/api/jobs/{name}", self._cancel, methods=["DELETE"]),
@@ -289,6 +290,10 @@ class Lab:
 
         told = {"analysis": name, "model": body.text("model"), "asked": time.time()}
         return self.jobs.add(told, work, at_once=True)
+
+    async def _check_training(self, request: Request) -> Response:
+        body = read_json(await request.body())
+        return _answer({"problems": await run_in_threadpool(self.training.problems, body)})
 
     async def _train(self, request: Request) -> Response:
         body = read_json(await request.body())

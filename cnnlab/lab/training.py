@@ -30,7 +30,7 @@ from cnnlab.lab.jobs import Job
 from cnnlab.lab.models import Models
 from cnnlab.lab.schema import schema_of
 from cnnlab.pluginhost import registry
-from cnnlab.pluginhost.params import fields_of
+from cnnlab.pluginhost.params import Field, fields_of
 from cnnlab.runs import DEFAULT_ROOT, Run, list_runs
 from cnnlab.runs.comparison import facts_of
 from cnnlab.runs.folder import is_run
@@ -258,11 +258,42 @@ class Training:
         learned = dict.fromkeys([*sorted(registry.datasets()), *self._datasets.names()])
         return {"dataset": list(learned), "architecture": sorted(registry.architectures())}
 
+    def problems(self, body: Body) -> list[dict[str, str]]:
+        """Return what is wrong with ``settings`` that nobody trains with yet, a sentence for each that is refused.
+
+        Args:
+            body: What :meth:`start` takes for a new run.
+
+        Raises:
+            UsageError: There are no settings in it.
+        """
+        given = body.inner("settings")
+        found = [error for field in fields_of(Settings) if (error := self._wrong(field, given)) is not None]
+        if not found:
+            try:
+                self._settings(given)
+            except UsageError as error:
+                found = [error]
+        return [{"field": getattr(error, "parameter", ""), "error": str(error)} for error in found]
+
+    def _wrong(self, field: Field, given: Body) -> UsageError | None:
+        """What is wrong with a setting by itself; None where nothing is."""
+        try:
+            if field.public in given:
+                field.validate(given[field.public])
+                self._check_choice(field.public, given[field.public])
+        except UsageError as error:
+            return named(error, Settings)
+        return None
+
+    def _check_choice(self, name: str, value: Any) -> None:
+        choices = self._choices().get(name)
+        if choices is not None and isinstance(value, str) and value not in choices:
+            raise ParameterError(name, f"{name} must be one of {', '.join(choices)}; received {value[:80]!r}.")
+
     def _settings(self, given: Body) -> Settings:
-        for name, choices in self._choices().items():
-            value = given.get(name, USUAL[name])
-            if isinstance(value, str) and value not in choices:
-                raise ParameterError(name, f"{name} must be one of {', '.join(choices)}; received {value[:80]!r}.")
+        for name in self._choices():
+            self._check_choice(name, given.get(name, USUAL[name]))
         try:
             return Settings.from_public(dict(given))
         except UsageError as error:

@@ -45,6 +45,7 @@ def requests_of(tools) -> list[tuple[str, str, dict]]:
         ("GET", "/api/training", {}),
         ("POST", "/api/training", {"settings": {"dataset": "mnist", "epochs": 1, "learning_rate": 0.1, "limit": 9}}),
         ("POST", "/api/training", {"resume": "t0"}),
+        ("POST", "/api/training/check", {"settings": {"dataset": "mnist", "epochs": 1, "learning_rate": 0.1}}),
         ("GET", "/api/jobs/j0/events", {}),
         ("DELETE", "/api/jobs/j0", {}),
         ("GET", "/api/results/r0/files/result.json", {}),

@@ -187,6 +187,19 @@ def test_what_cannot_be_trained_gets_one_sentence(lab, client, tools, body, stat
     assert refused.json()["error"].startswith(sentence)
     assert refused.json().get("field") == field
     assert begin.orders == []
+    if isinstance(body.get("settings"), dict) and "resume" not in body:
+        checked = client.post("/api/training/check", json=body)
+        (problem,) = checked.json()["problems"]
+        assert (checked.status_code, problem["field"]) == (200, field or "")
+        assert problem["error"] == refused.json()["error"]
+
+
+def test_each_setting_that_would_be_refused_is_told_while_somebody_types(client):
+    wrong = {"settings": {"epochs": 0, "dataset": "/etc", "limit": 9}}
+    problems = client.post("/api/training/check", json=wrong).json()["problems"]
+    assert sorted(each["field"] for each in problems) == ["dataset", "epochs"]
+    assert client.post("/api/training/check", json={"settings": {"epochs": 1}}).json() == {"problems": []}
+    assert client.post("/api/training/check", json={"settings": 3}).status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,10 @@
 import { answer } from "./drawings.js";
 import { Refusal, follow, get, post, remove, upload } from "./api.js";
 import { complain, contentOf, made, say, written } from "./dom.js";
-import { fieldsOf } from "./form.js";
+import { fieldsOf, tellTyped } from "./form.js";
 import { running } from "./running.js";
 import { ownDrawing } from "./widgets.js";
 
-const PAUSE = 350; // milliseconds without a key after which a value is looked at
 const LISTED = 50; // rows of a result that the page lists; the files have all
 
 /** A text with a button that copies it. */
@@ -141,23 +140,7 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
     return problems;
   };
 
-  /** Tell what is wrong while somebody types, when they pause. */
-  const checkTyped = async () => {
-    const [mine, { params, problems }] = [parts, parts.read()];
-    typed += 1;
-    const count = typed;
-    const found = await problemsOf(now(), chosen()[0], { params }).catch(() => []); // a run will tell what is wrong
-    if (mine !== parts || count !== typed) return;
-    const all = [...problems, ...found];
-    parts.tell(all, true);
-    if (!all.length) refused.hidden = true;
-  };
-  let pause = 0;
-  let typed = 0;
-  fields.addEventListener("input", () => {
-    clearTimeout(pause);
-    pause = setTimeout(checkTyped, PAUSE);
-  });
+  const leaveUntold = tellTyped(fields, () => parts, (params) => problemsOf(now(), chosen()[0], { params }), () => { refused.hidden = true; });
 
   const checked = new Map(); // by model, the question that was last found right: it is asked again after each stroke
   const check = async (analysis, model, question) => {
@@ -201,8 +184,7 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
 
   const run = async (isLive = false) => {
     turn += 1;
-    typed += 1; // what is still to be told of the typing is told by this
-    clearTimeout(pause);
+    leaveUntold();
     const mine = turn;
     cancelAll();
     runs.replaceChildren();

@@ -3,6 +3,7 @@ import { Refusal } from "./api.js";
 import { made } from "./dom.js";
 import { ownControl } from "./widgets.js";
 
+const PAUSE = 350; // milliseconds without a key after which a value is looked at
 const MOST_BOXES = 24; // choices up to which several are chosen by boxes; more are typed, separated by commas
 
 /** The kinds of value that a schema allows, one after the other; null is none of them. */
@@ -185,6 +186,36 @@ const field = (name, schema, required, context) => {
     for (const choice of choices || []) ordinary.offer(choice, false);
   };
   return { name, element, value: () => value(), refuse, focus: () => focus(), isChanged, isTouched: () => touched, renew };
+};
+
+/**
+ * Tell at the fields in `element` what is wrong with them, when whoever types pauses.
+ *
+ * `laid()` gives the fields as they now are, `problemsOf(params)` asks the server, and `right()` is called where nothing is.
+ * Call what is returned when the form is sent: what was still to be told is told by that.
+ */
+export const tellTyped = (element, laid, problemsOf, right) => {
+  let pause = 0;
+  let typed = 0;
+  const look = async () => {
+    const parts = laid();
+    const { params, problems } = parts.read();
+    typed += 1;
+    const count = typed;
+    const found = await problemsOf(params).catch(() => []); // who sends it will be told what is wrong
+    if (parts !== laid() || count !== typed) return;
+    const all = [...problems, ...found];
+    parts.tell(all, true);
+    if (!all.length) right();
+  };
+  element.addEventListener("input", () => {
+    clearTimeout(pause);
+    pause = setTimeout(look, PAUSE);
+  });
+  return () => {
+    typed += 1;
+    clearTimeout(pause);
+  };
 };
 
 /** The fields of an analysis' parameters, or of others, whose ids begin with another `prefix`. */

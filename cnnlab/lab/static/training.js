@@ -1,9 +1,9 @@
 // Training: its form, what each epoch brings, and the runs that can be gone on with.
-import { get, listen, post, remove } from "./api.js";
+import { Refusal, get, listen, post, remove } from "./api.js";
 import { copier } from "./asking.js";
 import { complain, contentOf, made, percent, say } from "./dom.js";
 import { answer } from "./drawings.js";
-import { fieldsOf } from "./form.js";
+import { fieldsOf, tellTyped } from "./form.js";
 import { running } from "./running.js";
 
 const isNarrow = () => matchMedia("(max-width: 859px)").matches;
@@ -47,6 +47,11 @@ export const trainingIn = async (form, place, { joined, choose, isFirst }) => {
     if (error !== null) say(error.message);
   };
 
+  /** What the server would refuse of settings, and why; a refusal itself would be a line in the console. */
+  const problemsOf = async (chosen) => (await post("/api/training/check", { settings: chosen })).problems;
+
+  const leaveUntold = tellTyped(fields, () => parts, problemsOf, () => { refused.hidden = true; });
+
   const lay = () => {
     begin.disabled = told.job !== null;
     waiting.replaceChildren(...(told.unfinished.length ? [
@@ -64,10 +69,11 @@ export const trainingIn = async (form, place, { joined, choose, isFirst }) => {
   };
 
   const start = async (body) => {
+    leaveUntold();
     refuse();
     begin.disabled = true;
     try {
-      const { job } = await post("/api/training", body());
+      const { job } = await post("/api/training", await body());
       await attend(job);
     } catch (error) {
       refuse(error);
@@ -132,7 +138,12 @@ export const trainingIn = async (form, place, { joined, choose, isFirst }) => {
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    start(() => ({ settings: parts.values() }));
+    start(async () => {
+      const chosen = parts.values();
+      const [first] = await problemsOf(chosen);
+      if (first) throw new Refusal(first.error, 400, first.field || undefined);
+      return { settings: chosen };
+    });
   });
   lay();
   if (told.job !== null) attend(told.job).then(refresh).catch((error) => complain(error.message)); // begun before this page was opened
