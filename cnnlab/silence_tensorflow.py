@@ -58,7 +58,10 @@ class _Quiet:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Let the garbage collector rest: it took a quarter of the import's time, and what is loaded stays."""
+        """Let the garbage collector rest: it took a quarter of the import's time, and what is loaded stays.
+
+        It would look through all of that once more for each of its generations; so it is told that it is old.
+        """
         import gc
 
         collects = gc.isenabled()
@@ -67,6 +70,9 @@ class _Quiet:
             self._exec_quietly(module)
         finally:
             if collects:
+                if not gc.get_freeze_count():  # else it is somebody else's who is at it
+                    gc.freeze()
+                    gc.unfreeze()
                 gc.enable()
 
     def _exec_quietly(self, module: ModuleType) -> None:

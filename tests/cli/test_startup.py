@@ -140,6 +140,33 @@ def test_tensorflow_says_nothing_of_this_machine_unless_asked_to(level, quiet):
     assert (done.stderr == "") == quiet
 
 
+def test_what_loaded_while_the_collector_rested_is_old_to_it():
+    from cnnlab.silence_tensorflow import _Quiet
+
+    class Loader:
+        def exec_module(self, module):
+            module.made = [[]]
+
+    def is_old(made):
+        return any(each is made for each in gc.get_objects(generation=2))
+
+    before, alone, beside, frozen = gc.isenabled(), ModuleType("alone"), ModuleType("beside"), gc.get_freeze_count()
+    try:
+        gc.enable()
+        gc.unfreeze()
+        _Quiet(Loader()).exec_module(alone)
+        assert is_old(alone.made)
+        assert gc.get_freeze_count() == 0
+        gc.freeze()  # as whoever else does: nothing is thawed
+        _Quiet(Loader()).exec_module(beside)
+        assert gc.get_freeze_count() > 0
+        assert not is_old(beside.made)
+    finally:
+        if not frozen:
+            gc.unfreeze()
+        (gc.enable if before else gc.disable)()
+
+
 def test_the_garbage_collector_rests_while_tensorflow_loads():
     from cnnlab.silence_tensorflow import _Quiet
 
