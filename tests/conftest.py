@@ -69,7 +69,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_collection_finish() -> None:
     """Spare the collector what was loaded: it looked through that for a twelfth of the tests' time."""
     gc.freeze()
-    gc.set_threshold(10_000, 10, 10)
+    gc.set_threshold(10_000, 10, 50)
     gc.enable()
 
 

@@ -43,21 +43,15 @@ def test_the_notebook_is_stored_without_outputs_and_walks_through_every_section(
     assert tuple(found[1] for found in asked if found) == SECTIONS
 
 
-@pytest.fixture(scope="module", params=["quick", pytest.param("as written", marks=pytest.mark.full)])
-def executed(request, trained_run, tmp_path_factory):
-    """The notebook's code cells, run by a real kernel on the small run; quickly, of fewer images and in fewer steps."""
+@pytest.fixture(scope="module")
+def executed(trained_run, tmp_path_factory):
+    """The notebook's code cells, run by a real kernel on the small run."""
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     folder = tmp_path_factory.mktemp("notebook")
     shutil.copytree(trained_run.path, folder / "small")
     book = nbformat.read(NOTEBOOK, as_version=4)
     (parameters,) = [cell for cell in book.cells if "parameters" in cell.metadata.get("tags", ())]
     parameters.source = 'RUN = "small"'
-    if request.param == "quick":
-        parameters.source += "\nfrom cnnlab_noise_addition import report\nreport.STEPS = report.STEPS_EACH = 3"
-    for cell in book.cells if request.param == "quick" else []:
-        cell.source = re.sub(r'(analyze\("(fooling|targeted)".*)\)', r"\1, steps=5)", cell.source)
-        cell.source = cell.source.replace('profile="assignment"', 'profile="assignment", limit=20')
-        cell.source = cell.source.replace("digits[:100]", "digits[:10]")
     where = {"metadata": {"path": str(folder)}}
     nbclient.NotebookClient(book, timeout=300, kernel_name="python3", resources=where).execute()
     return folder, [cell for cell in book.cells if cell.cell_type == "code"]
@@ -70,6 +64,7 @@ def shown_by(cells, source: str) -> str:
     return output.data["text/html"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("section", SECTIONS)
 def test_the_notebook_shows_what_a_section_says(executed, section):
     page = shown_by(executed[1], f'sections["{section}"]')
@@ -81,6 +76,7 @@ def test_the_notebook_shows_what_a_section_says(executed, section):
         assert "<img" in page or "<svg" in page or section == "architecture"
 
 
+@pytest.mark.full
 def test_the_notebook_ends_with_the_page(executed):
     folder, cells = executed
     assert (folder / "small" / "report.html").stat().st_size > 100_000

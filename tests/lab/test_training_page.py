@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cnnlab.lab import training_process
 from cnnlab.training import artifacts
 
 pytest.importorskip("starlette", reason="cnnlab[lab] is not installed")
@@ -18,6 +19,7 @@ def page(browser, open_lab, tools, tmp_path, monkeypatch) -> Iterator[Any]:
     """The page of a lab that has no model, whose training waits in the second and the third epoch."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(artifacts, "_drawings", lambda *_: {})  # figures, which take a while
+    monkeypatch.setattr(training_process, "SHARE", 0)  # each epoch is drawn, however slow the machine is just now
     lab = open_lab()
     lab.training._begin = partial(tools.in_process, held={2, 3})
     said: list[str] = []

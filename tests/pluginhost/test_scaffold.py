@@ -64,6 +64,7 @@ def test_an_attack_from_nothing_to_a_verified_result(environment, tmp_path, trai
     assert len([line for line in code if line.strip()]) < 40, "an attack of about thirty lines"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["dataset", "architecture"])
 def test_the_other_kinds_keep_their_contract(environment, tmp_path, kind):
     environment.cnnlab("plugins", "new", "my-own", "--kind", kind)

@@ -17,6 +17,7 @@ import cnnlab
 from cnnlab.devices.cluster import Cluster
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.runs.folder import STATE
+from cnnlab.testing.processes import python_m, run_process
 
 BATCH = 17
 """54 images make three batches that no number of replicas divides, and one of three images: fewer than four."""
@@ -67,7 +68,7 @@ def test_the_cpu_as_several_devices(corners, one, tmp_path, cnnlab_command):
 
 
 STEPS = """
-import os, sys
+import sys
 import keras, numpy as np
 from keras import layers
 from cnnlab.devices.choice import use_strategy
@@ -113,7 +114,6 @@ with use_strategy(sys.argv[1]) as replicas:
     found = [value for synchronized in (True, False) for value in learned(replicas, synchronized)]
     half = learned_in_half(replicas)
 np.savez(sys.argv[2], *found, **half)
-os._exit(0)  # to take TensorFlow's modules apart takes a second
 """
 
 
@@ -122,9 +122,11 @@ def steps(tmp_path_factory):
     """Weights, loss and accuracy after four steps of SGD: synchronised, then not; and what three in float16 came to."""
     folder = tmp_path_factory.mktemp("steps")
     files = {count: folder / f"{count}.npz" for count in (1, 2, 4)}
-    words = [[sys.executable, "-c", STEPS, f"cpu:{count}", str(file)] for count, file in files.items()]
-    for running in [subprocess.Popen(each) for each in words]:
-        assert running.wait(timeout=300) == 0
+    (folder / "steps_of_replicas.py").write_text(STEPS)
+    for count, file in files.items():
+        env = {**os.environ, "PYTHONPATH": str(folder)}
+        done = run_process(python_m, "steps_of_replicas", f"cpu:{count}", str(file), env=env)
+        assert done.returncode == 0, done.stderr
     found = {}
     for count, file in files.items():
         with np.load(file) as arrays:
