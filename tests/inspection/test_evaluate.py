@@ -290,7 +290,16 @@ def test_processes_share_the_images_and_the_first_tells_what_one_would(tmp_path,
     model.save(tmp_path / "model.keras")
     images, labels = images_of(21)
     np.savez(tmp_path / "toy.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
-    words = ["--model", tmp_path / "model.keras", "--dataset", tmp_path / "toy.npz", "--limit", limit, "--json"]
+    words = [
+        "--model",
+        tmp_path / "model.keras",
+        "--trust",
+        "--dataset",
+        tmp_path / "toy.npz",
+        "--limit",
+        limit,
+        "--json",
+    ]
     done = cnnlab_command("launch", "-n", 2, "--", "cnnlab", "evaluate", *words, "--out", tmp_path / "two")
     assert done.returncode == 0, done.stderr
     alone = evaluate(cnnlab.load(tmp_path / "model.keras"), str(tmp_path / "toy.npz"), limit=limit)

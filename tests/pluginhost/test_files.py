@@ -42,7 +42,19 @@ def cnnlab(cnnlab_command, tmp_path):
 
 def test_an_idea_runs_without_a_package(cnnlab, idea, model, tmp_path):
     image = os.path.abspath("examples/7.png")
-    asked = ("--model", model, "--image", image, "--fit", "stretch", "--plugin", "my_idea.py", "--out", "out")
+    asked = (
+        "--model",
+        model,
+        "--trust",
+        "--image",
+        image,
+        "--fit",
+        "stretch",
+        "--plugin",
+        "my_idea.py",
+        "--out",
+        "out",
+    )
     done = cnnlab("analyze", "bright-idea", *asked)
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "out" / "result.json").read_text())
@@ -54,7 +66,17 @@ def test_an_idea_that_fails_is_told_by_its_file(cnnlab, idea, model):
     idea.write_text(IDEA.replace("    return Result(", "    raise KeyError('lost')\n    return Result("))
     image = os.path.abspath("examples/7.png")
     done = cnnlab(
-        "analyze", "bright-idea", "--plugin", "my_idea.py", "--model", model, "--image", image, "--fit", "crop"
+        "analyze",
+        "bright-idea",
+        "--plugin",
+        "my_idea.py",
+        "--model",
+        model,
+        "--trust",
+        "--image",
+        image,
+        "--fit",
+        "crop",
     )
     assert done.returncode == 1
     assert done.stderr.endswith(

@@ -100,7 +100,7 @@ def test_in_a_later_cnnlab_it_works_and_its_author_is_warned_and_no_user(author,
     rows = {row["name"]: row for row in json.loads(typed("plugins", "list", "--json"))}
     assert rows["from-0-1"]["provides"] == PROVIDED, rows["from-0-1"]["error"]
     save_model(author.folder / "model.keras", seed=1, classes=2)
-    asked = ("--model", "model.keras", "--dataset", "halves", "--limit", "4", "--border", "1")
+    asked = ("--model", "model.keras", "--trust", "--dataset", "halves", "--limit", "4", "--border", "1")
     typed("analyze", "light", *asked, "--out", "out")
     metrics = json.loads((author.folder / "out" / "result.json").read_text())["metrics"]
     assert 0.4 < metrics["mean"] < 0.6  # half of an image is bright

@@ -108,15 +108,16 @@ from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.analysis.request import Request
 from cnnlab.pluginhost import registry
 
-values = [cnnlab.analyze(f"cnnlab-{name}:same", MODEL).metrics["value"] for name in ("alpha", "beta")]
+opened = cnnlab.load(MODEL, trust=True)
+values = [cnnlab.analyze(f"cnnlab-{name}:same", opened).metrics["value"] for name in ("alpha", "beta")]
 assert values == [0.25, 0.5], values
 assert "patch" in dir(registry.find_analysis("occlusion").params)
 request = Request(analysis=registry.find_analysis("cnnlab-beta:same"), model=ModelChoice(model=MODEL))
 assert command_of(request).startswith("cnnlab analyze cnnlab-beta:same --model "), command_of(request)
 for words in (
-    ["analyze", "cnnlab-beta:same", "--model", MODEL, "--out", "of-beta"],
-    ["analyze", "first", "--model", MODEL, "--out", "first"],
-    ["verify", "of-beta", "--model", MODEL],
+    ["analyze", "cnnlab-beta:same", "--model", MODEL, "--trust", "--out", "of-beta"],
+    ["analyze", "first", "--model", MODEL, "--trust", "--out", "first"],
+    ["verify", "of-beta", "--model", MODEL, "--trust"],
     ["datasets", "export", "cnnlab-dots:dots", "dot.png", "--index", "test:0"],
 ):
     sys.argv = ["cnnlab", *words]
