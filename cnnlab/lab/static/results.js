@@ -62,7 +62,7 @@ export const resultsIn = (list, report, models, { open, changed }) => {
       return made("li", {},
         made("button", { type: "button", onclick: () => open(each.id) }, called(each)),
         made("span", { class: "headline-of" }, each.headline ?? ""),
-        made("button", { type: "button", class: "small", "data-id": each.id, "aria-pressed": `${added}`, "aria-label": `Add to the report: ${called(each)}`, onclick: toggle }, added ? "In the report" : "Add to report"));
+        made("button", { type: "button", class: "small", "data-id": each.id, "aria-pressed": `${added}`, "aria-label": `Add to report: ${called(each)}`, onclick: toggle }, added ? "In the report" : "Add to report"));
     }));
   };
 
