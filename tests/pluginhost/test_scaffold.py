@@ -12,8 +12,10 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 import cnnlab
 from cnnlab.errors import CnnlabError, UsageError
@@ -149,6 +151,8 @@ def test_what_strangers_copy_is_clean(kind, tmp_path, tmp_path_factory):
     folder = create("two-more-words", kind, tmp_path)
     run("ruff", "check", "--no-cache", cwd=folder)
     run("ruff", "format", "--check", "--no-cache", cwd=folder)
+    if kind == "analysis" and Version(np.__version__) < Version("2.2"):
+        pytest.skip("for mypy, NumPy before 2.2 has every ndarray say what it holds")
     kept = tmp_path_factory.getbasetemp() / "mypy"  # cnnlab's own types are read once
     run("mypy", "--cache-dir", kept, cwd=folder)
 
