@@ -2,7 +2,7 @@
 import { answer } from "./drawings.js";
 import { Refusal, follow, get, post, remove, upload } from "./api.js";
 import { complain, contentOf, made, say, written } from "./dom.js";
-import { fieldsOf, tellTyped } from "./form.js";
+import { fieldsOf, refusing, tellTyped } from "./form.js";
 import { running } from "./running.js";
 import { ownDrawing } from "./widgets.js";
 
@@ -125,14 +125,7 @@ export const askingIn = async (form, place, { models, chosen, inputs, results: s
     refuse();
   };
 
-  const refuse = (error = null) => {
-    parts.clear();
-    if (error !== null && parts.isAbout(error)) settings.open = true; // before the field takes the focus
-    const at = error !== null && parts.refuse(error);
-    refused.textContent = error === null || at ? "" : error.message;
-    refused.hidden = refused.textContent === "";
-    if (error !== null) say(error.message);
-  };
+  const refuse = refusing(() => parts, settings, refused);
 
   /** What the server would refuse of a question, and why; a refusal itself would be a line in the console. */
   const problemsOf = async (analysis, model, question) => {

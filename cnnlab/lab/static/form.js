@@ -1,6 +1,6 @@
 // A form out of a JSON Schema: one control for each parameter, with its bounds, choices and words.
 import { Refusal } from "./api.js";
-import { made } from "./dom.js";
+import { made, say } from "./dom.js";
 import { ownControl } from "./widgets.js";
 
 const PAUSE = 350; // milliseconds without a key after which a value is looked at
@@ -186,6 +186,17 @@ const field = (name, schema, required, context) => {
     for (const choice of choices || []) ordinary.offer(choice, false);
   };
   return { name, element, value: () => value(), refuse, focus: () => focus(), isChanged, isTouched: () => touched, renew };
+};
+
+/** Tells a refusal at the field that it is about, or in `refused`; nothing where there is none. `laid()` gives the fields. */
+export const refusing = (laid, settings, refused) => (error = null) => {
+  const parts = laid();
+  parts.clear();
+  if (error !== null && parts.isAbout(error)) settings.open = true; // before the field takes the focus
+  const at = error !== null && parts.refuse(error);
+  refused.textContent = error === null || at ? "" : error.message;
+  refused.hidden = refused.textContent === "";
+  if (error !== null) say(error.message);
 };
 
 /**

@@ -3,7 +3,7 @@ import { Refusal, get, listen, post, remove } from "./api.js";
 import { copier } from "./asking.js";
 import { complain, contentOf, made, percent, say } from "./dom.js";
 import { answer } from "./drawings.js";
-import { fieldsOf, tellTyped } from "./form.js";
+import { fieldsOf, refusing, tellTyped } from "./form.js";
 import { running } from "./running.js";
 
 const isNarrow = () => matchMedia("(max-width: 859px)").matches;
@@ -38,14 +38,7 @@ export const trainingIn = async (form, place, { joined, choose, isFirst }) => {
   const parts = fieldsOf(told.settings, { prefix: "train" });
   fields.append(...parts.elements);
 
-  const refuse = (error = null) => {
-    parts.clear();
-    if (error !== null && parts.isAbout(error)) settings.open = true; // before the field takes the focus
-    const at = error !== null && parts.refuse(error);
-    refused.textContent = error === null || at ? "" : error.message;
-    refused.hidden = refused.textContent === "";
-    if (error !== null) say(error.message);
-  };
+  const refuse = refusing(() => parts, settings, refused);
 
   /** What the server would refuse of settings, and why; a refusal itself would be a line in the console. */
   const problemsOf = async (chosen) => (await post("/api/training/check", { settings: chosen })).problems;
