@@ -241,6 +241,19 @@ def served(lab: Lab) -> Iterator[str]:
         thread.join(20)
 
 
+def violations(page: Any, axe: Callable[[Any], list[str]]) -> list[str]:
+    """What a page violates on a phone and on a wide screen, light and dark; it is nowhere wider than the screen."""
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for width in (360, 1400):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_function("() => new Promise(requestAnimationFrame).then(() => true)")
+            found += [f"{scheme}, {width}: {words}" for words in axe(page)]
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+    return found
+
+
 @pytest.fixture(scope="session")
 def tools() -> types.SimpleNamespace:
     """What the tests of this room share."""
@@ -255,5 +268,6 @@ def tools() -> types.SimpleNamespace:
         served=served,
         token=TOKEN,
         url=URL,
+        violations=violations,
         cookie=COOKIE,
     )

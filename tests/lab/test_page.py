@@ -6,7 +6,6 @@ import base64
 import shutil
 import socket
 import statistics
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,29 +20,17 @@ NPZ = "document.querySelector(\".found a[download='arrays.npz']\")"
 
 
 @pytest.fixture(scope="module")
-def address(browser, trained_run, save_model, tmp_path_factory) -> Iterator[str]:
+def address(browser, trained_run, save_model, tmp_path_factory, tools) -> Iterator[str]:
     """The URL of a lab with three models: a digit's, the same where all is a 3, and one of small images in colour."""
-    import uvicorn
-
     from cnnlab.analysis.model_choice import ModelChoice
     from cnnlab.lab.app import Lab
-    from cnnlab.lab.guard import names_of
-    from cnnlab.lab.serving import Place, _listening
 
-    with _listening(Place()) as listening:
-        port = listening.getsockname()[1]
-        folder = tmp_path_factory.mktemp("lab")
-        kept = shutil.copytree(trained_run.path, folder / "classic")
-        changed = other(trained_run.path, folder / "other.keras")
-        colourful = save_model(folder / "colourful.keras", seed=1, shape=(8, 8, 3))
-        lab = Lab.of([ModelChoice(model=path) for path in (kept, changed, colourful)])
-        app = lab.app("token", names_of("127.0.0.1", port), "lab")
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        yield f"http://127.0.0.1:{port}/?token=token"
-        server.should_exit = True
-        thread.join(20)
+    folder = tmp_path_factory.mktemp("lab")
+    kept = shutil.copytree(trained_run.path, folder / "classic")
+    changed = other(trained_run.path, folder / "other.keras")
+    colourful = save_model(folder / "colourful.keras", seed=1, shape=(8, 8, 3))
+    with tools.served(Lab.of([ModelChoice(model=path) for path in (kept, changed, colourful)])) as url:
+        yield url
 
 
 def other(run: Path, path: Path) -> Path:
@@ -577,17 +564,10 @@ def test_a_run_shows_how_far_it_is_and_can_be_cancelled(page):
     assert page.locator(".running").count() == 0
 
 
-def test_axe_finds_nothing_at_any_width_in_light_and_dark(page, axe):
+def test_axe_finds_nothing_at_any_width_in_light_and_dark(page, axe, tools):
     draw(page)
     run(page, "saliency")
-    found = []
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        for width in (360, 1400):
-            page.set_viewport_size({"width": width, "height": 900})
-            page.wait_for_function("() => new Promise(requestAnimationFrame).then(() => true)")
-            found += [f"{scheme}, {width}: {words}" for words in axe(page)]
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = tools.violations(page, axe)
     for tab in ("Dataset", "Files"):
         page.get_by_role("tab", name=tab).click()
         found += [f"{tab}: {words}" for words in axe(page)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,6 @@ from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.datasets import Dataset, Split, loading
 from cnnlab.lab import app as module
 from cnnlab.lab.app import Lab
-from cnnlab.lab.guard import names_of
-from cnnlab.lab.serving import Place, _listening
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis, Array
 from cnnlab.pluginhost.params import Doc, Params, Widget
@@ -175,18 +172,9 @@ def test_an_array_is_had_by_its_name_as_json(client, tools, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def address(lab) -> Iterator[str]:
-    import uvicorn
-
-    with _listening(Place()) as listening:
-        port = listening.getsockname()[1]
-        app = lab.app("token", names_of("127.0.0.1", port), "lab")
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        yield f"http://127.0.0.1:{port}/?token=token"
-        server.should_exit = True
-        thread.join(20)
+def address(lab, tools) -> Iterator[str]:
+    with tools.served(lab) as url:
+        yield url
 
 
 @pytest.fixture

@@ -42,20 +42,8 @@ def cnnlab(cnnlab_command, tmp_path):
 
 def test_an_idea_runs_without_a_package(cnnlab, idea, model, tmp_path):
     image = os.path.abspath("examples/7.png")
-    asked = (
-        "--model",
-        model,
-        "--trust",
-        "--image",
-        image,
-        "--fit",
-        "stretch",
-        "--plugin",
-        "my_idea.py",
-        "--out",
-        "out",
-    )
-    done = cnnlab("analyze", "bright-idea", *asked)
+    of_image = ("--model", model, "--trust", "--image", image, "--fit", "stretch")
+    done = cnnlab("analyze", "bright-idea", *of_image, "--plugin", "my_idea.py", "--out", "out")
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "out" / "result.json").read_text())
     assert record["plugin"] == {"distribution": "my_idea.py", "version": ""}
@@ -65,19 +53,8 @@ def test_an_idea_runs_without_a_package(cnnlab, idea, model, tmp_path):
 def test_an_idea_that_fails_is_told_by_its_file(cnnlab, idea, model):
     idea.write_text(IDEA.replace("    return Result(", "    raise KeyError('lost')\n    return Result("))
     image = os.path.abspath("examples/7.png")
-    done = cnnlab(
-        "analyze",
-        "bright-idea",
-        "--plugin",
-        "my_idea.py",
-        "--model",
-        model,
-        "--trust",
-        "--image",
-        image,
-        "--fit",
-        "crop",
-    )
+    of_image = ("--model", model, "--trust", "--image", image, "--fit", "crop")
+    done = cnnlab("analyze", "bright-idea", "--plugin", "my_idea.py", *of_image)
     assert done.returncode == 1
     assert done.stderr.endswith(
         "Error: the analysis 'bright-idea' of my_idea.py failed: KeyError: 'lost'. CNNLAB_DEBUG=1 shows where it "
