@@ -318,7 +318,7 @@ def _trace(model: Any) -> Any:
         )
     if len(inputs) != 1:
         raise CnnlabError(f"the model takes {len(inputs)} inputs; cnnlab opens models of one image input.")
-    function = tf.function(lambda images: model(images, training=False))
+    function = tf.function(lambda images: model(images, training=False), autograph=False)
     (image,) = inputs
     return function.get_concrete_function(tf.TensorSpec(image.shape, image.dtype))
 

@@ -24,7 +24,8 @@ class Evaluator:
         self.model = model
         self._losses = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="none")
         images = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-        self._compiled = tf.function(self._batch, input_signature=[images, tf.TensorSpec((None,), tf.int64)])
+        signature = [images, tf.TensorSpec((None,), tf.int64)]
+        self._compiled = tf.function(self._batch, input_signature=signature, autograph=False)
 
     def evaluate(
         self, feed: Feed, *, part: slice = slice(None), between: Callable[[], None] = lambda: None

@@ -7,7 +7,9 @@ devices nor processes.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -16,6 +18,9 @@ import tensorflow as tf
 
 from cnnlab.training.data import Batches, MemoryBatches
 from cnnlab.training.fusion import fuse
+
+# Nothing here branches on a tensor, nor may Keras' layers: to rewrite the source takes longer than to trace it.
+compiled = functools.partial(tf.function, autograph=False)
 
 
 class TrainingLoop:
@@ -132,7 +137,7 @@ class TrainingLoop:
                 own = variable.value * tf.cast(part, variable.dtype)
                 variable.assign(context.all_reduce(tf.distribute.ReduceOp.SUM, own))
 
-    @tf.function
+    @compiled
     def _run_gathered(
         self,
         scale: tf.Tensor,
@@ -143,17 +148,19 @@ class TrainingLoop:
         bounds: tf.Tensor,
     ) -> None:
         first, last, batch_size = tf.unstack(bounds)
-        for batch in tf.range((last - first + batch_size - 1) // batch_size):
+
+        def step(batch: tf.Tensor) -> None:
             start = first + batch * batch_size
             stop = tf.minimum(start + batch_size, last)
             chosen = order[start:stop]
             part = None if moves is None else moves[start:stop]
             self._distribute(scale, take(images, chosen), tf.gather(labels, chosen), part)
 
-    @tf.function
+        _repeat(step, (last - first + batch_size - 1) // batch_size)
+
+    @compiled
     def _run_streamed(self, scale: tf.Tensor, iterator: Any, count: tf.Tensor) -> None:
-        for _ in tf.range(count):
-            self._distribute(scale, *next(iterator))
+        _repeat(lambda _: self._distribute(scale, *next(iterator)), count)
 
     def _distribute(
         self, scale: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, moves: tf.Tensor | None = None
@@ -163,6 +170,16 @@ class TrainingLoop:
         if moves is not None:
             images = move(images, moves, self._lowest)
         tf.distribute.get_strategy().run(self.step, args=(images, labels))
+
+
+def _repeat(step: Callable[[tf.Tensor], None], count: tf.Tensor) -> None:
+    """Call ``step`` with 0, 1, ... in one loop of the graph."""
+
+    def once(done: tf.Tensor) -> tf.Tensor:
+        step(done)
+        return done + 1
+
+    tf.while_loop(lambda done: done < count, once, [0])
 
 
 def _own_part(total: tf.Tensor) -> tuple[slice, tf.Tensor]:
