@@ -13,6 +13,7 @@ import tempfile
 import textwrap
 import types
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -181,6 +182,29 @@ def cnnlab_command() -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*words: object, env: dict[str, str] | None = None, **options) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, "COLUMNS": "200", **(env or {})}
         return run_process(python_m, "cnnlab", *map(str, words), env=env, **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def together() -> Callable[..., list[subprocess.CompletedProcess[str]]]:
+    """Run a module in processes that find each other: ``together(count, module, word, ...)``, how each of them ended.
+
+    They are what ``cnnlab launch`` starts, but that they begin with TensorFlow loaded.
+    """
+
+    def run(count: int, module: str, *words: object, **options: Any) -> list[subprocess.CompletedProcess[str]]:
+        from cnnlab.devices.cluster import Cluster
+        from cnnlab.devices.launching import free_ports
+
+        workers = tuple(f"127.0.0.1:{port}" for port in free_ports(count))
+
+        def one(index: int) -> subprocess.CompletedProcess[str]:
+            env = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "TF_CONFIG": Cluster(workers, index).tf_config()}
+            return run_process(python_m, module, *map(str, words), env=env, **options)
+
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(one, range(count)))
 
     return run
 

@@ -88,13 +88,13 @@ def test_a_command_is_read_back_as_the_request(read_back, tmp_path, name, params
         )
 
 
-def test_an_opened_model_and_a_loaded_dataset_are_called_by_where_they_came_from(classifier):
+def test_an_opened_model_and_a_loaded_dataset_are_called_by_where_they_came_from(opened):
     asked = Request(
         analysis=registry.find_analysis("occlusion"),
-        model=ModelChoice(model=classifier),
+        model=ModelChoice(model=opened),
         images=ImageChoice(dataset=cnnlab.datasets.load("mnist"), indices=("7",)),
     )
-    words = ["--model", str(classifier.path), "--dataset", "mnist", "--index", "7"]
+    words = ["--model", str(opened.path), "--dataset", "mnist", "--index", "7"]
     assert shlex.split(command_of(asked)) == ["cnnlab", "analyze", "occlusion", *words]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from cnnlab.cli.views.training import duration
 from cnnlab.files.writing import partial_name
 from cnnlab.runs import Run
 from cnnlab.runs.comparison import labels
+from cnnlab.testing.processes import python_m, run_process
 from cnnlab.training import Interrupted, Progress, live
 from cnnlab.training.live import RichReporter
 from cnnlab.words import percent
@@ -55,17 +58,11 @@ def run(command_line, monkeypatch, place):
 @pytest.fixture(scope="module")
 def whole(place) -> Run:
     """A run in a process of its own, that nothing interrupted."""
-    done = subprocess.run(
-        command(*WORDS, "--out", "runs/whole"), cwd=place, capture_output=True, text=True, timeout=120
-    )
+    done = run_process(python_m, "cnnlab", "train", *WORDS, "--out", "runs/whole", cwd=place)
     assert done.returncode == 0, done.stderr
     (place / "out.txt").write_text(done.stdout)
     (place / "err.txt").write_text(done.stderr)
     return Run(place / "runs" / "whole")
-
-
-def command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "cnnlab", "train", *map(str, words)]
 
 
 def state(run: Run) -> tuple[list, list[np.ndarray]]:
@@ -123,9 +120,10 @@ def test_json_is_all_that_stdout_holds_and_a_complete_run_is_left_as_it_is(run, 
 # Interrupted
 
 
-# The command, but that it waits after the third step of the second epoch, for the test to do something to it.
-WAITING = """
-import pathlib, sys, time
+# The command, but that it says which process it is, and that, where "here" is to be made, it waits after the third step
+# of the second epoch for the test to do something to it.
+STOPPABLE = """
+import os, pathlib, time
 from cnnlab.__main__ import main
 from cnnlab.training.live import RichReporter
 from cnnlab.training import session
@@ -136,33 +134,57 @@ def wait(self, progress):
         while not pathlib.Path("go").exists():
             time.sleep(0.01)
 
-session.CALL_SECONDS = 0.0
-RichReporter.progress = wait
+if os.environ.get("WAIT"):
+    session.CALL_SECONDS = 0.0
+    RichReporter.progress = wait
+pathlib.Path("pid").write_text(str(os.getpid()))
 main()
 """
 
 
-@pytest.fixture
-def waiting(place):
-    """Start a run in a process of its own: ``waiting(out) -> (process, run)``, in the middle of its second epoch."""
-    flags = place / "here", place / "go"
+class Training:
+    """A run in a process of its own, whatever ends it."""
 
-    def start(out: str) -> tuple[subprocess.Popen[str], Run]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", WAITING, "train", *WORDS, "--out", out],
-            cwd=place,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        while not flags[0].exists():
-            assert process.poll() is None, process.communicate()
+    def __init__(self, place: Path, out: str, pool: ThreadPoolExecutor, env: dict[str, str]) -> None:
+        self.run = Run(place / out)
+        (place / "stoppable.py").write_text(STOPPABLE)
+        words = ("stoppable", "train", *WORDS, "--out", out)
+        self.ended = pool.submit(run_process, python_m, *words, cwd=place, env={**os.environ, **env}, timeout=120)
+        self._pid = place / "pid"
+
+    def wait_for(self, path: Path) -> None:
+        while not path.exists():
+            assert not self.ended.done(), self.ended.result()
             time.sleep(0.01)
-        return process, Run(place / out)
 
-    yield start
-    for flag in flags:
-        flag.unlink(missing_ok=True)
+    @property
+    def pid(self) -> int:
+        return int(self._pid.read_text())
+
+    def kill(self, signum: int = signal.SIGKILL) -> None:
+        os.kill(self.pid, signum)
+
+
+@pytest.fixture
+def training(place):
+    """Start a run in a process of its own: ``training(out, env={...})``."""
+    with ThreadPoolExecutor(1) as pool:
+        yield lambda out, env: Training(place, out, pool, env)
+        (place / "go").touch()  # for one that still waits where a test failed
+    for name in ("here", "go", "pid"):
+        (place / name).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def waiting(place, training):
+    """The same in the middle of its second epoch: ``waiting(out)``."""
+
+    def start(out: str) -> Training:
+        made = training(out, {"WAIT": "yes"})
+        made.wait_for(place / "here")
+        return made
+
+    return start
 
 
 @pytest.mark.parametrize(
@@ -178,13 +200,13 @@ def waiting(place):
 def test_a_signal_says_how_to_go_on_and_resuming_ends_as_if_nothing_had_happened(
     run, place, whole, waiting, signum, status
 ):
-    process, stopped = waiting("runs/stopped")
+    process = waiting("runs/stopped")
     for _ in range(2):  # twice at once, as from a terminal and from a parent that passes it on
-        process.send_signal(signum)
+        process.kill(signum)
     (place / "go").touch()
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == status
-    assert out == ""
+    done, stopped = process.ended.result(), process.run
+    assert (done.returncode, done.stdout) == (status, "")
+    err = done.stderr
     assert "Traceback" not in err
     assert err.splitlines()[-1] == "Go on with: cnnlab train --out runs/stopped --resume"
     assert "1 of 4 epochs and 3 of 10 steps of the next are done" in err.splitlines()[-2]
@@ -197,13 +219,13 @@ def test_a_signal_says_how_to_go_on_and_resuming_ends_as_if_nothing_had_happened
 
 @pytest.mark.full
 def test_a_second_signal_ends_at_once_and_keeps_what_was_saved_last(place, waiting):
-    process, stopped = waiting("runs/hurried")
-    process.send_signal(signal.SIGINT)
+    process = waiting("runs/hurried")
+    process.kill(signal.SIGINT)
     time.sleep(2 * interrupts.AGAIN)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-2:] == [
+    process.kill(signal.SIGINT)
+    done, stopped = process.ended.result(), process.run
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.splitlines()[-2:] == [
         "Stopped; what was saved last is kept.",
         "Go on with: cnnlab train --out runs/hurried --resume",
     ]
@@ -213,24 +235,24 @@ def test_a_second_signal_ends_at_once_and_keeps_what_was_saved_last(place, waiti
 
 def test_what_hears_no_signal_is_ended_after_a_while_and_keeps_what_was_saved_last(place, waiting):
     """The bar that waits for a file stands for a step that takes for ever."""
-    process, stopped = waiting("runs/hung")
-    process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (143, "")
-    assert err.splitlines()[-1] == "Go on with: cnnlab train --out runs/hung --resume"
+    process = waiting("runs/hung")
+    process.kill(signal.SIGTERM)
+    done, stopped = process.ended.result(), process.run
+    assert (done.returncode, done.stdout) == (143, "")
+    assert done.stderr.splitlines()[-1] == "Go on with: cnnlab train --out runs/hung --resume"
     assert stopped.state == "unfinished"
     shutil.rmtree(stopped.path)
 
 
 def test_kill_9_and_resume_end_as_if_nothing_had_happened(run, whole, waiting):
-    process, killed = waiting("runs/killed")
+    process = waiting("runs/killed")
+    killed = process.run
     assert killed.state == "training"
     status, _, err = run("train", "--out", "runs/killed", "--resume")
     assert status == 1
     assert "is being trained by another process" in err
     process.kill()
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
+    assert process.ended.result().returncode == -signal.SIGKILL
     assert killed.state == "unfinished"
     half = partial_name(".npz").replace(f"-{os.getpid()}-", f"-{process.pid}-")
     (killed.path / "checkpoint" / half).write_text("half")
@@ -250,26 +272,25 @@ MOMENTS = [
 ]
 
 
-def kill_at(moment, folder: Path, place: Path) -> None:
-    """Train, and kill that process at a moment."""
-    process = subprocess.Popen(command(*WORDS, "--out", folder), cwd=place, stderr=subprocess.DEVNULL)
-    while not (place / folder / "history.csv").exists():
-        assert process.poll() is None
+def kill_at(moment, process: Training) -> None:
+    """Kill what trains at a moment."""
+    process.wait_for(process.run.history_path)
     if isinstance(moment, float):
         time.sleep(moment)
     else:
-        while process.poll() is None and not any((place / folder / moment[0]).glob(moment[1])):
+        while not process.ended.done() and not any((process.run.path / moment[0]).glob(moment[1])):
             pass
-    process.kill()
-    process.wait(timeout=60)
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    process.ended.result()
 
 
 @pytest.mark.parametrize(
     "moment", [pytest.param(each, marks=[] if each == ("", "model") else pytest.mark.full) for each in MOMENTS], ids=str
 )
-def test_killed_at_any_moment_and_resumed_it_ends_as_if_nothing_had_happened(run, place, whole, moment):
+def test_killed_at_any_moment_and_resumed_it_ends_as_if_nothing_had_happened(run, place, whole, training, moment):
     folder = Path("runs") / f"killed-{MOMENTS.index(moment)}"
-    kill_at(moment, folder, place)
+    kill_at(moment, training(str(folder), {}))
     complete = Run(place / folder).complete
     assert not (complete and moment in MOMENTS[:8])
     status, _, err = run("train", "--out", folder, "--resume")

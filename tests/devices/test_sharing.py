@@ -44,7 +44,7 @@ class Table:
         return found
 
 
-def together(count, work):
+def in_threads(count, work):
     """Do the work in so many processes; return what each gives or raises."""
     table = Table(count)
 
@@ -93,7 +93,7 @@ def test_processes_get_what_one_finds(count):
     def work(index):
         return sharing.gather(count, 20, lambda *block: seen[index].append(block) or of_numbers(*block))
 
-    for found in together(3, work):
+    for found in in_threads(3, work):
         same(found, of_numbers(0, count))
     computed = sorted(block for each in seen for block in each)
     assert [number for start, stop in computed for number in range(start, stop)] == list(range(count))
@@ -105,7 +105,7 @@ def test_the_axis_of_the_images_may_be_any():
         return sharing.gather(40, 8, lambda start, stop: {"at": np.arange(start, stop) + np.zeros((2, 1))}, axis=-1)
 
     expected = np.stack([np.arange(40.0)] * 2)
-    for found in (work(), *together(2, work)):
+    for found in (work(), *in_threads(2, work)):
         np.testing.assert_array_equal(found["at"], expected)
 
 
@@ -116,7 +116,7 @@ def test_blocks_that_may_not_be_divided_begin_where_they_do_alone():
         blocks.append((start, stop))
         return {"at": np.arange(start, stop)}
 
-    together(2, lambda index: sharing.gather(100, 64, compute, divisible=False))
+    in_threads(2, lambda index: sharing.gather(100, 64, compute, divisible=False))
     assert sorted(blocks) == [(0, 64), (64, 100)]
 
 
@@ -130,7 +130,7 @@ def test_what_goes_wrong_in_one_process_is_said_in_all(error, kind):
 
         return sharing.gather(64, 16, compute)
 
-    for found in together(3, work):
+    for found in in_threads(3, work):
         assert isinstance(found, kind)
         assert str(found) == str(error)
 
@@ -140,12 +140,12 @@ def test_inside_a_block_nothing_is_shared_out_further():
         assert sharing.chosen().workers == 1
         return sharing.gather(stop - start, 1, lambda first, last: {"at": np.arange(start + first, start + last)})
 
-    for found in together(2, lambda index: sharing.gather(40, 40, compute)):
+    for found in in_threads(2, lambda index: sharing.gather(40, 40, compute)):
         np.testing.assert_array_equal(found["at"], np.arange(40))
 
 
 def test_words_of_all_processes_are_known_to_all():
-    assert together(2, lambda index: sharing.all_of([f"of {index}"])) == [["of 0", "of 1"]] * 2
+    assert in_threads(2, lambda index: sharing.all_of([f"of {index}"])) == [["of 0", "of 1"]] * 2
     assert sharing.all_of(["alone"]) == ["alone"]
 
 
@@ -168,10 +168,13 @@ def test_devices_compute_in_threads_and_the_first_error_is_raised():
             sharing.gather(64, 16, compute)
 
 
-def test_analyses_are_the_same_in_two_processes(tmp_path, cnnlab_command, trained_run):
-    words = ["analyze", "occlusion,fgsm-untargeted", "--model", trained_run.path, "--dataset", "mnist", "--limit", 40]
-    done = cnnlab_command("launch", "-n", 2, "--", "cnnlab", *words, "--out", tmp_path)
-    assert done.returncode == 0, done.stderr
+def test_analyses_are_the_same_in_two_processes(tmp_path, together, model):
+    """Of 40 images each process takes some."""
+    drawn = np.random.default_rng(1).integers(0, 256, (40, 8, 8)).astype(np.uint8)
+    np.savez(tmp_path / "noise.npz", x_train=drawn, y_train=np.arange(40) % 4, x_test=drawn, y_test=np.arange(40) % 4)
+    words = ["analyze", "occlusion,fgsm-untargeted", "--model", model, "--trust", "--dataset", tmp_path / "noise.npz"]
+    for done in together(2, "cnnlab", *words, "--out", tmp_path):
+        assert done.returncode == 0, done.stderr
     for name in ("occlusion", "fgsm-untargeted"):
-        alone = cnnlab.analyze(name, trained_run, cnnlab.datasets.load("mnist").test[:40])
+        alone = cnnlab.analyze(name, model, cnnlab.datasets.load(tmp_path / "noise.npz").test)
         same(cnnlab.Result.load(tmp_path / name).arrays, dict(alone.arrays))
