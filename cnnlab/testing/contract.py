@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import subprocess
@@ -92,6 +93,11 @@ def run_python(code: str, *words: str) -> subprocess.CompletedProcess[str]:
 
 def frameworks_imported_by(code: str) -> list[str]:
     """Say which frameworks a piece of Python imports, in a process of its own."""
+    return _frameworks_imported_by(code, tuple(sys.path))
+
+
+@functools.cache
+def _frameworks_imported_by(code: str, path: tuple[str, ...]) -> list[str]:
     done = run_python(f"import sys\n{code}\nprint('MODULES', *sys.modules)")
     assert done.returncode == 0, done.stderr
     roots = {name.partition(".")[0] for name in done.stdout.rpartition("MODULES")[2].split()}
