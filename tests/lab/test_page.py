@@ -524,6 +524,7 @@ def test_results_are_put_in_order_and_a_report_is_made_of_them(page, said, axe):
         page.wait_for_selector(f"#results li:first-child :text('{analysis}')")
     for name in ("saliency", "filters"):
         page.get_by_role("button", name=f"Add to report: {name}, classic").first.click()
+        assert page.get_by_role("button", name=f"In the report: {name}, classic").is_visible()
     items = page.locator("#report .listed li")
     assert [words.partition(",")[0] for words in items.all_inner_texts()] == ["saliency", "filters"]
     page.get_by_role("button", name="Move up filters, classic, number 2").click()

@@ -58,11 +58,12 @@ export const resultsIn = (list, report, models, { open, changed }) => {
   const lay = () => {
     list.replaceChildren(...results.map((each) => {
       const added = chosen.includes(each.id);
+      const said = added ? "In the report" : "Add to report";
       const toggle = () => choose(added ? chosen.filter((id) => id !== each.id) : [...chosen, each.id], () => list.querySelector(`[data-id="${each.id}"]`)?.focus());
       return made("li", {},
         made("button", { type: "button", onclick: () => open(each.id) }, called(each)),
         made("span", { class: "headline-of" }, each.headline ?? ""),
-        made("button", { type: "button", class: "small", "data-id": each.id, "aria-pressed": `${added}`, "aria-label": `Add to report: ${called(each)}`, onclick: toggle }, added ? "In the report" : "Add to report"));
+        made("button", { type: "button", class: "small", "data-id": each.id, "aria-pressed": `${added}`, "aria-label": `${said}: ${called(each)}`, onclick: toggle }, said));
     }));
   };
 
