@@ -37,13 +37,20 @@ def test_each_process_is_told_of_all_and_which_it_is(tmp_path):
     assert len(set(workers)) == 3
 
 
-def test_where_one_fails_the_others_end(tmp_path):
+def test_where_one_fails_the_others_end(tmp_path, monkeypatch):
+    """It fails when they are ready to hear of it."""
+    monkeypatch.setattr(launching, "GRACE", 0.1)
     began = time.monotonic()
     status, said = launched(
         f"""
+        place = {str(tmp_path)!r}
         if index == 1:
+            while not all(os.path.exists(f"{{place}}/ready{{other}}") for other in (0, 2)):
+                time.sleep(0.01)
+            [os.remove(f"{{place}}/ready{{other}}") for other in (0, 2)]
             sys.exit(2)
-        signal.signal(signal.SIGTERM, lambda *_: (open({str(tmp_path)!r} + f"/{{index}}", "w"), sys.exit(0)))
+        signal.signal(signal.SIGTERM, lambda *_: (open(f"{{place}}/{{index}}", "w"), sys.exit(0)))
+        open(f"{{place}}/ready{{index}}", "w")
         time.sleep(100)
         """
     )

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import textwrap
 
 import keras
 import numpy as np
@@ -20,7 +19,7 @@ from cnnlab.runs.folder import STATE
 from cnnlab.testing.processes import python_m, run_process
 
 BATCH = 17
-"""54 images make three batches that no number of replicas divides, and one of three images: fewer than four."""
+"""54 images make three batches that no number of replicas divides, and one of three images."""
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +58,11 @@ def assert_learned_alike(run, one):
 
 
 def test_the_cpu_as_several_devices(corners, one, tmp_path, cnnlab_command):
-    words = ["train", "--dataset", corners, "--epochs", 3, "--batch-size", BATCH, "--devices", "cpu:4"]
+    words = ["train", "--dataset", corners, "--epochs", 3, "--batch-size", BATCH, "--devices", "cpu:2"]
     done = cnnlab_command(*words, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     run = cnnlab.runs.Run(tmp_path / "run")
-    assert (run.config["device"], run.config["workers"]) == ("cpu:4", 1)
+    assert (run.config["device"], run.config["workers"]) == ("cpu:2", 1)
     assert_learned_alike(run, one)
 
 
@@ -79,14 +78,14 @@ from cnnlab.training.network import build_network
 
 def learned(replicas, synchronized):
     rng = np.random.default_rng(0)
-    feed = MemoryFeed(rng.random((54, 6, 6, 2), np.float32), rng.integers(0, 3, 54))
+    feed = MemoryFeed(rng.random((53, 6, 6, 2), np.float32), rng.integers(0, 3, 53))
     keras.utils.set_random_seed(3)
     with replicas.scope():
         body = [layers.Conv2D(4, 3), layers.BatchNormalization(momentum=0.5), layers.ReLU(), layers.Flatten()]
         body += [layers.Dense(5), layers.BatchNormalization(scale=False), layers.Dense(3, kernel_regularizer="l2")]
         model = keras.Sequential([keras.Input((6, 6, 2)), *body])
         loop = TrainingLoop(model, keras.optimizers.SGD(0.1, 0.9), 1.0, synchronized=synchronized)
-        loop.run(feed.batches(np.arange(54), 17), 4)
+        loop.run(feed.batches(np.arange(53), 17), 4)  # in the last batch are two images: fewer than three replicas
     return [*model.get_weights(), np.array([loop.loss, loop.accuracy])]
 
 def learned_in_half(replicas):
@@ -121,7 +120,7 @@ np.savez(sys.argv[2], *found, **half)
 def steps(tmp_path_factory):
     """Weights, loss and accuracy after four steps of SGD: synchronised, then not; and what three in float16 came to."""
     folder = tmp_path_factory.mktemp("steps")
-    files = {count: folder / f"{count}.npz" for count in (1, 2, 4)}
+    files = {count: folder / f"{count}.npz" for count in (1, 3)}
     (folder / "steps_of_replicas.py").write_text(STEPS)
     for count, file in files.items():
         env = {**os.environ, "PYTHONPATH": str(folder)}
@@ -136,20 +135,19 @@ def steps(tmp_path_factory):
     return found
 
 
-@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("count", [1, 3])
 def test_batch_normalisation_over_all_replicas_is_that_of_one(steps, count):
     for found, expected in zip(steps[count][0], steps[1][1], strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-6)
 
 
-@pytest.mark.parametrize("count", [2, 4])
-def test_batch_normalisation_of_each_replica_is_another(steps, count):
-    assert all(np.isfinite(value).all() for value in steps[count][1])
-    pairs = zip(steps[count][1], steps[1][1], strict=True)
+def test_batch_normalisation_of_each_replica_is_another(steps):
+    assert all(np.isfinite(value).all() for value in steps[3][1])
+    pairs = zip(steps[3][1], steps[1][1], strict=True)
     assert max(np.abs(found - expected).max() for found, expected in pairs) > 1e-3
 
 
-@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("count", [1, 3])
 def test_in_float16_a_step_that_overflows_on_one_replica_is_taken_on_none(steps, count):
     half, one = steps[count][2], steps[1][2]
     assert [half[f"scale{step}"].item() for step in range(3)] == [64.0, 32.0, 32.0]
@@ -196,13 +194,17 @@ os._exit(0)  # to take TensorFlow's modules apart takes a second
 """
 
 
-def together(count, corners, folder, killed=-1, resume="anew"):
-    """Train in so many processes; one may be killed before the second epoch's evaluation."""
-    folder.mkdir(exist_ok=True)
-    launcher = [sys.executable, "-m", "cnnlab", "launch", "-n", str(count), "--"]
-    words = [sys.executable, "-c", textwrap.dedent(WORKER), str(corners), str(folder), str(killed), resume]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.run([*launcher, *words], capture_output=True, text=True, timeout=300, env=environment)
+@pytest.fixture(scope="module")
+def train_together(together):
+    """Train in so many processes, all of which must end well."""
+
+    def train(count, corners, folder, resume="anew"):
+        folder.mkdir(exist_ok=True)
+        (folder / "worker.py").write_text(WORKER)
+        for done in together(count, "worker", corners, folder, -1, resume, cwd=folder):
+            assert done.returncode == 0, done.stderr
+
+    return train
 
 
 def told(folder, index):
@@ -227,16 +229,18 @@ def assert_all_alike(folder, count):
 def killed(request, corners, tmp_path_factory):
     """How many processes trained, the folder, and what was printed where the last of them was killed."""
     count, folder = request.param, tmp_path_factory.mktemp("killed")
-    return count, folder, together(count, corners, folder, killed=count - 1)
+    words = [sys.executable, "-m", "cnnlab", "launch", "-n", str(count), "--", sys.executable, "-c", WORKER]
+    words += map(str, (corners, folder, count - 1, "anew"))
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return count, folder, subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment)
 
 
 @pytest.fixture(scope="module")
-def resumed(killed, corners, tmp_path_factory):
+def resumed(killed, corners, train_together, tmp_path_factory):
     """The processes and a copy of their folder, in which they went on."""
     count, folder, _ = killed
     copy = shutil.copytree(folder, tmp_path_factory.mktemp("resumed") / "all")
-    done = together(count, corners, copy, resume="resume")
-    assert done.returncode == 0, done.stderr
+    train_together(count, corners, copy, resume="resume")
     return count, copy
 
 
@@ -262,10 +266,9 @@ def test_processes_that_go_on_learn_what_one_does(resumed, one):
 
 
 @pytest.mark.full
-def test_processes_that_go_on_have_the_weights_of_those_that_nobody_killed(resumed, corners, tmp_path):
+def test_processes_that_go_on_have_the_weights_of_those_that_nobody_killed(resumed, corners, train_together, tmp_path):
     count, folder = resumed
-    done = together(count, corners, tmp_path)
-    assert done.returncode == 0, done.stderr
+    train_together(count, corners, tmp_path)
     whole, run = cnnlab.runs.Run(tmp_path / "run"), cnnlab.runs.Run(folder / "run")
     assert numbers(run) == numbers(whole)
     for found, expected in zip(weights(run), weights(whole), strict=True):
@@ -274,7 +277,7 @@ def test_processes_that_go_on_have_the_weights_of_those_that_nobody_killed(resum
 
 
 @pytest.mark.full
-def test_processes_learn_from_records_that_tensorflow_reads(corners, tmp_path):
+def test_processes_learn_from_records_that_tensorflow_reads(corners, train_together, tmp_path):
     """TensorFlow may not have begun when processes join: so the records are read behind that."""
     import tensorflow as tf
 
@@ -287,8 +290,7 @@ def test_processes_learn_from_records_that_tensorflow_reads(corners, tmp_path):
                 made.features.feature["image"].bytes_list.value.append(tf.io.encode_png(image).numpy())
                 made.features.feature["label"].int64_list.value.append(int(label))
                 writer.write(made.SerializeToString())
-    done = together(2, folder, tmp_path / "two")
-    assert done.returncode == 0, done.stderr
+    train_together(2, folder, tmp_path / "two")
     assert_all_alike(tmp_path / "two", 2)
 
 
