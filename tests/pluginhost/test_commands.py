@@ -47,13 +47,18 @@ def cnnlab_commands():
 
 
 @pytest.fixture
-def tool(install_plugin, cnnlab_command, tmp_path):
-    """Run cnnlab with the plugin; it is known already."""
+def env(install_plugin, tmp_path):
+    """The environment of those who have the plugin."""
     url = "Project-URL: Issues, https://example.org/tool/issues\n"
     env = install_plugin("cnnlab-tool", TOOL, version="2.5", metadata=url)
-    env["XDG_CACHE_HOME"] = str(tmp_path / "cache")
-    assert "imported" in cnnlab_command("--help", env=env).stderr
-    return lambda *words, **more: cnnlab_command(*words, env=env | more)
+    return env | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+@pytest.fixture
+def tool(env, cnnlab_here):
+    """Run cnnlab with the plugin; it is known already."""
+    assert "imported" in cnnlab_here("--help", env=env).stderr
+    return lambda *words, **more: cnnlab_here(*words, env=env | more)
 
 
 def test_they_are_listed_below_the_hosts_own_without_being_imported(tool):
@@ -102,19 +107,20 @@ def test_what_they_end_with_is_told_as_the_host_tells_it(tool, how, status, said
     assert done.stderr == f"cnnlab-tool 2.5: imported\n{said}"
 
 
-def test_wrong_words_are_usage_errors_and_debugging_shows_the_traceback(tool):
+def test_wrong_words_are_usage_errors_and_debugging_shows_the_traceback(tool, env, cnnlab_command):
     wrong = tool("gather", "otherwise")
     assert wrong.returncode == 2
     assert "'otherwise' is not one of" in wrong.stderr
     near = tool("gathr")
     assert near.returncode == 2
     assert "There is no command 'gathr'. Did you mean 'gather'?" in near.stderr
-    assert "KeyError: 'lost'" in tool("gather", "bug", CNNLAB_DEBUG="1").stderr.partition("Traceback")[2]
+    shown = cnnlab_command("gather", "bug", env=env | {"CNNLAB_DEBUG": "1"})
+    assert "KeyError: 'lost'" in shown.stderr.partition("Traceback")[2]
 
 
-def test_a_broken_one_is_told_when_it_is_asked_for(cnnlab_command, install_plugin):
+def test_a_broken_one_is_told_when_it_is_asked_for(cnnlab_here, install_plugin):
     env = install_plugin("cnnlab-gather", "import nothing_like_this")
-    done = cnnlab_command("gather", env=env)
+    done = cnnlab_here("gather", env=env)
     assert (done.returncode, done.stdout) == (2, "")
     assert "command 'gather' is not available: plugin 'gather' (cnnlab-gather 1.0) could not be loaded" in done.stderr
-    assert cnnlab_command("--help", env=env).returncode == 0
+    assert cnnlab_here("--help", env=env).returncode == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 
 import pytest
 
@@ -29,13 +30,14 @@ def idea(tmp_path):
     """The file, as somebody has it who is trying an idea."""
     path = tmp_path / "my_idea.py"
     path.write_text(IDEA)
-    return path
+    yield path
+    sys.modules.pop("my_idea", None)
 
 
 @pytest.fixture
-def cnnlab(cnnlab_command, tmp_path):
+def cnnlab(cnnlab_here, tmp_path):
     """Run cnnlab in the folder that the file is in."""
-    return lambda *words, **env: cnnlab_command(
+    return lambda *words, **env: cnnlab_here(
         *words, env={"XDG_CACHE_HOME": str(tmp_path / "cache"), **env}, cwd=tmp_path
     )
 

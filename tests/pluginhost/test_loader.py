@@ -259,60 +259,62 @@ def rows(command, env, *, cwd=None):
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_broken_plugin_is_shown_and_harms_nobody(mistake, cnnlab_command, install_plugin):
+def test_a_broken_plugin_is_shown_and_harms_nobody(mistake, cnnlab_here, install_plugin):
     source, state, error = MISTAKES[mistake]
     install_plugin("cnnlab-good", GOOD.replace("NAME", "good"))
     env = install_plugin("cnnlab-odd", source.replace("NAME", "odd"))
 
-    found = rows(cnnlab_command, env)
+    found = rows(cnnlab_here, env)
     assert found["odd"]["state"] == state
     assert error in found["odd"]["error"]
     assert "cnnlab-odd 1.0" in found["odd"]["error"]
     assert found["good"]["state"] == found["occlusion"]["state"] == "active"
 
-    shown = cnnlab_command("analyze", "--help", env=env)
+    shown = cnnlab_here("analyze", "--help", env=env)
     assert shown.returncode == 0
     assert ("Names that clash" if state == "clashing" else "Not available") in shown.stdout
     assert "odd" in shown.stdout
     assert "good" in shown.stdout
 
-    strict = cnnlab_command("plugins", "list", env=env | {"CNNLAB_STRICT": "1"})
+    strict = cnnlab_here("plugins", "list", env=env | {"CNNLAB_STRICT": "1"})
     assert strict.returncode == 1
     assert error in strict.stderr
     assert "Traceback" not in strict.stderr
 
 
-def test_what_a_plugin_prints_stays_out_of_json(cnnlab_command, install_plugin):
+def test_what_a_plugin_prints_stays_out_of_json_and_none_ends_the_process(cnnlab_command, install_plugin):
+    install_plugin("cnnlab-leaving", MISTAKES["leaves the process"][0])
     env = install_plugin("cnnlab-loud", "print('HELLO')\n" + GOOD.replace("NAME", "loud"))
     done = cnnlab_command("plugins", "list", "--json", env=env)
     assert "HELLO" in done.stderr
-    assert {row["name"]: row["state"] for row in json.loads(done.stdout)}["loud"] == "active"
+    found = {row["name"]: row["state"] for row in json.loads(done.stdout)}
+    assert (found["leaving"], found["loud"]) == ("broken", "active")
 
 
-def test_a_section_may_be_called_as_an_analysis_and_a_section_of_a_stranger_may_not(cnnlab_command, install_plugin):
+def test_a_section_may_be_called_as_an_analysis_and_a_section_of_a_stranger_may_not(cnnlab_here, install_plugin):
     both = GOOD + SECTION.replace("from cnnlab.plugin import Section, hookimpl", "from cnnlab.plugin import Section")
     install_plugin("cnnlab-alpha", both.replace("NAME", "same"))
     env = install_plugin("cnnlab-beta", SECTION.replace("NAME", "same"))
-    found = rows(cnnlab_command, env)
+    found = rows(cnnlab_here, env)
     assert found["alpha"]["provides"] == ["analysis same", "section cnnlab-alpha:same"]
     assert [found[name]["state"] for name in ("alpha", "beta")] == ["clashing", "clashing"]
     assert "the section name 'same' is also that of plugin 'alpha' (cnnlab-alpha 1.0)" in found["beta"]["error"]
     assert "the analysis name" not in found["alpha"]["error"]
 
 
-def test_a_section_says_which_reports_it_joins(cnnlab_command, install_plugin):
+def test_a_section_says_which_reports_it_joins(cnnlab_here, install_plugin):
     joins = SECTION.replace("NAME", "own").replace("write=", "profiles=('audit',), after='sanity', write=")
     env = install_plugin("cnnlab-own", joins)
-    (shown,) = json.loads(cnnlab_command("plugins", "show", "own", "--json", env=env).stdout)
+    (shown,) = json.loads(cnnlab_here("plugins", "show", "own", "--json", env=env).stdout)
     assert (shown["kind"], shown["title"], shown["profiles"], shown["after"]) == (
         *("section", "Something", ["audit"]),
         "sanity",
     )
     assert (shown["distribution"], shown["version"], shown["module"]) == ("cnnlab-own", "1.0", "cnnlab_own")
-    printed = cnnlab_command("plugins", "show", "own", env=env).stdout
+    printed = cnnlab_here("plugins", "show", "own", env=env).stdout
     for words in ("section own  Say something.", "title", "Something", "audit", "sanity", "cnnlab-own"):
         assert words in printed
-    (built_in,) = json.loads(cnnlab_command("plugins", "show", "predictions", "--json", env=env).stdout)
+    (built_in,) = json.loads(cnnlab_here("plugins", "show", "predictions", "--json", env=env).stdout)
     assert built_in["profiles"] == ["assignment", "quick"]  # where profiles name it
 
 
@@ -327,25 +329,23 @@ def test_a_section_says_which_reports_it_joins(cnnlab_command, install_plugin):
         ("what is this?", ""),
     ],
 )
-def test_what_asks_for_another_cnnlab_is_told_and_never_imported(
-    cnnlab_command, install_plugin, requires, said, tmp_path
-):
+def test_what_asks_for_another_cnnlab_is_told_and_never_imported(cnnlab_here, install_plugin, requires, said, tmp_path):
     trace = tmp_path / "imported"
-    source = f"open({str(trace)!r}, 'w')\n" + GOOD.replace("NAME", "odd")
+    source = f"import pathlib; pathlib.Path({str(trace)!r}).touch()\n" + GOOD.replace("NAME", "odd")
     env = install_plugin("cnnlab-odd", source, metadata=f"Requires-Dist: {requires}\n")
-    row = rows(cnnlab_command, env)["odd"]
+    row = rows(cnnlab_here, env)["odd"]
     assert (row["state"], trace.exists()) == (("incompatible", False) if said else ("active", True))
     assert said in row["error"]
     if said:
-        asked = cnnlab_command("analyze", "odd", env=env)
+        asked = cnnlab_here("analyze", "odd", env=env)
         assert asked.returncode == 2
         assert "analysis 'odd' is not available: plugin 'odd' (cnnlab-odd 1.0) needs cnnlab " in asked.stderr
 
 
-def test_two_distributions_with_one_entry_point_name(cnnlab_command, install_plugin):
+def test_two_distributions_with_one_entry_point_name(cnnlab_here, install_plugin):
     install_plugin("cnnlab-alpha", GOOD.replace("NAME", "one"), entry="shared")
     env = install_plugin("cnnlab-beta", GOOD.replace("NAME", "two"), entry="shared")
-    done = cnnlab_command("plugins", "list", "--json", env=env)
+    done = cnnlab_here("plugins", "list", "--json", env=env)
     shared = [row for row in json.loads(done.stdout) if row["name"] == "shared"]
     assert [row["state"] for row in shared] == ["clashing", "clashing"]
     assert [row["provides"] for row in shared] == [["analysis one"], ["analysis two"]]
@@ -356,28 +356,30 @@ def test_two_distributions_with_one_entry_point_name(cnnlab_command, install_plu
 @pytest.mark.parametrize(
     "selection", [{"CNNLAB_DISABLE": "loud"}, {"CNNLAB_PLUGINS": "mnist,occlusion"}, {"CNNLAB_PLUGINS": ""}]
 )
-def test_a_disabled_plugin_is_listed_and_never_imported(selection, cnnlab_command, install_plugin, tmp_path):
+def test_a_disabled_plugin_is_listed_and_never_imported(selection, cnnlab_here, install_plugin, tmp_path):
     trace = tmp_path / "imported"
-    env = install_plugin("cnnlab-loud", f"open({str(trace)!r}, 'w')\n" + GOOD.replace("NAME", "loud"))
-    found = rows(cnnlab_command, env | selection)
+    env = install_plugin(
+        "cnnlab-loud", f"import pathlib; pathlib.Path({str(trace)!r}).touch()\n" + GOOD.replace("NAME", "loud")
+    )
+    found = rows(cnnlab_here, env | selection)
     assert found["loud"]["state"] == "disabled"
     assert next(iter(selection)) in found["loud"]["error"]
     assert not trace.exists()
 
-    asked = cnnlab_command("analyze", "loud", env=env | selection)
+    asked = cnnlab_here("analyze", "loud", env=env | selection)
     assert asked.returncode == 2
     assert next(iter(selection)) in asked.stderr
 
 
-def test_an_unknown_analysis_is_answered_with_the_nearest(cnnlab_command):
-    done = cnnlab_command("analyze", "oclusion")
+def test_an_unknown_analysis_is_answered_with_the_nearest(cnnlab_here):
+    done = cnnlab_here("analyze", "oclusion")
     assert done.returncode == 2
     assert "there is no analysis 'oclusion'. Did you mean 'occlusion'?" in done.stderr
 
 
-def test_asking_for_a_broken_analysis_tells_why(cnnlab_command, install_plugin):
+def test_asking_for_a_broken_analysis_tells_why(cnnlab_here, install_plugin):
     env = install_plugin("cnnlab-odd", "raise RuntimeError('no such luck')")
-    done = cnnlab_command("analyze", "odd", env=env)
+    done = cnnlab_here("analyze", "odd", env=env)
     assert done.returncode == 2
     assert "RuntimeError: no such luck" in done.stderr
 
@@ -431,20 +433,20 @@ def test_every_field_added_to_a_declaration_must_have_a_default():
 
 
 def test_a_plugin_that_fails_while_running_is_named_with_its_version(
-    command_line, install_plugin, plugins_anew, monkeypatch, trained_run
+    command_line, install_plugin, plugins_anew, monkeypatch, model
 ):
     source = GOOD.replace("NAME", "unlucky").replace("run=", 'inputs="none", run=')
     url = "Project-URL: Issues, https://example.org/unlucky/issues\n"
     env = install_plugin("cnnlab-unlucky", source, version="2.5", metadata=url)
     monkeypatch.syspath_prepend(env["PYTHONPATH"].partition(os.pathsep)[0])
-    status, _, err = command_line("analyze", "unlucky", "--model", trained_run.path)
+    status, _, err = command_line("analyze", "unlucky", "--model", model)
     assert status == 1
     assert "cnnlab-unlucky 2.5 failed: ZeroDivisionError: no luck." in err
     assert "https://example.org/unlucky/issues" in err
     assert "Traceback" not in err
     monkeypatch.setenv("CNNLAB_DEBUG", "1")
     with pytest.raises(CnnlabError) as shown:  # and Python its traceback
-        command_line("analyze", "unlucky", "--model", trained_run.path)
+        command_line("analyze", "unlucky", "--model", model)
     assert isinstance(shown.value.__cause__, ZeroDivisionError)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 from cnnlab.pluginhost.clashes import ENTRY, settle
 from cnnlab.pluginhost.found import Plugin
 from cnnlab.pluginhost.offers import Told
+from cnnlab.testing.processes import python_m, run_process
 
 ANALYSIS = """
 import numpy as np
@@ -62,8 +61,8 @@ def clashing(install_plugin, tmp_path):
     return install_plugin("cnnlab-beta", analysis(0.5, "same")) | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
 
 
-def test_both_are_listed_as_clashing_and_neither_has_the_name(cnnlab_command, clashing):
-    found = {row["name"]: row for row in json.loads(cnnlab_command("plugins", "list", "--json", env=clashing).stdout)}
+def test_both_are_listed_as_clashing_and_neither_has_the_name(cnnlab_here, clashing):
+    found = {row["name"]: row for row in json.loads(cnnlab_here("plugins", "list", "--json", env=clashing).stdout)}
     assert found["alpha"]["state"] == found["beta"]["state"] == found["gamma"]["state"] == "clashing"
     assert found["alpha"]["provides"] == ["analysis cnnlab-alpha:same", "analysis first"]
     assert found["occlusion"]["state"] == "active"
@@ -72,32 +71,32 @@ def test_both_are_listed_as_clashing_and_neither_has_the_name(cnnlab_command, cl
         "say `cnnlab analyze cnnlab-beta:same` for this one."
     )
     for words in (("analyze", "same"), ("analyze", "same", "--help"), ("analyze", "first,same")):
-        bare = cnnlab_command(*words, env=clashing)
+        bare = cnnlab_here(*words, env=clashing)
         assert (bare.returncode, bare.stdout) == (2, "")
         assert bare.stderr == (
             "Error: the analysis name 'same' is that of cnnlab-alpha 1.0 and cnnlab-beta 1.0. Say which: "
             "`cnnlab analyze cnnlab-alpha:same` or `cnnlab analyze cnnlab-beta:same`.\n"
         )
     for name in ("cnnlab-alpha:same", "cnnlab-beta:same", "CNNLab_Beta:same", "first", "cnnlab-alpha:first"):
-        assert cnnlab_command("analyze", name, "--help", env=clashing).returncode == 0, name
-    unknown = cnnlab_command("analyze", "cnnlab-delta:same", env=clashing)
+        assert cnnlab_here("analyze", name, "--help", env=clashing).returncode == 0, name
+    unknown = cnnlab_here("analyze", "cnnlab-delta:same", env=clashing)
     assert unknown.returncode == 2
     assert "there is no analysis 'cnnlab-delta:same'. Did you mean 'cnnlab-beta:same'" in unknown.stderr
 
 
-def test_lists_completion_and_show_know_the_full_names(cnnlab_command, clashing):
-    told = cnnlab_command("analyze", "--help", env=clashing).stdout
+def test_lists_completion_and_show_know_the_full_names(cnnlab_here, clashing):
+    told = cnnlab_here("analyze", "--help", env=clashing).stdout
     assert "  cnnlab-alpha:same " in told
     assert "  cnnlab-gamma:occlusion " in told
     assert "\n  same " not in told
     for line in ("cnnlab analyze cnnlab-b", "cnnlab plugins show cnnlab-beta:"):
         complete = {"_CNNLAB_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
-        assert "plain,cnnlab-beta:same" in cnnlab_command(env=clashing | complete).stdout.split()
+        assert "plain,cnnlab-beta:same" in cnnlab_here(env=clashing | complete).stdout.split()
     for name, summary in (("cnnlab-beta:same", "Say 0.5."), ("cnnlab-alpha:first", "Say 0.25.")):
-        (shown,) = json.loads(cnnlab_command("plugins", "show", name, "--json", env=clashing).stdout)
+        (shown,) = json.loads(cnnlab_here("plugins", "show", name, "--json", env=clashing).stdout)
         assert shown["summary"] == summary
     assert [each["distribution"] for each in json.loads(
-        cnnlab_command("plugins", "show", "same", "--json", env=clashing).stdout
+        cnnlab_here("plugins", "show", "same", "--json", env=clashing).stdout
     )] == ["cnnlab-alpha", "cnnlab-beta"]  # fmt: skip
 
 
@@ -130,11 +129,8 @@ for words in (
 
 def test_either_runs_under_its_full_name_and_its_result_verifies(clashing, install_plugin, model, tmp_path):
     install_plugin("cnnlab-dots", DATASET)
-    code = PYTHON.replace("MODEL", repr(str(model)))
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True, text=True, env=os.environ | clashing, cwd=tmp_path, timeout=300,
-    )  # fmt: skip
+    (tmp_path / "either.py").write_text(PYTHON.replace("MODEL", repr(str(model))))
+    done = run_process(python_m, "either", env=os.environ | clashing, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "of-beta" / "result.json").read_text())
     assert (record["analysis"], record["plugin"]["distribution"]) == ("same", "cnnlab-beta")
@@ -142,12 +138,12 @@ def test_either_runs_under_its_full_name_and_its_result_verifies(clashing, insta
     assert (tmp_path / "dot.png").exists()
 
 
-def test_two_that_have_one_dataset_are_told_apart(cnnlab_command, install_plugin):
+def test_two_that_have_one_dataset_are_told_apart(cnnlab_here, install_plugin):
     install_plugin("cnnlab-dots", DATASET)
     env = install_plugin("cnnlab-more", DATASET)
-    listed = json.loads(cnnlab_command("datasets", "--json", env=env).stdout)
+    listed = json.loads(cnnlab_here("datasets", "--json", env=env).stdout)
     assert [row["distribution"] for row in listed if row["name"] == "dots"] == ["cnnlab-dots", "cnnlab-more"]
-    asked = cnnlab_command("datasets", "export", "dots", "dot.png", "--index", "test:0", env=env)
+    asked = cnnlab_here("datasets", "export", "dots", "dot.png", "--index", "test:0", env=env)
     assert asked.returncode == 2
     assert "Say which: `--dataset cnnlab-dots:dots` or `--dataset cnnlab-more:dots`." in asked.stderr
 

@@ -41,17 +41,11 @@ def show(index):
 """
 
 
-def test_with_json_there_is_json_alone(trained_run, tmp_path):
+def test_with_json_there_is_json_alone(trained_run, tmp_path, cnnlab_command):
     (tmp_path / "talker.py").write_text(TALKER)
-    words = ["analyze", "talker", "--model", str(trained_run.path), "--dataset", "mnist", "--limit", "2", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "cnnlab", *words, "--out", "out"],
-        cwd=tmp_path,
-        env={**os.environ, "CNNLAB_PLUGIN_FILES": str(tmp_path / "talker.py"), "XDG_CACHE_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    of_two = ["--model", trained_run.path, "--trust", "--dataset", "mnist", "--limit", "2"]
+    env = {"CNNLAB_PLUGIN_FILES": str(tmp_path / "talker.py"), "XDG_CACHE_HOME": str(tmp_path)}
+    done = cnnlab_command("analyze", "talker", *of_two, "--json", "--out", "out", cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["headline"] == "Done"
     said = [line for line in done.stderr.splitlines() if "talker.py" in line]

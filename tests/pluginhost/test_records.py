@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from cnnlab.pluginhost import records, registry
 from cnnlab.pluginhost.found import Plugin
 from cnnlab.pluginhost.sources import Source
+from cnnlab.testing.processes import python_m, run_process
 
 TRACED = """
 with open({trace!r}, "a") as trace:
@@ -81,9 +81,9 @@ class Installed:
 
 
 @pytest.fixture
-def installed(install_plugin, cnnlab_command, tmp_path):
+def installed(install_plugin, cnnlab_here, tmp_path):
     """A plugin that is remembered."""
-    found = Installed(install_plugin, cnnlab_command, tmp_path)
+    found = Installed(install_plugin, cnnlab_here, tmp_path)
     assert found.listed()["provides"] == ["analysis slow"]
     assert found.imports() == 1
     return found
@@ -118,8 +118,9 @@ def test_no_other_command_imports_a_plugin_and_its_own_does(installed):
 
 THREE = """
 import sys, cnnlab.cli
-evaluate = ["evaluate", "--model", RUN, "--dataset", "mnist", "--limit", "20"]
-for words in (["summary", "mnist-cnn"], ["inspect", RUN], evaluate):
+assert "cnnlab_saliency" not in sys.modules
+evaluate = ["evaluate", "--model", RUN, "--trust", "--dataset", "mnist", "--limit", "20"]
+for words in (["summary", "mnist-cnn"], ["inspect", RUN, "--trust"], evaluate):
     sys.argv = ["cnnlab", *words]
     try:
         cnnlab.cli.main()
@@ -131,10 +132,8 @@ for words in (["summary", "mnist-cnn"], ["inspect", RUN], evaluate):
 
 
 def test_what_opens_a_model_imports_no_plugin_that_it_does_not_need(installed, trained_run):
-    code = THREE.replace("RUN", repr(str(trained_run.path)))
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | installed.env, timeout=300
-    )
+    (installed.folder / "three.py").write_text(THREE.replace("RUN", repr(str(trained_run.path))))
+    done = run_process(python_m, "three", env=os.environ | installed.env, cwd=installed.folder)
     assert done.returncode == 0, done.stderr
     assert "slow" in done.stdout  # inspect tells what can be asked, this too
     assert installed.imports() == 0
@@ -306,7 +305,8 @@ def test_what_a_memory_promises_and_the_plugin_does_not_give_is_not_available(re
     assert registry.find_dataset("forged").load == "cnnlab_forged:load"  # and it is remembered rightly
 
 
-def test_what_changed_while_it_was_asked_is_not_remembered(installed):
+def test_what_changed_while_it_was_asked_is_not_remembered(installed, cnnlab_command):
+    installed._command = cnnlab_command  # for which files are as new as they are
     source = f"import os\nos.utime(__file__)\n{installed.source}"
     installed.module.write_text(source)
     for _ in range(2):
