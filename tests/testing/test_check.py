@@ -17,6 +17,7 @@ from cnnlab.pluginhost.offers import Subcommand
 from cnnlab.pluginhost.params import Params
 from cnnlab.pluginhost.registry import Plugin
 from cnnlab.testing import checking
+from cnnlab.testing.__main__ import main
 
 LAME = """
 from cnnlab.plugin import DatasetSource, hookimpl
@@ -35,19 +36,43 @@ def cnnlab_datasets():
 """
 
 
-def test_every_declaration_of_a_plugin_is_checked(cnnlab_command):
-    done = cnnlab_command("plugins", "check", "mnist")
-    assert done.returncode == 0, done.stdout
-    dataset, _, architecture = done.stdout.partition("architecture mnist-cnn\n")
+@pytest.fixture
+def check(capsys):
+    """Do in this process what ``cnnlab plugins check`` does in another: ``check("mnist") -> (status, out, err)``."""
+    return lambda *words: (main([*words]), *capsys.readouterr())
+
+
+@pytest.fixture
+def install(install_plugin, plugins_anew, monkeypatch, tmp_path):
+    """Install a plugin for this process and those that it starts."""
+    before = {*sys.modules}
+    site = tmp_path / "site-packages"
+
+    def installed(distribution, source):
+        install_plugin(distribution, source)
+        monkeypatch.syspath_prepend(site)
+        return site
+
+    yield installed
+    for name in {*sys.modules} - before:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(site)):
+            del sys.modules[name]
+
+
+def test_every_declaration_of_a_plugin_is_checked(check):
+    status, out, _ = check("mnist")
+    assert status == 0, out
+    dataset, _, architecture = out.partition("architecture mnist-cnn\n")
     assert dataset.startswith("dataset mnist\n  kept")
     assert "  kept     it ends in logits" in architecture
-    assert "broken" not in done.stdout
+    assert "broken" not in out
 
 
-def test_a_broken_promise_is_named_with_its_reason(cnnlab_command, install_plugin):
-    done = cnnlab_command("plugins", "check", "lame", env=install_plugin("cnnlab-lame", LAME))
-    assert done.returncode == 1, done.stderr
-    lines = done.stdout.splitlines()
+def test_a_broken_promise_is_named_with_its_reason(check, install):
+    install("cnnlab-lame", LAME)
+    status, out, _ = check("lame")
+    assert status == 1
+    lines = out.splitlines()
     assert lines[0] == "dataset lame"
     assert "  kept     it says where it comes from" in lines
     broken = lines.index("  broken   it is as large as declared")
@@ -92,29 +117,27 @@ class ModestContract(Shared):
 
 
 @pytest.fixture
-def modest(install_plugin, tmp_path):
-    """Install a plugin whose package ships a module ``testing``: ``modest(source)`` gives the environment."""
+def modest(install):
+    """Install a plugin whose package ships a module ``testing``: ``modest(source)``."""
 
-    def install(testing):
-        env = install_plugin("cnnlab-modest", MODEST)
-        site = tmp_path / "site-packages"
+    def with_testing(testing):
+        site = install("cnnlab-modest", MODEST)
         (site / "cnnlab_modest").mkdir()
         (site / "cnnlab_modest.py").rename(site / "cnnlab_modest" / "__init__.py")
         (site / "cnnlab_modest" / "testing.py").write_text(testing)
-        return env
 
-    return install
+    return with_testing
 
 
-def test_a_contract_class_of_the_package_is_taken_and_parameters_come_on_top(modest, cnnlab_command):
-    words = ("--param", "scales=0.5", "--param", "scales=2")
-    done = cnnlab_command("plugins", "check", "modest", *words, env=modest(OWN))
-    assert done.returncode == 0, done.stdout + done.stderr
-    heads = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
+def test_a_contract_class_of_the_package_is_taken_and_parameters_come_on_top(modest, check):
+    modest(OWN)
+    status, out, _ = check("modest", "--param", "scales=0.5", "--param", "scales=2")
+    assert status == 0, out
+    heads = [line for line in out.splitlines() if not line.startswith(" ")]
     assert heads == ["analysis modest, as cnnlab_modest.testing.ModestContract has it"]
-    assert "  kept     something of its own\n" in done.stdout
-    assert "  excused  images without labels\n           it needs labels\n" in done.stdout
-    assert "  skipped  the numbers follow from the saved arrays\n           it declares no sum_up" in done.stdout
+    assert "  kept     something of its own\n" in out
+    assert "  excused  images without labels\n           it needs labels\n" in out
+    assert "  skipped  the numbers follow from the saved arrays\n           it declares no sum_up" in out
 
 
 MISTAKEN = {
@@ -127,10 +150,11 @@ MISTAKEN = {
 
 
 @pytest.mark.parametrize("testing", MISTAKEN, ids=["import", "name"])
-def test_a_module_testing_that_is_wrong_is_one_sentence(modest, cnnlab_command, testing):
-    done = cnnlab_command("plugins", "check", "modest", env=modest(testing))
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"Error: {MISTAKEN[testing]}")
+def test_a_module_testing_that_is_wrong_is_one_sentence(modest, check, testing):
+    modest(testing)
+    status, out, err = check("modest")
+    assert (status, out) == (1, "")
+    assert err.startswith(f"Error: {MISTAKEN[testing]}")
 
 
 def test_each_class_of_the_package_is_taken_or_else_the_plain_one(monkeypatch):
