@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,9 +76,47 @@ def test_the_script_of_each_shell_is_printed(command_line, shell, tmp_path):
         subprocess.run([shell, "-n", tmp_path / "script"], check=True, capture_output=True, timeout=60)
 
 
-def test_bash_completes_by_its_script(command_line):
+def pressed_tab(command_line, line: str, words: str, cnnlab: str) -> subprocess.CompletedProcess[str]:
+    """What bash is offered where a line ends, which it takes for ``words``; ``cnnlab`` is the body of a function."""
     _, script, _ = command_line("completion", "bash")
-    asked = subprocess.run(
-        ["bash", "-c", f"{script}\ncomplete -p cnnlab"], check=True, capture_output=True, text=True, timeout=60
-    )
-    assert asked.stdout.endswith(" cnnlab\n")
+    text = f"""
+        ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || exit 77
+        cnnlab() {{ {cnnlab}; }}
+        {script}
+        complete -p cnnlab > /dev/null || exit
+        COMP_LINE={shlex.quote(line)} COMP_WORDS=({words})
+        COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+        _cnnlab_completion cnnlab
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, timeout=60)
+    if done.returncode == 77:
+        pytest.skip("click completes in bash from 4.4 on, and this one is older, as that of macOS")
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.mark.parametrize(
+    ("line", "words", "asked", "offered"),
+    [
+        ("cnnlab ana", "cnnlab ana", "cnnlab|ana 1", "ana..."),
+        ("cnnlab analyze ", "cnnlab analyze ''", "cnnlab|analyze| 2", "..."),
+        ("cnnlab x --fill m", "cnnlab x --fill m", "cnnlab|x|--fill|m 3", "m..."),
+        ("cnnlab x --fill=m", "cnnlab x --fill = m", "cnnlab|x|--fill=m 2", "m..."),
+        ("cnnlab x --fill=", "cnnlab x --fill =", "cnnlab|x|--fill= 2", "..."),
+        ("cnnlab x  --model=a --fill=", "cnnlab x --model = a --fill =", "cnnlab|x|--model=a|--fill= 3", "..."),
+        ("cnnlab analyze a:sh", "cnnlab analyze a : sh", "cnnlab|analyze|a:sh 2", "sh..."),
+        ("cnnlab analyze a:sharp -", "cnnlab analyze a : sharp -", "cnnlab|analyze|a:sharp|- 3", "-..."),
+    ],
+)
+def test_what_bash_takes_for_several_words_is_one(command_line, line, words, asked, offered):
+    """It splits at ``:`` and ``=``, and puts what is offered behind them."""
+    told = """echo "${COMP_WORDS//$'\\n'/|} $COMP_CWORD" >&2; echo "plain,${COMP_WORDS##*$'\\n'}..." """
+    done = pressed_tab(command_line, line, words, told)
+    assert (done.stderr.strip(), done.stdout.strip()) == (asked, offered)
+
+
+def test_bash_completes_by_its_script(command_line):
+    line, words = "cnnlab analyze occlusion --fill=m", "cnnlab analyze occlusion --fill = m"
+    done = pressed_tab(command_line, line, words, f'{shlex.quote(sys.executable)} -m cnnlab "$@"')
+    assert done.stdout.split() == ["min", "mean", "max"]

@@ -18,7 +18,37 @@ if TYPE_CHECKING:
 
 VARIABLE = "_CNNLAB_COMPLETE"
 
-SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+
+class Bash(BashComplete):
+    """Completion for bash, which takes what stands around a ``:`` or a ``=`` for words of their own.
+
+    The script joins them again, so that ``--model=runs/classic`` and ``DISTRIBUTION:NAME`` are one word here, and takes
+    off what is offered what bash has before its own.
+    """
+
+    source_template = r"""
+%(complete_func)s() {
+    local rest=$COMP_LINE before type value word words=()
+    for word in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
+        if [[ ${#words[@]} -eq 0 || $rest == [[:space:]]* ]]; then words+=("$word"); else words[-1]+=$word; fi
+        rest=${rest#"${rest%%%%[![:space:]]*}"}
+        rest=${rest#"$word"}
+    done
+    before=${words[-1]}
+    [[ $word == [:=] ]] || before=${before%%"$word"}
+    while IFS=, read -r type value; do
+        case $type in
+            dir) compopt -o dirnames ;;
+            file) compopt -o default ;;
+            plain) COMPREPLY+=("${value#"$before"}") ;;
+        esac
+    done < <(IFS=$'\n'; COMP_WORDS="${words[*]}" COMP_CWORD=$((${#words[@]} - 1)) %(complete_var)s=bash_complete $1)
+}
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+
+
+SHELLS = {"bash": Bash, "zsh": ZshComplete, "fish": FishComplete}
 
 
 @click.command(cls=Command)
