@@ -72,7 +72,8 @@ def assert_same(found: np.ndarray, variable) -> None:
 # --- mnist-cnn, with and without batch normalisation, opened in four ways ---
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "batch_norm"])
+# Normalisation in models of Keras is in test_foreign_models.py too, with the same comparisons.
+@pytest.fixture(scope="module", params=[False, pytest.param(True, marks=pytest.mark.full)], ids=["plain", "batch_norm"])
 def network(request, tmp_path_factory):
     """A network with random weights, in a folder that holds it in every format."""
     model = shaken(build("mnist-cnn", (28, 28, 1), 10, request.param))
@@ -190,9 +191,13 @@ def test_graph_functions_are_differentiable_inside_a_tf_function(network):
 # --- other people's models ---
 
 
-@pytest.fixture(scope="module")
-def mobilenet(tmp_path_factory):
+@pytest.fixture(scope="module", params=["its first blocks", pytest.param("whole", marks=pytest.mark.full)])
+def mobilenet(request, tmp_path_factory):
     model = keras.applications.MobileNetV2((96, 96, 3), weights=None, alpha=0.35, classes=20)
+    if request.param != "whole":
+        pooled = keras.layers.GlobalAveragePooling2D()(model.get_layer("block_2_add").output)
+        scores = keras.layers.Dense(20, activation="softmax", name="predictions")(pooled)
+        model = keras.Model(model.inputs, scores)
     rng = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -232,7 +237,7 @@ def test_mobilenet_gives_what_keras_gives(mobilenet):
     model, classifier = mobilenet
     images = pictures(3, 96, 96, 3)
     pooled = next(layer.name for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D))
-    names = ["Conv1", "bn_Conv1", "block_1_pad", "block_2_add", "block_13_depthwise_relu", pooled]
+    names = ["Conv1", "bn_Conv1", "block_1_pad", "block_2_add", "block_2_depthwise_relu", pooled]
     found = classifier.activations(images, names)
     for name, wanted in inside(keras, model, names, images).items():
         assert np.ptp(wanted) > 0
@@ -321,14 +326,16 @@ def test_a_plain_module_with_one_signature_of_any_name(tmp_path):
     np.testing.assert_allclose(classifier.input_gradient(images, [0, 1, 2, 0, 1]), wanted, **CLOSE)
 
 
-@pytest.mark.parametrize(
-    "spec",
-    [tf.TensorSpec((4, 8, 8, 1)), tf.TensorSpec((1, 8, 8, 1)), tf.TensorSpec((None, None, None, 1))],
-    ids=["batch of 4", "batch of 1", "any size"],
-)
-@pytest.mark.parametrize("dtype", [tf.float32, tf.float64, tf.float16], ids=lambda dtype: dtype.name)
-def test_fixed_batches_open_sides_and_other_precisions(tmp_path, spec, dtype):
-    spec = tf.TensorSpec(spec.shape, dtype)
+FIXED = [
+    pytest.param(shape, dtype, id=f"{shape}-{dtype.name}", marks=[pytest.mark.full] * (dtype != among))
+    for shape, among in (((4, 8, 8, 1), tf.float16), ((1, 8, 8, 1), tf.float32), ((None, None, None, 1), tf.float64))
+    for dtype in (tf.float32, tf.float64, tf.float16)
+]
+
+
+@pytest.mark.parametrize(("shape", "dtype"), FIXED)
+def test_fixed_batches_open_sides_and_other_precisions(tmp_path, shape, dtype):
+    spec = tf.TensorSpec(shape, dtype)
     classifier = cnnlab.load(write_module(tmp_path / "m", Plain.logits, spec))
     assert classifier.input_shape == tuple(spec.shape[1:])
     images, labels = pictures(7, 8, 8, 1), np.array([0, 1, 2, 0, 1, 2, 0])
@@ -470,7 +477,7 @@ def test_input_gradients_match_central_finite_differences_in_float64(tmp_path, o
 # --- the logits behind a softmax ---
 
 
-@pytest.mark.parametrize("separate", [False, True], ids=["activation", "layer"])
+@pytest.mark.parametrize("separate", [False, pytest.param(True, marks=pytest.mark.full)], ids=["activation", "layer"])
 def test_logits_behind_a_saturated_softmax_still_give_gradients(tmp_path, separate):
     image = keras.Input((28, 28, 1))
     logits = build("mnist-cnn", (28, 28, 1), 10)

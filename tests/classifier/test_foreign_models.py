@@ -211,8 +211,14 @@ def assert_same_as_keras(classifier, model, logits_model, images) -> None:
         np.testing.assert_allclose(classifier.input_gradient(images, labels, of), gradient, **CLOSE)
 
 
-@pytest.mark.parametrize("form", ["export", "keras"])
-@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+FORMS = [
+    pytest.param(network, form, id=f"{name}-{form}", marks=[pytest.mark.full] * (form == "keras" and name != "nested"))
+    for name, network in NETWORKS.items()
+    for form in ("export", "keras")
+]
+
+
+@pytest.mark.parametrize(("network", "form"), FORMS)
 def test_networks_of_every_shape(tmp_path, network, form):
     model, logits_model = keras_model(network)
     images = pictures(3, *model.input_shape[1:])
@@ -399,8 +405,14 @@ MULTI = [("layer", "float32"), ("activation", "float32"), ("reshape", "float32")
 MULTI += [("layer", "float16"), ("layer", "bfloat16")]
 
 
-@pytest.mark.parametrize("form", ["keras", "export"])
-@pytest.mark.parametrize(("ending", "precision"), MULTI)
+@pytest.mark.parametrize(
+    ("ending", "precision", "form"),
+    [
+        *((*case, "export") for case in MULTI),
+        (*MULTI[0], "keras"),
+        *(pytest.param(*case, "keras", marks=pytest.mark.full) for case in MULTI[1:]),
+    ],
+)
 def test_sigmoids_of_several_classes_are_independent_probabilities(tmp_path, ending, precision, form):
     model, logits_model = multi_label(ending, precision)
     classifier = opened(model, tmp_path, form)
@@ -912,7 +924,7 @@ def foreign(kind: str, folder: Path):
             return cnnlab.load(path), np.round(pictures(1, 8, 8, 1, high=255))
 
 
-KINDS = ["nested", "grouped", "keras 2 sigmoid", "channels first", "integers"]
+KINDS = ["nested", pytest.param("grouped", marks=pytest.mark.full), "keras 2 sigmoid", "channels first", "integers"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -100,9 +100,9 @@ MORE = {
 @pytest.mark.parametrize(("name", "params"), [*ATTACKS.items(), *MORE.values()], ids=[*ATTACKS, *MORE])
 def test_saved_images_do_to_the_model_itself_what_the_result_says(saved, name, params, tmp_path):
     """TensorFlow alone, on the uint8 images as they were written."""
-    folder, call, _ = saved
+    _, call, classifier = saved
     images = None if name == "fooling" else PIXELS
-    result = cnnlab.analyze(name, folder, images, **params)
+    result = cnnlab.analyze(name, classifier, images, **params)
     adversarial = result.arrays["adversarial"]
     assert (adversarial == np.rint(adversarial)).all()
     assert (result.arrays["original"] == np.rint(result.arrays["original"])).all()
@@ -111,7 +111,7 @@ def test_saved_images_do_to_the_model_itself_what_the_result_says(saved, name, p
     np.testing.assert_array_equal(read, result.arrays["label_after"].reshape(-1))
     np.testing.assert_array_equal(result.arrays["success"], result.arrays["success_8bit"])
     assert result.arrays["success"].any()
-    result.save(tmp_path / "out")
+    result.save(tmp_path / "out", format=None)
     for told in result.record["images"]:
         pixels = np.asarray(Image.open(tmp_path / "out" / told["file"]))[None, ..., None]
         assert call(pixels).argmax() == told["label_after"]
@@ -125,10 +125,12 @@ def test_saved_images_do_to_the_model_itself_what_the_result_says(saved, name, p
 
 
 def test_a_saved_noise_is_applied_in_whole_numbers(saved, tmp_path):
-    folder, call, _ = saved
+    _, call, classifier = saved
     np.savez(tmp_path / "n.npz", noise=np.random.default_rng(5).uniform(-30, 30, SHAPE).astype(np.float32))
     for epsilon in (None, 9.5):
-        result = cnnlab.analyze("noise-addition", folder, PIXELS, apply=tmp_path / "n.npz", target="1", epsilon=epsilon)
+        result = cnnlab.analyze(
+            "noise-addition", classifier, PIXELS, apply=tmp_path / "n.npz", target="1", epsilon=epsilon
+        )
         adversarial = result.arrays["adversarial"].reshape(-1, *SHAPE)
         np.testing.assert_array_equal(call(adversarial.astype(np.uint8)).argmax(axis=1), result.arrays["label_after"])
         assert (adversarial == np.rint(adversarial)).all()
