@@ -95,6 +95,11 @@ class Plugin:
         return self.state not in ("active", "disabled")
 
     @property
+    def failed_before(self) -> bool:
+        """Whether what is wrong with it was found in another process, and is remembered."""
+        return self.state in ("broken", "incompatible") and self.exception is None
+
+    @property
     def provides(self) -> tuple[str, ...]:
         """What it provides, as ``analysis occlusion``."""
         return tuple(f"{offer.noun} {self.spoken(offer)}" for offer in self.offers)

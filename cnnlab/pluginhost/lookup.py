@@ -26,6 +26,8 @@ def called(name: str) -> list[tuple[Plugin, Declaration]]:
     for plugin in registry.plugins():
         whole = name in (plugin.name, plugin.distribution)
         if whole and not plugin.usable:
+            if registry.mended(name):
+                return called(name)
             raise CnnlabError(f"plugin {plugin.name!r} is {plugin.state}: {plugin.error}")
         if plugin.usable:
             full = f"{plugin.distribution}:"

@@ -205,7 +205,27 @@ def _find(name: str, noun: str) -> Declaration:
     named = [(plugin, offer) for plugin, offer in _all_called(bare, noun) if _same(plugin.distribution, distribution)]
     if named:
         return _declared(*named[0])
+    if mended(name) or mended(distribution):
+        return _find(name, noun)
     raise UsageError(_why_not(name, noun, offered))
+
+
+def mended(name: str) -> bool:
+    """Try the plugins again that are asked for by name and failed in an earlier process: no file shows every cause.
+
+    Args:
+        name: Of a plugin or a distribution.
+
+    Returns:
+        Whether one of them can be used now; all plugins are found anew then.
+    """
+    failed = [each for each in plugins() if each.failed_before and name in (each.name, each.distribution)]
+    for plugin in failed:
+        plugin.load()
+    if any(plugin.usable for plugin in failed):
+        plugins.cache_clear()
+        return True
+    return False
 
 
 def _all_called(name: str, noun: str) -> list[tuple[Plugin, Declaration]]:

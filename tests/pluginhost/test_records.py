@@ -183,6 +183,19 @@ def test_what_failed_is_remembered_and_tried_again_when_something_is_installed(i
     assert installed.listed()["state"] == "active"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("analyze", "slow", "--help"), ("analyze", "cnnlab-slow:slow", "--help"), ("plugins", "show", "cnnlab-slow")],
+)
+def test_what_failed_is_tried_again_where_it_is_asked_for_by_name(installed, words):
+    needs = f'__import__("os").environ["NEEDED"]\n{installed.source}'
+    installed.module.write_text(needs)
+    assert "KeyError: 'NEEDED'" in installed.listed()["error"]
+    assert "KeyError: 'NEEDED'" in installed.listed(NEEDED="1")["error"], "no file shows it"
+    assert "Say something." in installed.cnnlab(*words, NEEDED="1")
+    assert installed.listed()["state"] == "active"
+
+
 def test_refresh_asks_again_what_no_file_tells_of(installed):
     named = installed.source.replace('"slow"', '__import__("os").environ.get("SLOW", "slow")')
     installed.module.write_text(named)
