@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from cnnlab import render, training
 from cnnlab.datasets import Dataset, Split
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.runs.comparison import curves
-from cnnlab.runs.folder import SETTINGS
+from cnnlab.runs.folder import SETTINGS, STATE
 from cnnlab.training import Interrupted, Reporter, Settings, artifacts, data, export, optimizer, precision, session
 from cnnlab.training.data import held_out, make_feed, moved, shuffled
 from cnnlab.training.evaluation import Evaluator
@@ -152,7 +153,9 @@ def test_run_json_counts_each_class(finished, corners):
             assert confusion[true, guess] == ((corners.test.labels == true) & (predicted == guess)).sum()
 
 
-@pytest.mark.parametrize("last", [0.29, 0.2, 0.03, 0.002, 1e-6, 0.0])
+@pytest.mark.parametrize(
+    "last", [0.29, 1e-6, 0.0, *(pytest.param(each, marks=pytest.mark.full) for each in (0.2, 0.03, 0.002))]
+)
 def test_the_loss_axis_has_numbers_whatever_its_range(last):
     row = {"epoch": 1, "loss": 0.3, "accuracy": 0.5, "val_loss": 0.3, "val_accuracy": 0.5}
     history = [row, {**row, "epoch": 2, "loss": last}]
@@ -169,7 +172,9 @@ def test_the_loss_axis_has_numbers_whatever_its_range(last):
 # The same bits
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_does_not(corners, finished, tmp_path, unwritten):
+def test_the_same_seed_gives_the_same_bits_in_any_number_of_calls_and_another_does_not(
+    corners, finished, tmp_path, unwritten, step_by_step
+):
     assert_same(cnnlab.train(corners, **QUICK, out=tmp_path / "again"), finished)
     other = cnnlab.train(corners, **QUICK, seed=1, out=tmp_path / "other")
     assert numbers(other) != numbers(finished)
@@ -186,10 +191,7 @@ def test_the_loop_is_compiled_once(corners):
     assert loop.optimizer.iterations.numpy() == 9
 
 
-def test_how_many_steps_a_call_takes_changes_nothing(corners, finished, tmp_path, unwritten, step_by_step):
-    assert_same(cnnlab.train(corners, **QUICK, out=tmp_path / "run"), finished)
-
-
+@pytest.mark.full  # tests/training/test_data.py has records that are streamed, and batches of arrays that are
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_streamed_images_train_as_those_in_memory(dtype, tmp_path, unwritten, monkeypatch):
     dataset = Dataset(
@@ -219,85 +221,82 @@ class Stop(Reporter):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.parametrize("when", [(1, 1), (2, STEPS), (2, None), (3, None)], ids=str)
-def test_ctrl_c_and_resume_end_as_if_nothing_had_happened(when, corners, finished, tmp_path, unwritten, step_by_step):
-    out = tmp_path / "run"
-    with pytest.raises(Interrupted, match=rf"epochs.*\n.*cnnlab train --out {out} --resume"):
-        cnnlab.train(corners, **QUICK, out=out, reporter=Stop(*when))
-    assert cnnlab.runs.Run(out).state == "unfinished"
+def test_ctrl_c_and_resume_end_as_if_nothing_had_happened(corners, finished, tmp_path, unwritten, step_by_step):
+    out, before = tmp_path / "run", signal.getsignal(signal.SIGINT)
+    for when in ((1, 1), (2, STEPS), (2, None), (3, None)):
+        with pytest.raises(Interrupted, match=rf"epochs.*\n.*cnnlab train --out {out} --resume"):
+            cnnlab.train(corners, **QUICK, out=out, reporter=Stop(*when), resume=when != (1, 1))
+        assert cnnlab.runs.Run(out).state == "unfinished"
+        assert signal.getsignal(signal.SIGINT) is before
     assert_same(cnnlab.train(corners, **QUICK, out=out, resume=True), finished)
 
 
-def test_batch_statistics_and_loss_scale_are_resumed_too(corners, tmp_path, unwritten, step_by_step):
-    options = {**QUICK, "batch_norm": True, "precision": "float16"}
-    whole = cnnlab.train(corners, **options, out=tmp_path / "whole")
-    with pytest.raises(Interrupted):
-        cnnlab.train(corners, **options, out=tmp_path / "run", reporter=Stop(2, 4))
-    assert_same(cnnlab.train(corners, **options, out=tmp_path / "run", resume=True), whole)
+def assert_learned_and_of_float32(run):
+    assert run.history[-1]["loss"] < 0.8 * run.history[0]["loss"]
+    model = keras.models.load_model(run.keras_path)
+    assert {variable.dtype for variable in model.variables} == {"float32"}
+    assert model.dtype_policy.compute_dtype == "float32"
+    assert model(np.zeros((1, *SHAPE))).dtype == tf.float32
 
 
-@pytest.mark.parametrize(("recipe", "batch_norm", "when"), [("fast", True, (1, 3)), ("best", False, (2, 2))])
-def test_every_recipe_is_resumed_to_the_bit(recipe, batch_norm, when, corners, tmp_path, unwritten, step_by_step):
-    options = {**QUICK, "recipe": recipe, "batch_norm": batch_norm}
+@pytest.mark.parametrize(
+    ("recipe", "batch_norm", "precision", "when"),
+    [
+        ("best", True, "float16", (2, 2)),
+        # This one has all that a step depends on: moved images, smoothed labels, running statistics, the loss's scale.
+        pytest.param("best", False, "float32", (2, 2), marks=pytest.mark.full),
+        pytest.param("fast", True, "float32", (1, 3), marks=pytest.mark.full),
+        pytest.param("classic", True, "float16", (2, 4), marks=pytest.mark.full),
+    ],
+)
+def test_every_recipe_is_resumed_to_the_bit(
+    recipe, batch_norm, precision, when, corners, tmp_path, unwritten, step_by_step
+):
+    options = {**QUICK, "recipe": recipe, "batch_norm": batch_norm, "precision": precision}
     whole = cnnlab.train(corners, **options, out=tmp_path / "whole")
     with pytest.raises(Interrupted):
         cnnlab.train(corners, **options, out=tmp_path / "run", reporter=Stop(*when))
     assert_same(cnnlab.train(corners, **options, out=tmp_path / "run", resume=True), whole)
+    assert_learned_and_of_float32(whole)
     model = keras.models.load_model(whole.keras_path)
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
     model.fit(corners.train.images, corners.train.labels, verbose=0)
     assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
 
 
-def test_a_run_goes_on_in_what_it_began_in(corners, tmp_path, unwritten, step_by_step, monkeypatch):
+def test_a_run_goes_on_in_what_it_began_in(corners, finished, tmp_path, unwritten, step_by_step, monkeypatch):
+    """Runs of before precisions were recorded go on in that of their settings."""
+
     class Noting(Stop):
         notes: ClassVar[list[str]] = []
 
         def note(self, text):
             self.notes.append(text)
 
-    options = {**QUICK, "precision": "auto"}
+    options, out, older = {**QUICK, "precision": "auto"}, tmp_path / "run", tmp_path / "older"
     monkeypatch.setattr(precision, "gain", lambda: 1.9)
     with pytest.raises(Interrupted):
-        cnnlab.train(corners, **options, out=tmp_path / "run", reporter=Noting(2, 1))
+        cnnlab.train(corners, **options, out=out, reporter=Noting(2, 1))
     assert Noting.notes == ["computing in bfloat16: here bfloat16 multiplies matrices 1.9 times as fast as float32."]
     monkeypatch.setattr(precision, "gain", lambda: 0.3)
-    run = cnnlab.train(corners, **options, out=tmp_path / "run", resume=True)
+    assert precision.choose("auto") == precision.Choice(
+        "float32", "here bfloat16 multiplies matrices 0.3 times as fast as float32"
+    )
+    record = json.loads((shutil.copytree(out, older) / SETTINGS).read_text())
+    del record["precision"]
+    record["settings"]["precision"] = "bfloat16"
+    (older / SETTINGS).write_text(json.dumps(record))
+    run = cnnlab.train(corners, **options, out=out, resume=True)
     assert run.config["precision"]["used"] == "bfloat16"
     assert run.config["settings"]["precision"] == "auto"
-    other = cnnlab.train(corners, **options, out=tmp_path / "other")
-    assert other.config["precision"] == {
-        "used": "float32",
-        "why": "here bfloat16 multiplies matrices 0.3 times as fast as float32",
-    }
-    assert numbers(other) != numbers(run)
-
-
-def test_a_run_of_before_precisions_were_recorded_goes_on_in_that_of_its_settings(
-    corners, tmp_path, unwritten, step_by_step
-):
-    options = {**QUICK, "precision": "bfloat16"}
-    whole = cnnlab.train(corners, **options, out=tmp_path / "whole")
-    out = tmp_path / "run"
-    with pytest.raises(Interrupted):
-        cnnlab.train(corners, **options, out=out, reporter=Stop(2, 1))
-    settings = out / SETTINGS
-    record = json.loads(settings.read_text())
-    del record["precision"]
-    settings.write_text(json.dumps(record))
-    assert_same(cnnlab.train(corners, **options, out=out, resume=True), whole)
+    assert numbers(run) != numbers(finished)
+    assert_learned_and_of_float32(run)
+    assert_same(cnnlab.train(corners, **QUICK, precision="bfloat16", out=older, resume=True), run)
 
 
 def test_the_gain_is_measured():
     assert 0.01 < precision.gain() < 100
     assert precision.choose("float16") == precision.Choice("float16", "asked for")
-
-
-def test_the_signal_handler_is_as_before(corners, tmp_path, unwritten, step_by_step):
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(Interrupted):
-        cnnlab.train(corners, **QUICK, out=tmp_path / "run", reporter=Stop(1, 2))
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 # Against plain Keras
@@ -308,7 +307,11 @@ def make_adam(rate):
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-@pytest.mark.parametrize(("batch_size", "decay"), [(6, 0.0), (8, 0.5)], ids=["divides", "does not divide"])
+@pytest.mark.parametrize(
+    ("batch_size", "decay"),
+    [(8, 0.5), pytest.param(6, 0.0, marks=pytest.mark.full)],
+    ids=["does not divide", "divides"],
+)
 def test_the_loop_is_what_keras_would_do(corners, batch_norm, batch_size, decay):
     steps = -(-54 // batch_size)
     rate = schedule(1e-3, 2 * steps, decay=decay)
@@ -559,16 +562,6 @@ def test_held_out_images_follow_from_the_seed():
     assert len({tuple(order) for order in orders}) == 4
 
 
-@pytest.mark.parametrize("lower", ["bfloat16", "float16"])
-def test_lower_precisions_train_and_keep_float32_weights(lower, corners, tmp_path, unwritten):
-    run = cnnlab.train(corners, **QUICK, precision=lower, out=tmp_path / "run")
-    assert run.history[-1]["loss"] < 0.8 * run.history[0]["loss"]
-    model = keras.models.load_model(run.keras_path)
-    assert {variable.dtype for variable in model.variables} == {"float32"}
-    assert model.dtype_policy.compute_dtype == "float32"
-    assert model(corners.test.images[:1]).dtype == tf.float32
-
-
 # Bad input
 
 
@@ -620,12 +613,21 @@ def test_a_class_of_the_test_images_alone_is_refused(corners, tmp_path, unwritte
     assert not (tmp_path / "run").exists()
 
 
-def test_a_dataset_without_test_images_is_judged_by_those_held_out(corners, tmp_path, unwritten):
+def test_without_test_images_it_is_judged_by_those_held_out_and_classes_without_an_image_are_noted(
+    corners, tmp_path, unwritten
+):
+    class Noting(Reporter):
+        notes: ClassVar[list[str]] = []
+
+        def note(self, text):
+            self.notes.append(text)
+
     none = Split(np.zeros((0, *SHAPE), np.uint8), np.zeros(0, int))
-    untested = Dataset(name="x", train=corners.train, test=none, class_names=("a", "b", "c"))
-    run = cnnlab.train(untested, **QUICK, validation=9, out=tmp_path / "run")
+    untested = Dataset(name="x", train=corners.train, test=none, class_names=("a", "b", "c", "d"))
+    run = cnnlab.train(untested, epochs=1, validation=9, out=tmp_path / "run", reporter=Noting())
     assert "test_loss" not in run.metrics
     assert sum(entry["images"] for entry in run.config["classes"]) == 9
+    assert Noting.notes == ["no training image is of d: the network cannot learn what it never sees."]
 
 
 def test_images_too_small_for_the_network_are_refused(tmp_path):
@@ -637,7 +639,7 @@ def test_images_too_small_for_the_network_are_refused(tmp_path):
 
 def test_divergence_is_said_and_leaves_nothing(corners, tmp_path):
     with pytest.raises(CnnlabError, match=r"diverged in epoch 1.*learning rate below"):
-        cnnlab.train(corners, **QUICK, learning_rate=1e6, out=tmp_path / "run")
+        cnnlab.train(corners, **QUICK, learning_rate=1e6, out=tmp_path / "run", tensorboard=True)
     assert not list(tmp_path.iterdir())
 
 
@@ -656,20 +658,20 @@ def nan_from(monkeypatch, steps: int, index: int = -1):
     monkeypatch.setattr(TrainingLoop, "run", run)
 
 
-@pytest.mark.parametrize("step", [STEPS + 3, 2 * STEPS], ids=["within an epoch", "at its end"])
 def test_a_good_checkpoint_is_never_replaced_by_a_broken_one(
-    corners, finished, tmp_path, monkeypatch, unwritten, step_by_step, step
+    corners, finished, tmp_path, monkeypatch, unwritten, step_by_step
 ):
     out = tmp_path / "run"
-    with monkeypatch.context() as patch:
-        nan_from(patch, step)
-        with pytest.raises(CnnlabError) as stop:
-            cnnlab.train(corners, **QUICK, out=out)
-    where = "in epoch 2, by step 4 of 7: the loss" if step < 2 * STEPS else "by the end of epoch 2: the loss"
-    assert f"diverged {where}" in str(stop.value)
-    assert f"What was saved last is kept in {out}: 1 of 3 epochs are done." in str(stop.value)
-    with np.load(out / "checkpoint" / "state.npz") as stored:
-        assert all(np.isfinite(stored[name]).all() for name in stored.files if name != "position")
+    # Within the second epoch; and, gone on with from its beginning, at its end.
+    for steps, where in ((STEPS + 3, "in epoch 2, by step 4 of 7"), (STEPS, "by the end of epoch 2")):
+        with monkeypatch.context() as patch:
+            nan_from(patch, steps)
+            with pytest.raises(CnnlabError) as stop:
+                cnnlab.train(corners, **QUICK, out=out, resume=steps == STEPS)
+        assert f"diverged {where}: the loss" in str(stop.value)
+        assert f"What was saved last is kept in {out}: 1 of 3 epochs are done." in str(stop.value)
+        with np.load(out / "checkpoint" / "state.npz") as stored:
+            assert all(np.isfinite(stored[name]).all() for name in stored.files if name != "position")
     assert_same(cnnlab.train(corners, **QUICK, out=out, resume=True), finished)
 
 
@@ -692,18 +694,6 @@ def test_images_of_one_class_are_refused_before_anything_is_written(tmp_path):
     with pytest.raises(CnnlabError, match="the first 3 training images of the dataset some are of one class, a:"):
         cnnlab.train(several, **QUICK, limit=3, out=tmp_path / "run")
     assert not list(tmp_path.iterdir())
-
-
-def test_classes_without_a_training_image_are_noted(tmp_path, unwritten):
-    class Noting(Reporter):
-        notes: ClassVar[list[str]] = []
-
-        def note(self, text):
-            self.notes.append(text)
-
-    data = Dataset(name="corners", train=patches(54, 1), test=patches(21, 2), class_names=tuple("abcd"))
-    cnnlab.train(data, epochs=1, out=tmp_path / "run", reporter=Noting())
-    assert Noting.notes == ["no training image is of d: the network cannot learn what it never sees."]
 
 
 def test_memory_that_runs_out_is_a_sentence(corners, tmp_path, monkeypatch):
@@ -743,7 +733,9 @@ def test_a_complete_run_is_given_back_at_once(corners, finished, monkeypatch):
     assert finished.record_path.stat().st_mtime_ns == before
 
 
-def test_resuming_with_other_settings_or_other_data_is_refused(corners, tmp_path, unwritten, step_by_step):
+def test_resuming_with_other_settings_other_data_or_a_damaged_checkpoint_is_refused(
+    corners, tmp_path, unwritten, step_by_step
+):
     out = tmp_path / "run"
     with pytest.raises(Interrupted):
         cnnlab.train(corners, **QUICK, out=out, reporter=Stop(2, 1))
@@ -754,39 +746,35 @@ def test_resuming_with_other_settings_or_other_data_is_refused(corners, tmp_path
         cnnlab.train(other, **QUICK, out=out, resume=True)
     assert cnnlab.runs.Run(out).state == "unfinished"
     assert len(cnnlab.runs.Run(out).history) == 1
-
-
-def test_a_damaged_checkpoint_is_said(corners, tmp_path, unwritten, step_by_step):
-    out = tmp_path / "run"
-    with pytest.raises(Interrupted):
-        cnnlab.train(corners, **QUICK, out=out, reporter=Stop(2, 1))
     state = out / "checkpoint" / "state.npz"
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(CnnlabError, match="damaged"):
         cnnlab.train(corners, **QUICK, out=out, resume=True)
 
 
-@pytest.mark.parametrize("failing", [0, 2, 9])
-def test_a_full_disk_leaves_nothing_half_written_and_can_be_resumed(failing, corners, finished, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_nothing_half_written_and_can_be_resumed(corners, finished, tmp_path, monkeypatch):
     monkeypatch.setattr(artifacts, "_drawings", lambda *_: {})
-    out, count = tmp_path / "run", 0
-    flush = cnnlab.files.writing._flush_to_disk
+    out, flush = tmp_path / "run", cnnlab.files.writing._flush_to_disk
+    # At the settings; at the first checkpoint; and at the model, when all epochs are done.
+    for failing, there in ((0, [False] * 4), (2, [False] * 4), (9, [True] * 3 + [False])):
+        count = 0
 
-    def fill(path):
-        nonlocal count
-        count += 1
-        if count > failing:
-            raise OSError(28, "No space left on device", str(path))
-        flush(path)
+        def fill(path, failing=failing):
+            nonlocal count
+            count += 1
+            if count > failing:
+                raise OSError(28, "No space left on device", str(path))
+            flush(path)
 
-    with monkeypatch.context() as full:
-        full.setattr(cnnlab.files.writing, "_flush_to_disk", fill)
-        with pytest.raises(CnnlabError, match="disk is full"):
-            cnnlab.train(corners, **QUICK, out=out)
-    assert not list(tmp_path.rglob(".partial-*"))
-    assert cnnlab.runs.list_runs(tmp_path) == [] or cnnlab.runs.list_runs(tmp_path)[0].state == "unfinished"
-    with pytest.raises(CnnlabError):
-        cnnlab.runs.find(None, tmp_path)
+        with monkeypatch.context() as full:
+            full.setattr(cnnlab.files.writing, "_flush_to_disk", fill)
+            with pytest.raises(CnnlabError, match="disk is full"):
+                cnnlab.train(corners, **QUICK, out=out, resume=True)
+        assert not list(tmp_path.rglob(".partial-*"))
+        assert cnnlab.runs.list_runs(tmp_path) == [] or cnnlab.runs.list_runs(tmp_path)[0].state == "unfinished"
+        with pytest.raises(CnnlabError):
+            cnnlab.runs.find(None, tmp_path)
+        assert [(out / name).exists() for name in (SETTINGS, STATE, "model.keras", "model")] == there
     assert_same(cnnlab.train(corners, **QUICK, out=out, resume=True), finished)
 
 
