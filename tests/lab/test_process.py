@@ -12,27 +12,47 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cnnlab.analysis.model_choice import ModelChoice
+from cnnlab.lab.app import Lab
 from cnnlab.runs import list_runs
+from cnnlab.testing.processes import python_m, run_process
+from cnnlab.training import artifacts
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+# The command in a folder, but that its output is a file, which the test reads meanwhile, and that it says which process
+# it is.
+READABLE = """
+import os, pathlib, sys
+from cnnlab.__main__ import main
+
+os.dup2(os.open("out", os.O_WRONLY | os.O_CREAT), 1)
+pathlib.Path("pid").write_text(str(os.getpid()))
+os.chdir(sys.argv.pop(1))
+main()
+"""
+
+
 @dataclass
 class Running:
-    """A lab in a process of its own."""
+    """A lab in a process of its own, or in this one."""
 
-    process: subprocess.Popen[str]
     url: str
+    folder: Path = Path()
+    ended: Future[subprocess.CompletedProcess[str]] | None = None
 
     @property
     def base(self) -> str:
@@ -51,36 +71,34 @@ class Running:
         return urllib.request.urlopen(asked, timeout=60)
 
     def end(self, by: signal.Signals) -> tuple[int, str, str]:
-        self.process.send_signal(by)
-        out, err = self.process.communicate(timeout=20)
-        return self.process.returncode, out, err
+        """Return its status, what it said after its first line, and its errors."""
+        os.kill(int((self.folder / "pid").read_text()), by)
+        done = self.ended.result(timeout=20)
+        return done.returncode, (self.folder / "out").read_text().partition("\n")[2], done.stderr
 
 
 @contextlib.contextmanager
 def running(*words: object, cwd: Path) -> Iterator[Running]:
-    """Start a lab, and wait for its line."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cnnlab", "lab", *map(str, words), "--no-browser"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=cwd,
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith("http"), process.communicate(timeout=20)
-        yield Running(process, line.strip())
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    """Start a lab in a process that has TensorFlow loaded, and wait for its line."""
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor() as pool:
+        (folder := Path(name)).joinpath("readable.py").write_text(READABLE)
+        told = ("readable", str(cwd), "lab", *map(str, words), "--no-browser")
+        ended = pool.submit(run_process, python_m, *told, cwd=folder)
+        try:
+            while not (line := (out.read_text() if (out := folder / "out").exists() else "")).endswith("\n"):
+                assert not ended.done(), ended.result()
+                time.sleep(0.01)
+            assert line.startswith("http")
+            yield Running(line.strip(), folder, ended)
+        finally:
+            if not ended.done():
+                os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
 def started(model, tmp_path_factory) -> Iterator[Running]:
     """A lab of the small network."""
-    with running(model, "--port", "0", cwd=tmp_path_factory.mktemp("cwd")) as lab:
+    with running(model, "--trust", "--port", "0", cwd=tmp_path_factory.mktemp("cwd")) as lab:
         yield lab
 
 
@@ -138,7 +156,7 @@ def test_the_port_that_is_taken_is_named(started, cnnlab_command, model):
 
 
 def test_ctrl_c_ends_it_while_an_analysis_runs_and_somebody_listens(model, tmp_path):
-    with running(model, "--port", "0", cwd=tmp_path) as lab:
+    with running(model, "--trust", "--port", "0", cwd=tmp_path) as lab:
         asked = {"model": "m0", "params": {"steps": 100_000, "confidence": 0.999999}}
         job = lab.ask("/api/analyses/fooling", asked)["job"]
         with lab.open(f"/api/jobs/{job}/events") as stream:
@@ -189,21 +207,25 @@ RUNNERS = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, 
 
 
 @pytest.mark.parametrize("kind", RUNNERS)
-def test_what_the_page_tells_a_program_to_do_is_done(started, tmp_path, kind):
+def test_what_the_page_tells_a_program_to_do_is_done(model, tools, tmp_path, monkeypatch, kind):
     if kind == "sh" and not shutil.which("curl"):
         pytest.skip("there is no curl here")
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("cnnlab-*"))
     (block,) = re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
-    env = os.environ | {"URL": started.base, "TOKEN": started.token}
-    words = [*RUNNERS[kind], block]
-    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(artifacts, "_drawings", lambda *_: {})  # figures, which take a while
+    lab = Lab.of([ModelChoice(model=model)])
+    lab.training._begin = tools.in_process
+    with tools.served(lab) as url:
+        env = os.environ | {"URL": (here := Running(url)).base, "TOKEN": here.token}
+        words = [*RUNNERS[kind], block]
+        done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+    lab.jobs.close(10)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "event: done" in done.stdout
 
 
 def test_the_page_names_every_address():
-    from cnnlab.lab.app import Lab
-
     lab = Lab(*[None] * len(fields(Lab)))  # nothing is asked of it
     for route in lab._unguarded().routes:
         if route.path.startswith("/api/"):
