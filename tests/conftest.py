@@ -14,7 +14,7 @@ import textwrap
 import types
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,6 +116,16 @@ def digits():
 
     split = cnnlab.datasets.load("mnist").test
     return split.batch(range(64)), split.labels[:64]
+
+
+@pytest.fixture
+def few_digits(monkeypatch):
+    """An MNIST of 6,000 and 1,000 digits: to read all ten thousand test images at each step of a story takes long."""
+    from cnnlab_mnist import data
+
+    whole = data.load()
+    few = replace(whole, train=whole.train[:6000], test=whole.test[:1000])
+    monkeypatch.setattr(data, "load", lambda: few)
 
 
 @pytest.fixture(scope="session")

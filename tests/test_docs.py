@@ -211,16 +211,6 @@ def run_story(folder: Path, monkeypatch: pytest.MonkeyPatch, shorten: bool) -> N
             assert not line.startswith("make demo") or "source .venv/bin/activate" in printed
 
 
-@pytest.fixture
-def few_digits(monkeypatch):
-    """An MNIST of 6,000 and 1,000 digits: to read all ten thousand test images at each step of a story takes long."""
-    from cnnlab_mnist import data
-
-    whole = data.load()
-    few = dataclasses.replace(whole, train=whole.train[:6000], test=whole.test[:1000])
-    monkeypatch.setattr(data, "load", lambda: few)
-
-
 def test_the_readme_and_the_tutorial_are_one_story(tmp_path, monkeypatch, capsys, few_digits):
     run_story(tmp_path, monkeypatch, shorten=True)
     assert "(2, 28, 28)" in capsys.readouterr().out, "what the README's Python prints"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import runpy
 import shutil
 from pathlib import Path
 
@@ -15,15 +14,34 @@ from cnnlab.reports.profiles import PROFILES
 ROOT = Path(__file__).resolve().parent.parent
 
 
+QUICKSTART = ROOT / "examples" / "quickstart.py"
+
+
+def quickstart(source: str, folder: Path) -> None:
+    """Run it in a folder, and look for what it writes there."""
+    exec(compile(source, QUICKSTART, "exec"), {"__name__": "__main__", "__file__": str(QUICKSTART)})
+    assert list(folder.glob("runs/*/analyses/quickstart/figure.png"))
+    assert list(folder.glob("runs/*/report.html"))
+
+
+@pytest.mark.full
 def test_the_quickstart(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(ROOT / "examples" / "quickstart.py"), run_name="__main__")
+    quickstart(QUICKSTART.read_text(encoding="utf-8"), tmp_path)
     printed = capsys.readouterr().out
     accuracy = float(re.search(r"([\d.]+)% validation accuracy", printed)[1])
     assert accuracy > 90
-    assert list(tmp_path.glob("runs/*/analyses/quickstart/figure.png"))
-    assert list(tmp_path.glob("runs/*/report.html"))
     assert "\nTraining\n  It learned: " in printed
+
+
+def test_the_quickstart_with_few_images(tmp_path, monkeypatch, capsys, few_digits):
+    monkeypatch.chdir(tmp_path)
+    source = QUICKSTART.read_text(encoding="utf-8")
+    assert "epochs=2, limit=6000" in source
+    quickstart(source.replace("epochs=2, limit=6000", "epochs=1, limit=600"), tmp_path)
+    printed = capsys.readouterr().out
+    assert re.search(r"[\d.]+% validation accuracy", printed)
+    assert "\nTraining\n  " in printed
 
 
 def test_the_quickstart_is_twenty_lines():

@@ -169,7 +169,7 @@ def test_only_what_is_public_is_listed():
     assert not [name for name in dir(cnnlab) if name.startswith("_") and name != "__version__"]
 
 
-def test_the_page_on_python_does_what_it_says(trained_run, tmp_path, monkeypatch, capsys):
+def test_the_page_on_python_does_what_it_says(trained_run, tmp_path, monkeypatch, capsys, few_digits):
     """Its blocks, one after the other, in a folder with a run."""
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     shutil.copytree(trained_run.path, tmp_path / "runs" / "classic")
