@@ -15,7 +15,7 @@ from cnnlab.results import rows
 from cnnlab.results.result import Result
 from cnnlab.testing import FakeClassifier
 
-FEW, MANY = 5_000, 20_000
+FEW, MANY = 5_000, 12_000
 """Both are more than are looked at a time."""
 
 MOST = 250

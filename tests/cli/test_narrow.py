@@ -48,16 +48,16 @@ def whole(text: str, names, columns: int) -> None:
 
 
 @pytest.mark.parametrize("command", ["runs", "compare"])
-def test_runs(command_line, monkeypatch, place, columns, command):
+def test_runs(command_line, monkeypatch, place, command):
     monkeypatch.chdir(place)
-    monkeypatch.setenv("COLUMNS", str(columns))
     words = [command, *(("short", LONG) if command == "compare" else ())]
     rows = json.loads(command_line(*words, "--json")[1])
-    monkeypatch.setenv("COLUMNS", str(columns))
-    _, out, _ = command_line(*words)
     rows = rows["runs"] if command == "compare" else rows
     values = [row[key] for row in rows for key in ("dataset", "architecture", "epochs")]
-    whole(out, ["short", LONG, *values, *(f"{row['loss']:.4f}" for row in rows)], columns)
+    for columns in WIDTHS:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        _, out, _ = command_line(*words)
+        whole(out, ["short", LONG, *values, *(f"{row['loss']:.4f}" for row in rows)], columns)
 
 
 def test_plugins_and_datasets(command_line, columns, monkeypatch):
@@ -93,15 +93,22 @@ def test_evaluate(classifier, columns, capsys):
     assert out.splitlines()[0].endswith("of 40 images read correctly")
 
 
-def test_analyze_and_verify(attacked, columns, capsys, tmp_path):
-    files = attacked.save(tmp_path / "out")
+@pytest.fixture(scope="module")
+def saved(attacked, classifier, tmp_path_factory):
+    """The files of a result, and the report of its verification."""
+    place = tmp_path_factory.mktemp("attacked") / "out"
+    files = attacked.save(place)
+    return files, cnnlab.verify(place, classifier)
+
+
+def test_analyze_and_verify(attacked, saved, columns, capsys):
+    files, report = saved
     result_view.show(replace(attacked, drawings={}), files)
     out = capsys.readouterr().out
     sources = [row["image"] for row in attacked.rows]
     changes = [numbers.number(row["l2"]) for row in attacked.rows]
     metrics = [name.partition("@")[0] for name in attacked.metrics]
     whole(out, [*sources, *changes, *metrics], columns)
-    report = cnnlab.verify(tmp_path / "out", attacked.record["model"]["path"])
     verification.show(report)
     out = capsys.readouterr().out
     whole(out, [finding.claim for finding in report.findings], columns)

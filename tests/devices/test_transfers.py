@@ -8,6 +8,7 @@ operations that hand on what they are given.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -47,10 +48,13 @@ class Found(NamedTuple):
     in_a_loop: bool
 
 
+registered = functools.cache(kernels.get_registered_kernels_for_op)
+
+
 def kernel(operation: Any) -> Any:
     """TensorFlow's kernel for a GPU; None where there is none."""
     attributes = operation.node_def.attr
-    for each in kernels.get_registered_kernels_for_op(operation.type).kernel:
+    for each in registered(operation.type).kernel:
         if each.device_type in ("GPU", "DEFAULT") and not each.label:
             constraints = ((attributes[one.name], one.allowed_values.list.type) for one in each.constraint)
             if all(set(value.list.type or [value.type]) <= set(allowed) for value, allowed in constraints):

@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from typing import ClassVar
 
 import keras
@@ -454,52 +452,6 @@ def test_how_images_are_moved_follows_from_seed_and_epoch():
     for direction in drawn.T:
         assert set(direction) == {-2, -1, 0, 1, 2}
         assert np.bincount(direction + 2).min() > 4000 / 5 * 0.85
-
-
-ON_TWO = """
-import contextlib
-import numpy as np
-import tensorflow as tf
-
-(cpu,) = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from cnnlab.training.loop import TrainingLoop
-from cnnlab.training.network import build_network
-from cnnlab.training.optimizer import make_optimizer
-
-rng = np.random.default_rng(0)
-images = tf.constant(rng.uniform(size=(16, 8, 8, 1)), tf.float32)
-labels = tf.constant(rng.integers(0, 3, 16))
-
-
-def trained(scope, replicas):
-    with scope:
-        model = build_network("mnist-cnn", (8, 8, 1), 3, seed=0)
-        loop, strategy = TrainingLoop(model, make_optimizer(1e-3, "float32"), 1.0), tf.distribute.get_strategy()
-        each = 16 // replicas
-
-        def part(whole):
-            if replicas == 1:
-                return whole
-            give = lambda context: whole[context.replica_id_in_sync_group * each :][:each]
-            return strategy.experimental_distribute_values_from_function(give)
-
-        step = tf.function(lambda *args: strategy.run(loop.step, args=(*args, tf.constant(16.0))))
-        for _ in range(3):
-            step(part(images), part(labels))
-        return [loop.loss, loop.accuracy, *model.get_weights()]
-
-
-two = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope(), 2)
-for a, b in zip(trained(contextlib.nullcontext(), 1), two, strict=True):
-    np.testing.assert_allclose(a, b, atol=1e-5)
-"""
-
-
-@pytest.mark.full
-def test_two_replicas_train_as_one():
-    done = subprocess.run([sys.executable, "-c", ON_TWO], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
 
 
 # Evaluation

@@ -67,7 +67,9 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [pytest.param(each, marks=[pytest.mark.full] if each == "verify --json" else []) for each in COMMANDS]
+)
 def test_names_are_shown_and_not_obeyed(folder, command):
     words = [word.replace("{}", str(folder)) for word in COMMANDS[command]]
     done = CliRunner().invoke(cli, words)

@@ -262,7 +262,7 @@ def test_a_result_moved_or_saved_again_still_verifies(saved, tmp_path):
 def test_a_result_in_a_run_that_was_moved_finds_its_model(learned, tmp_path, command_line):
     run = Path(shutil.copytree(learned / "run", tmp_path / "before"))
     drawn = np.random.default_rng(0).random((2, 8, 8, 1)).astype(np.float32)
-    cnnlab.analyze("occlusion", run, drawn).save(run / "analyses" / "occlusion")
+    cnnlab.analyze("occlusion", run, drawn).save(run / "analyses" / "occlusion", format=None)
     moved = run.rename(tmp_path / "after")
     status, out, _ = command_line("verify", moved / "analyses" / "occlusion", "--json")
     assert (status, [each for each in json.loads(out)["findings"] if each["state"] == "fails"]) == (0, [])
