@@ -332,19 +332,20 @@ def test_idx_bytes_and_back(tmp_path, kind):
     np.testing.assert_array_equal(back, array)
 
 
-def test_the_command_lists_what_is_installed(cnnlab_command):
-    done = cnnlab_command("datasets")
-    assert done.returncode == 0
+def test_the_command_lists_what_is_installed(command_line):
+    status, out, _ = command_line("datasets")
+    assert status == 0
     for words in ("mnist", "60,000", "10,000", "28x28x1", "LeCun", "CC BY-SA 3.0"):
-        assert words in done.stdout
-    (record,) = [r for r in json.loads(cnnlab_command("datasets", "--json").stdout) if r["name"] == "mnist"]
+        assert words in out
+    (record,) = [r for r in json.loads(command_line("datasets", "--json")[1]) if r["name"] == "mnist"]
     assert record["class_names"] == list("0123456789")
 
 
-def test_an_exported_image_is_the_image(cnnlab_command, tmp_path, mnist):
-    done = cnnlab_command("datasets", "export", "mnist", "--index", "test:0", "7.png", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "7.png" in done.stdout
+def test_an_exported_image_is_the_image(command_line, tmp_path, mnist, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = command_line("datasets", "export", "mnist", "--index", "test:0", "7.png")
+    assert status == 0, err
+    assert "7.png" in out
     expected = np.rint(mnist.test.batch([0])[0, ..., 0] * 255)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "7.png")), expected)
     np.testing.assert_array_equal(np.asarray(Image.open(Path(__file__).parents[2] / "examples/7.png")), expected)
@@ -359,10 +360,11 @@ def test_an_exported_image_is_the_image(cnnlab_command, tmp_path, mnist):
         (["minst", "--index", "test:0", "7.png"], 2, "'mnist'"),
     ],
 )
-def test_a_bad_export_is_refused(cnnlab_command, tmp_path, words, status, message):
-    done = cnnlab_command("datasets", "export", *words, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (status, "")
-    assert message in done.stderr
+def test_a_bad_export_is_refused(command_line, tmp_path, monkeypatch, words, status, message):
+    monkeypatch.chdir(tmp_path)
+    found, out, err = command_line("datasets", "export", *words)
+    assert (found, out) == (status, "")
+    assert message in err
     assert not list(tmp_path.iterdir())
 
 

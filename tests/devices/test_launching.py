@@ -28,6 +28,11 @@ def launched(script, count=3):
     return launching.launch(count, words(script), said.append), said
 
 
+def launch_command(*words, **options):
+    command = [sys.executable, "-m", "cnnlab", "launch", "-n", "2", "--", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+
+
 def test_each_process_is_told_of_all_and_which_it_is(tmp_path):
     status, said = launched(f"open(os.path.join({str(tmp_path)!r}, str(index)), 'w').write(os.environ['TF_CONFIG'])")
     assert (status, said) == (0, [])
@@ -75,8 +80,8 @@ def test_a_killed_process_is_named_and_one_that_does_not_listen_is_killed(monkey
     assert said == ["process 2 of 3 was killed by SIGKILL; the others were ended."]
 
 
-def test_the_first_has_the_terminal_and_the_others_say_who_they_are(cnnlab_command):
-    done = cnnlab_command("launch", "-n", 2, "--", *words("print('here', index)"))
+def test_the_first_has_the_terminal_and_the_others_say_who_they_are():
+    done = launch_command(*words("print('here', index)"))
     assert (done.returncode, done.stdout, done.stderr) == (0, "here 0\n", "[1] here 1\n")
 
 
@@ -105,8 +110,8 @@ def test_what_cannot_be_run_is_said():
         launching.launch(2, ["no-such-command"], print)
 
 
-def test_cnnlab_is_the_one_that_launches(cnnlab_command):
-    done = cnnlab_command("launch", "-n", 2, "--", "cnnlab", "--version", env={**os.environ, "PATH": ""})
+def test_cnnlab_is_the_one_that_launches():
+    done = launch_command("cnnlab", "--version", env={**os.environ, "PATH": ""})
     assert done.returncode == 0
     assert done.stderr == f"[1] {done.stdout}"
 
