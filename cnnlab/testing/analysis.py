@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -83,7 +86,7 @@ class AnalysisContract(Guest):
 
     def test_help_works(self) -> None:
         """``cnnlab analyze NAME --help`` names every parameter."""
-        done = run_python("from cnnlab.cli import main; main()", "analyze", self.analysis, "--help")
+        done = _help(self.analysis, tuple(sys.path))
         assert done.returncode == 0, done.stderr
         assert not [field.option for field in fields_of(self.declaration.params) if field.option not in done.stdout]
 
@@ -302,6 +305,11 @@ class AnalysisContract(Guest):
             for name, text in declared.items():
                 found = any(declared_as({name: text}, key) for key in delivered)
                 assert found or name in absent, f"{name} is declared and was not delivered"
+
+
+@functools.cache
+def _help(analysis: str, path: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    return run_python("from cnnlab.cli import main; main()", "analyze", analysis, "--help")
 
 
 def _refused_by_the_command(analysis: Analysis, given: Mapping[str, Any]) -> str:

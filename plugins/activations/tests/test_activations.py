@@ -48,6 +48,12 @@ def net():
 
 
 @pytest.fixture(scope="module")
+def opened(net):
+    """The same, opened: what is compiled for it is kept with it."""
+    return cnnlab.load(net)
+
+
+@pytest.fixture(scope="module")
 def images():
     return np.random.default_rng(3).random((7, *SHAPE), dtype=np.float32)
 
@@ -58,16 +64,16 @@ def keras_says(net, images):
     return {name: value.numpy() for name, value in zip(NAMES, values, strict=True)}
 
 
-def test_activations_are_those_of_keras_intermediate_model(net, images, keras_says):
-    result = cnnlab.analyze("activations", net, images)
+def test_activations_are_those_of_keras_intermediate_model(opened, images, keras_says):
+    result = cnnlab.analyze("activations", opened, images)
     found = {name.partition("/")[2] for name in result.arrays if name.startswith("activation/")}
     assert found == set(NAMES)
     for name, value in keras_says.items():
         np.testing.assert_allclose(result.arrays[f"activation/{name}"], value, rtol=1e-4, atol=1e-5)
 
 
-def test_zeros_and_dead_maps_are_counted_as_in_plain_numpy(net, images, keras_says):
-    result = cnnlab.analyze("activations", net, images)
+def test_zeros_and_dead_maps_are_counted_as_in_plain_numpy(opened, images, keras_says):
+    result = cnnlab.analyze("activations", opened, images)
     value = keras_says["first"]
     assert result.metrics["zeros/first"] == pytest.approx(np.mean(value == 0))
     np.testing.assert_allclose(result.arrays["zeros/first"], (value == 0).mean(axis=(0, 1, 2)), rtol=1e-6)
@@ -77,8 +83,8 @@ def test_zeros_and_dead_maps_are_counted_as_in_plain_numpy(net, images, keras_sa
     assert any("first: 1 of 6 filters give zero everywhere in all 7 images" in text for text in result.warnings)
 
 
-def test_correlations_are_those_of_corrcoef(net, images, keras_says):
-    result = cnnlab.analyze("activations", net, images)
+def test_correlations_are_those_of_corrcoef(opened, images, keras_says):
+    result = cnnlab.analyze("activations", opened, images)
     grey = images.mean(axis=3, dtype=np.float64)
     for name in ("first", "shrink"):
         value = keras_says[name]
@@ -145,8 +151,8 @@ def test_batches_make_no_difference(net, images, monkeypatch):
         assert parts.metrics[name] == pytest.approx(value, abs=1e-5)
 
 
-def test_only_the_layers_asked_for_each_once(net, images):
-    result = cnnlab.analyze("activations", net, images[:1], layer=["scores", "first", "first"])
+def test_only_the_layers_asked_for_each_once(opened, images):
+    result = cnnlab.analyze("activations", opened, images[:1], layer=["scores", "first", "first"])
     assert [name for name in result.arrays if name.startswith("activation/")] == [
         "activation/scores",
         "activation/first",
@@ -154,21 +160,21 @@ def test_only_the_layers_asked_for_each_once(net, images):
     assert list(result.drawings) == ["scores", "first"]
 
 
-def test_an_unknown_layer_is_refused_with_the_nearest(net, images):
+def test_an_unknown_layer_is_refused_with_the_nearest(opened, images):
     with pytest.raises(UsageError, match=r"no layer 'frist'.*first"):
-        cnnlab.analyze("activations", net, images, layer="frist")
+        cnnlab.analyze("activations", opened, images, layer="frist")
 
 
-def test_more_than_memory_holds_is_refused_with_what_fits(net, images, monkeypatch):
+def test_more_than_memory_holds_is_refused_with_what_fits(opened, images, monkeypatch):
     monkeypatch.setattr("cnnlab_activations.run.MEMORY", 12000)
     words = r"would take 0\.0 GiB; expected at most 1\.11759e-05\. Keep fewer with `keep=2`, or choose"
     with pytest.raises(UsageError, match=words):
-        cnnlab.analyze("activations", net, images)
-    values = sum(np.prod(layer.output_shape) for layer in cnnlab.load(net).layers)
+        cnnlab.analyze("activations", opened, images)
+    values = sum(np.prod(layer.output_shape) for layer in opened.layers)
     monkeypatch.setattr("cnnlab_activations.run.MEMORY", 4 * len(images) * values)
-    assert cnnlab.analyze("activations", net, images).arrays
-    assert len(cnnlab.analyze("activations", net, images, keep=2).arrays["activation/first"]) == 2
-    assert cnnlab.analyze("activations", net, images, layer="scores")
+    assert cnnlab.analyze("activations", opened, images).arrays
+    assert len(cnnlab.analyze("activations", opened, images, keep=2).arrays["activation/first"]) == 2
+    assert cnnlab.analyze("activations", opened, images, layer="scores")
 
 
 def drawn(result, name):
@@ -180,21 +186,21 @@ def words(figure):
     return " ".join(" ".join(texts).split())
 
 
-def test_scales_are_one_a_layer_or_one_a_map_and_said(net, images, keras_says):
-    result = cnnlab.analyze("activations", net, images[:2])
+def test_scales_are_one_a_layer_or_one_a_map_and_said(opened, images, keras_says):
+    result = cnnlab.analyze("activations", opened, images[:2])
     assert drawn(result, "first")[1].get_clim() == pytest.approx((0, keras_says["first"][:2].max()), rel=1e-4)
     largest = np.abs(keras_says["wise"][:2]).max()
     assert drawn(result, "wise")[1].get_clim() == pytest.approx((-largest, largest), rel=1e-4)
     assert "6 maps, 10×9, all on one scale" in words(result.figure("first"))
-    by_map = cnnlab.analyze("activations", net, images[:2], scale="map", most=5)
+    by_map = cnnlab.analyze("activations", opened, images[:2], scale="map", most=5)
     assert "the first 5 of 6 maps, 10×9, each by its own largest value" in words(by_map.figure("first"))
     sheet = drawn(by_map, "first")[1].get_array()
     first = keras_says["first"][0, ..., 0]
     np.testing.assert_allclose(sheet[:10, :9], first / first.max(), rtol=1e-3, atol=1e-5)
 
 
-def test_the_drawing_refers_to_the_activations_and_survives_saving(net, images, keras_says, tmp_path):
-    result = cnnlab.analyze("activations", net, images, keep=2)
+def test_the_drawing_refers_to_the_activations_and_survives_saving(opened, images, keras_says, tmp_path):
+    result = cnnlab.analyze("activations", opened, images, keep=2)
     files = {path.name for path in result.save(tmp_path / "out")}
     assert {f"figure-{name}.png" for name in NAMES} <= files
     # Maps are kept once, whatever the size of the layer.
@@ -216,31 +222,31 @@ def test_activations_that_are_no_numbers_are_refused_and_their_layer_named(image
         cnnlab.analyze("activations", net, images[:1])
 
 
-def test_the_terminal_shows_the_image_and_the_maps_of_the_first_layer(net, images):
+def test_the_terminal_shows_the_image_and_the_maps_of_the_first_layer(opened, images):
     from rich.console import Console
 
     from cnnlab.render import terminal
 
     console = Console(width=80, color_system=None)
     with console.capture() as capture:
-        console.print(terminal.render(cnnlab.analyze("activations", net, images).drawing(), 78))
+        console.print(terminal.render(cnnlab.analyze("activations", opened, images).drawing(), 78))
     first = capture.get().splitlines()[0]
     assert first.startswith("array:0")
     assert "first: 6 maps, 10×9" in first
 
 
-def test_the_figure_says_how_many_images_it_shows(net, images):
-    assert "the first 4 of 7 images" in words(cnnlab.analyze("activations", net, images).figure("scores"))
+def test_the_figure_says_how_many_images_it_shows(opened, images):
+    assert "the first 4 of 7 images" in words(cnnlab.analyze("activations", opened, images).figure("scores"))
 
 
-def test_maps_have_the_numbers_of_their_filters(net, images):
-    drawing = cnnlab.analyze("activations", net, images[:1], most=5).drawing("first")
+def test_maps_have_the_numbers_of_their_filters(opened, images):
+    drawing = cnnlab.analyze("activations", opened, images[:1], most=5).drawing("first")
     assert drawing.tiles[1].names == tuple("01234")
 
 
-def test_dense_units_are_bars_and_the_last_ones_have_the_names_of_the_classes(net, images, keras_says):
-    result = cnnlab.analyze("activations", net, images[:2])
-    classes = cnnlab.load(net).class_names
+def test_dense_units_are_bars_and_the_last_ones_have_the_names_of_the_classes(opened, images, keras_says):
+    result = cnnlab.analyze("activations", opened, images[:2])
+    classes = opened.class_names
     drawing = result.drawing("scores")
     for bars, values in zip(drawing.tiles[1::2], keras_says["scores"], strict=False):
         assert bars.names == tuple(classes)

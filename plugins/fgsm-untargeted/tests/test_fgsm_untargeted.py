@@ -81,18 +81,6 @@ def smooth():
 
 
 @pytest.fixture(scope="module")
-def small_run(tmp_path_factory):
-    """The classic network after a single pass over two thousand digits."""
-    return cnnlab.train("mnist", epochs=1, limit=2000, seed=0, out=tmp_path_factory.mktemp("runs") / "small")
-
-
-@pytest.fixture(scope="module")
-def digits():
-    split = cnnlab.datasets.load("mnist").test
-    return split.batch(range(64)), split.labels[:64]
-
-
-@pytest.fixture(scope="module")
 def given_images():
     rng = np.random.default_rng(0)
     return rng.random((6, *SHAPE), dtype=np.float32), rng.integers(0, 4, 6)
@@ -139,16 +127,29 @@ def test_epsilon_zero_changes_no_bit(smooth, given_images, norm, steps):
     assert result.metrics["success"] == 0
 
 
+WAYS = list(itertools.product(["linf", "l2"], [1, 4], [False, True], [False, True]))
+FEW_WAYS = [("linf", 1, False, False), ("l2", 4, True, False), ("linf", 4, False, True), ("l2", 1, True, True)]
+STRENGTHS = {
+    "epsilons": st.lists(st.floats(0, 1), min_size=1, max_size=3, unique=True),
+    "seed": st.integers(0, 9),
+}
+
+
 @settings(max_examples=25, deadline=None)
-@given(
-    epsilons=st.lists(st.floats(0, 1), min_size=1, max_size=3, unique=True),
-    norm=st.sampled_from(["linf", "l2"]),
-    steps=st.sampled_from([1, 4]),
-    random_start=st.booleans(),
-    eight_bit=st.booleans(),
-    seed=st.integers(0, 9),
-)
-def test_bound_and_range_are_kept(smooth, given_images, epsilons, norm, steps, random_start, eight_bit, seed):
+@given(way=st.sampled_from(FEW_WAYS), **STRENGTHS)
+def test_bound_and_range_are_kept(smooth, given_images, way, epsilons, seed):
+    keeps_bound_and_range(smooth, given_images, way, epsilons, seed)
+
+
+@pytest.mark.full
+@settings(max_examples=100, deadline=None)
+@given(way=st.sampled_from(WAYS), **STRENGTHS)
+def test_bound_and_range_are_kept_in_every_way(smooth, given_images, way, epsilons, seed):
+    keeps_bound_and_range(smooth, given_images, way, epsilons, seed)
+
+
+def keeps_bound_and_range(smooth, given_images, way, epsilons, seed):
+    norm, steps, random_start, eight_bit = way
     images, labels = given_images
     result = cnnlab.analyze(
         "fgsm-untargeted",
@@ -245,10 +246,16 @@ def test_results_do_not_depend_on_what_goes_together(smooth, given_images):
     assert (other.arrays["adversarial"] != together.arrays["adversarial"]).any(), "the seed chooses the start"
 
 
-def test_iterating_finds_at_least_as_much(small_run, digits):
-    images, labels = digits
+@pytest.fixture(scope="module")
+def many_images(smooth):
+    """8-bit images, all read as their label."""
+    images = from_8bit(np.random.default_rng(2).integers(0, 256, (300, *SHAPE)).astype(np.uint8), (0.0, 1.0))
+    return images, smooth.classifier.predict(images)
+
+
+def test_iterating_finds_at_least_as_much(smooth, many_images):
     single, iterated = (
-        cnnlab.analyze("fgsm-untargeted", small_run.path, images, labels, epsilon=(0.1, 0.2), steps=steps).metrics
+        cnnlab.analyze("fgsm-untargeted", smooth.classifier, *many_images, epsilon=(0.1, 0.2), steps=steps).metrics
         for steps in (1, 10)
     )
     for epsilon in ("0.1", "0.2"):
@@ -256,9 +263,11 @@ def test_iterating_finds_at_least_as_much(small_run, digits):
     assert iterated["accuracy@0.2"] < single["accuracy@0.2"]
 
 
-def test_what_is_found_among_8_bit_images_outlives_a_png(small_run, digits):
-    images, labels = digits
-    result = cnnlab.analyze("fgsm-untargeted", small_run.path, images, labels, epsilon=0.15, steps=10, eight_bit=True)
+def test_what_is_found_among_8_bit_images_outlives_a_png(smooth, many_images):
+    images, labels = many_images
+    result = cnnlab.analyze(
+        "fgsm-untargeted", smooth.classifier, images, labels, epsilon=0.15, steps=10, eight_bit=True
+    )
     assert result.metrics["success"] > 0.5
     assert result.metrics["success_8bit"] == result.metrics["success"]
     np.testing.assert_array_equal(result.arrays["label_after_8bit"], result.arrays["label_after"])
@@ -305,9 +314,11 @@ def test_wrong_numbers_are_refused_in_words(smooth, given_images, params, words)
         cnnlab.analyze("fgsm-untargeted", smooth.classifier, *given_images, **params)
 
 
-def test_the_command_says_the_range_with_status_2_and_keeps_gates(small_run, tmp_path):
-    words = ["analyze", "fgsm-untargeted", "--model", str(small_run.path), "--dataset", "mnist", "--limit", "4"]
-    words += ["--out", str(tmp_path / "out")]
+def test_the_command_says_the_range_with_status_2_and_keeps_gates(tmp_path):
+    model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    model.save(tmp_path / "model.keras")
+    words = ["analyze", "fgsm-untargeted", "--model", str(tmp_path / "model.keras"), "--out", str(tmp_path / "out")]
+    words += ["--dataset", "mnist", "--limit", "4"]
     refused = CliRunner().invoke(cli, [*words, "--epsilon", "2"])
     assert isinstance(refused.exception, UsageError), "status 2"
     assert "0 to 1" in str(refused.exception)

@@ -284,7 +284,7 @@ def linear_convolution(bias=0.1):
 def test_the_middle_unit_of_a_linear_filter_is_climbed_to_its_closed_form_top():
     """Where a weight is positive the best pixel is the range's upper end, else the lower one; the rest is no matter."""
     net, kernel = linear_convolution()
-    result = cnnlab.analyze("filters", net, maximize=True, objective="unit")
+    result = cnnlab.analyze("filters", net, maximize=True, objective="unit", steps=60)  # of 0.02 of the range
     top = np.maximum(kernel, 0).sum(axis=(0, 1, 2)) + 0.1
     np.testing.assert_allclose(result.arrays["excitation/conv"][1], top, rtol=1e-5)
     images = result.arrays["maximizing/conv"]
@@ -296,7 +296,7 @@ def test_the_middle_unit_of_a_linear_filter_is_climbed_to_its_closed_form_top():
 
 def test_the_mean_of_a_linear_map_is_climbed_to_its_closed_form_top():
     net, kernel = linear_convolution()
-    result = cnnlab.analyze("filters", net, maximize=True)
+    result = cnnlab.analyze("filters", net, maximize=True, steps=60)
     # How often a weight meets a pixel depends on how near the border that is: sum what each pixel is worth.
     worth = np.zeros((9, 9, 2, 3))
     for row, col, down, across in itertools.product(range(9), range(9), range(3), range(3)):
@@ -363,7 +363,7 @@ def test_a_model_for_a_fixed_number_of_images_and_another_range_is_climbed(tmp_p
     net = keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(hidden)))
     classifier = load(net)
     classifier.bounds = (-1.0, 3.0)
-    result = cnnlab.analyze("filters", classifier, maximize=True, objective="unit")
+    result = cnnlab.analyze("filters", classifier, maximize=True, objective="unit", steps=60)
     kernel = net.get_layer("conv").kernel.numpy()
     top = np.where(kernel > 0, 3 * kernel, -kernel).sum(axis=(0, 1, 2)) + 1
     np.testing.assert_allclose(result.arrays["excitation/conv"][1], top, rtol=1e-4)

@@ -41,6 +41,7 @@ class TestPerImage(AnalysisContract):
     undelivered = (*OF_SEVERAL, *OF_LEARNING, *OF_LEARNING_METRICS)
 
 
+@pytest.mark.full
 class TestAllTargets(AnalysisContract):
     analysis = "noise-addition"
     params: ClassVar = {"steps": 5, "target": "all"}

@@ -23,9 +23,11 @@ SHAPE = (5, 6, 1)
 
 class TestContract(AnalysisContract):
     analysis = "robustness"
-    params: ClassVar = {"steps": 5}
+    params: ClassVar = {"steps": 5, "minimal": True, "random_start": True}
+    undelivered = ()
 
 
+@pytest.mark.full
 class TestContractInL2(AnalysisContract):
     analysis = "robustness"
     params: ClassVar = {"steps": 5, "norm": "l2", "minimal": True, "random_start": True, "epsilon": (0.5, 1)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import ClassVar
 
 import keras
@@ -33,7 +34,8 @@ class TestContract(AnalysisContract):
     )
 
 
-class TestContractOfGradients(AnalysisContract):
+@pytest.mark.full
+class TestContractOfGradients(AnalysisContract):  # which has the method `all` in test_side_by_side.py
     analysis = "saliency"
     params: ClassVar = {"method": "smoothgrad", "samples": 3}
 
@@ -242,24 +244,35 @@ def test_layers_that_will_not_do_are_refused(classifier, tiny_models):
 # Any opened model
 
 
+@pytest.fixture(scope="module")
+def exported(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported")
+    model.export(folder / "model", verbose=False)
+    return cnnlab.load(folder / "model")
+
+
+@pytest.fixture(scope="module")
+def fixed(model):
+    """The model, two images at a time."""
+    image = keras.Input((10, 8, 3), batch_size=2)
+    output = image
+    for layer in model.layers:
+        output = layer(output)
+    return cnnlab.load(keras.Model(image, output))
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_a_savedmodel_gives_the_same_maps_as_the_live_model(model, classifier, method, tmp_path):
-    model.export(tmp_path / "model", verbose=False)
-    ask = functools.partial(analyze, images=IMAGES, labels=TARGETS, method=method)
-    live, saved = ask(classifier).arrays["map"], ask(tmp_path / "model").arrays["map"]
+def test_a_savedmodel_gives_the_same_maps_as_the_live_model(classifier, exported, method):
+    ask = functools.partial(analyze, images=IMAGES, labels=TARGETS, method=method, path_steps=10)
+    live, saved = ask(classifier).arrays["map"], ask(exported).arrays["map"]
     assert live.any()
     np.testing.assert_allclose(saved, live, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_model_of_fixed_batches_gives_the_same_maps(model, classifier, method):
-    image = keras.Input((10, 8, 3), batch_size=2)
-    output = image
-    for layer in model.layers:
-        output = layer(output)
-    fixed = cnnlab.load(keras.Model(image, output))
+def test_a_model_of_fixed_batches_gives_the_same_maps(fixed, classifier, method):
     assert fixed.fixed_batch == 2
-    ask = functools.partial(analyze, images=IMAGES, labels=TARGETS, method=method, noise=0.0)
+    ask = functools.partial(analyze, images=IMAGES, labels=TARGETS, method=method, noise=0.0, samples=5, path_steps=10)
     np.testing.assert_allclose(ask(fixed).arrays["map"], ask(classifier).arrays["map"], rtol=1e-4, atol=1e-6)
 
 
@@ -297,7 +310,8 @@ def test_the_class_is_the_one_asked_for_else_the_label_else_the_predicted_one(cl
 # What a map should show
 
 
-def red_model():
+@pytest.fixture(scope="module")
+def red():
     """One feature map that is above zero where red outshines blue by a half, and a class for its mean."""
     layers = [
         keras.Input((12, 12, 3)),
@@ -312,7 +326,7 @@ def red_model():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_map_and_occlusion_point_at_the_region_that_the_model_reads(method):
+def test_every_map_and_occlusion_point_at_the_region_that_the_model_reads(red, method):
     """The pointing game, for the red and for the blue square of each image."""
     rng = np.random.default_rng(6)
     images = rng.uniform(0.2, 0.4, (6, 12, 12, 3)).astype(np.float32)
@@ -322,10 +336,9 @@ def test_every_map_and_occlusion_point_at_the_region_that_the_model_reads(method
             row, col = rng.integers(0, 8), left + rng.integers(0, 2)
             images[index, row : row + 4, col : col + 4] = color
             inside[name, index, row : row + 4, col : col + 4] = True
-    classifier = red_model()
     for name in (0, 1):
-        maps = analyze(classifier, images, target=name, method=method, noise=0.05).arrays["map"]
-        drops = cnnlab.analyze("occlusion", classifier, images, target=name, patch=2).arrays["heatmap"]
+        maps = analyze(red, images, target=name, method=method, noise=0.05).arrays["map"]
+        drops = cnnlab.analyze("occlusion", red, images, target=name, patch=2).arrays["heatmap"]
         for values in (maps, drops):
             best = [np.unravel_index(plane.argmax(), plane.shape) for plane in values]
             assert all(inside[name, index, row, col] for index, (row, col) in enumerate(best))
@@ -349,8 +362,13 @@ def test_gradients_and_occlusion_see_nothing_outside_the_region_that_the_model_r
 # Deletion and insertion
 
 
-@pytest.mark.parametrize("score", ["probability", "logit"])
-@pytest.mark.parametrize("fill", ["min", "mean", "max"])
+PAINTED = itertools.product(["min", "mean", "max"], ["probability", "logit"])
+
+
+@pytest.mark.parametrize(
+    ("fill", "score"),
+    [pytest.param(*case, marks=[pytest.mark.full] * ((case[1] == "logit") != (case[0] == "mean"))) for case in PAINTED],
+)
 def test_deletion_and_insertion_equal_a_plain_loop(classifier, fill, score):
     result = analyze(classifier, IMAGES, TARGETS, sanity=True, steps=7, fill=fill, blur=1.5, score=score)
     read = classifier.logits if score == "logit" else classifier.probabilities
@@ -403,10 +421,16 @@ def test_curves_begin_and_end_where_they_must(classifier):
 # Shuffled weights
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(method, marks=[pytest.mark.full] * (method not in ("smoothgrad", "gradcam", "scorecam")))
+        for method in METHODS
+    ],
+)
 def test_sanity_maps_are_the_maps_of_the_shuffled_models(classifier, method):
     # With a sign, no map of the CAM family is flat.
-    ask = functools.partial(analyze, images=IMAGES, labels=TARGETS, method=method, seed=4, signed=True)
+    ask = functools.partial(analyze, images=IMAGES, labels=TARGETS, method=method, samples=8, seed=4, signed=True)
     result = ask(classifier, sanity=True)
     assert result.arrays["sanity_layers"].tolist() == ["scores", "second", "first"]
     for stage, layers in enumerate([["scores"], ["scores", "second"], ["scores", "second", "first"]]):
