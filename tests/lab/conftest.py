@@ -255,6 +255,42 @@ def violations(page: Any, axe: Callable[[Any], list[str]]) -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def tab(browser) -> Any:
+    """A page of the browser that is opened once, and goes from lab to lab: a new one takes a second of the machine."""
+    page = browser.new_context().new_page()
+    page.set_default_timeout(60_000)
+    yield page
+    page.context.close()
+
+
+@pytest.fixture
+def visit(tab) -> Iterator[Callable[[str], Any]]:
+    """Have the page load a lab anew, as nobody has used it; what it says to the console, fails."""
+    said: list[str] = []
+
+    def hear(what: Any) -> None:
+        said.append(getattr(what, "text", None) or str(what))
+
+    def load(address: str) -> Any:
+        tab.set_viewport_size({"width": 1400, "height": 1000})
+        tab.emulate_media(color_scheme="light")
+        tab.mouse.move(0, 0)
+        tab.goto(address)
+        tab.wait_for_selector("body[data-ready]")
+        return tab
+
+    for event in ("console", "pageerror"):
+        tab.on(event, hear)
+    yield load
+    tab.unroute_all(behavior="ignoreErrors")
+    for event in ("console", "pageerror"):
+        tab.remove_listener(event, hear)
+    for other in tab.context.pages[1:]:
+        other.close()
+    assert said == []
+
+
+@pytest.fixture(scope="session")
 def tools() -> types.SimpleNamespace:
     """What the tests of this room share."""
     return types.SimpleNamespace(

@@ -46,15 +46,10 @@ def other(run: Path, path: Path) -> Path:
 
 
 @pytest.fixture
-def said() -> list[str]:
-    """What a page says to the console: nothing is what it may."""
-    return []
-
-
-@pytest.fixture
-def open_lab(browser, address, said) -> Iterator[Callable[..., Any]]:
+def open_lab(browser, address) -> Iterator[Callable[..., Any]]:
     """Open the lab in a browser that has not been there; what the page says to the console, fails."""
     contexts: list[Any] = []
+    said: list[str] = []
 
     def show(before: str = "", **options: Any) -> Any:
         contexts.append(context := browser.new_context(**{"viewport": {"width": 1400, "height": 1000}, **options}))
@@ -74,8 +69,8 @@ def open_lab(browser, address, said) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def page(open_lab):
-    return open_lab()
+def page(visit, address):
+    return visit(address)
 
 
 def draw(page, points=SEVEN) -> None:
@@ -123,7 +118,7 @@ def test_the_pen_is_answered_at_once(page):
         draw(page, points)
         page.wait_for_selector(".reads")
     page.evaluate("performance.clearMeasures()")
-    for x in range(40, 240, 20):
+    for x in range(40, 240, 40):
         draw(page, ((x, 60), (x, 200)))
     page.wait_for_selector("#chosen img")
     took = page.evaluate("performance.getEntriesByName('answer').map((each) => each.duration)")
@@ -517,7 +512,7 @@ def test_a_live_result_takes_the_place_of_the_one_before_it(page):
     assert listed()[:2] == [third, second]
 
 
-def test_results_are_put_in_order_and_a_report_is_made_of_them(page, said, axe):
+def test_results_are_put_in_order_and_a_report_is_made_of_them(page, axe):
     draw(page)
     for analysis in ("saliency", "filters"):
         run(page, analysis)
@@ -534,13 +529,14 @@ def test_results_are_put_in_order_and_a_report_is_made_of_them(page, said, axe):
     page.wait_for_selector("#report .made a")
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="open it").click()
-    report = opened.value
+    report, said = opened.value, []
     report.on("console", lambda message: said.append(message.text))
     report.wait_for_selector("h2")
     assert report.locator("section h2").all_inner_texts()[1:3] == ["1. filters of classic", "2. saliency of classic"]
     report.locator("#figure-3 .pixels").first.hover(position={"x": 3, "y": 3})
     assert report.locator(".cross").count() > 0  # its own script runs
     assert report.evaluate("origin") == "null"
+    assert said == []
     with page.expect_download() as download:
         page.get_by_role("link", name="download it").click()
     assert download.value.suggested_filename.startswith("report-of-results")
