@@ -15,7 +15,7 @@ from cnnlab.testing import SectionContract
 from cnnlab_saliency import report, report_sanity
 from cnnlab_saliency.report import CERTAIN, MISREAD, UNCERTAIN, Maps
 
-SHAPE = (8, 7, 1)
+SHAPE = (8, 8, 1)  # that of the contract, for which all is compiled
 
 
 class TestContractOfExtremes(SectionContract):

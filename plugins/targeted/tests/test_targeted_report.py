@@ -12,6 +12,7 @@ from cnnlab.testing import SectionContract
 from cnnlab_targeted import report
 
 SHAPE = (6, 6, 1)
+COMPILED = (8, 8, 1)  # for the contract
 
 
 class TestContractOfTargeted(SectionContract):
@@ -27,8 +28,8 @@ def subject_of(classifier, images, labels):
 @pytest.fixture
 def learned(tiny_models):
     """A model with images that it reads without fault."""
-    classifier = tiny_models.convolutional(SHAPE)
-    images, _ = tiny_models.images(SHAPE, 60)
+    classifier = tiny_models.convolutional(COMPILED)
+    images, _ = tiny_models.images(COMPILED, 60)
     return subject_of(classifier, images, classifier.predict(images))
 
 
@@ -45,8 +46,8 @@ def test_the_section_counts_images_that_became_every_class(learned):
 
 
 def test_a_model_that_does_not_look_cannot_be_turned(tiny_models):
-    images, labels = tiny_models.images(SHAPE, 60)
-    written = report.write(subject_of(tiny_models.constant(SHAPE), images, labels))
+    images, labels = tiny_models.images(COMPILED, 60)
+    written = report.write(subject_of(tiny_models.constant(COMPILED), images, labels))
     turned, itself, towards = (conclusion.holds for conclusion in written.conclusions)
     assert (turned, itself, towards) == (False, None, None)
     assert ": 0 of 10 " in written.conclusions[0].says
