@@ -12,6 +12,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,18 @@ def test_the_sdist_holds_what_is_committed(sdist):
     assert committed <= held
 
 
+def lists_plugins_and_datasets(run: Callable[..., str]) -> None:
+    """Whether the installed command, run in a folder elsewhere, knows all plugins and MNIST."""
+    rows = json.loads(run("plugins", "list", "--json"))
+    assert {row["name"] for row in rows} == set(PROJECT["project"]["entry-points"]["cnnlab"])
+    assert not [row["error"] for row in rows if row["state"] != "active"]
+    assert "mnist" in run("plugins", "list")
+    told = run("datasets")
+    assert "60,000" in told
+    assert "Creative Commons" in told or "CC" in told
+
+
+@pytest.mark.full
 def test_an_empty_environment_with_the_wheel_lists_plugins_and_datasets(wheel, tmp_path):
     """What the listings need is installed; TensorFlow, which they never import, stays out to keep this quick."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True, timeout=120)
@@ -99,12 +112,7 @@ def test_an_empty_environment_with_the_wheel_lists_plugins_and_datasets(wheel, t
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    rows = json.loads(run("plugins", "list", "--json"))
-    assert {row["name"] for row in rows} == set(PROJECT["project"]["entry-points"]["cnnlab"])
-    assert not [row["error"] for row in rows if row["state"] != "active"]
-    assert "mnist" in run("plugins", "list")
-    assert "60,000" in run("datasets")
-    assert "Creative Commons" in run("datasets") or "CC" in run("datasets")
+    lists_plugins_and_datasets(run)
 
 
 TYPED = """
@@ -115,7 +123,8 @@ cnnlab.evaluate("model", limit="many")
 """
 
 
-def test_types_are_seen_where_the_wheel_is_installed(environment, tmp_path):
+def test_where_the_wheel_is_installed_plugins_and_data_are_found_and_types_seen(environment, tmp_path):
+    lists_plugins_and_datasets(environment.cnnlab)
     (tmp_path / "use.py").write_text(TYPED)
     words = ["--strict", "--config-file=", "--python-executable", environment.python, "use.py"]
     done = subprocess.run(

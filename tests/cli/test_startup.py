@@ -105,7 +105,7 @@ cnnlab.__main__.main()
         ("tensorflow", signal.SIGINT, 130),
         ("tensorflow", signal.SIGTERM, 143),
         ("tensorflow.python.framework.ops", signal.SIGHUP, 129),
-        ("keras.src.layers", signal.SIGTERM, 143),
+        pytest.param("keras.src.layers", signal.SIGTERM, 143, marks=pytest.mark.full),
     ],
 )
 def test_a_signal_while_libraries_load_says_one_word(module, signum, status, tmp_path):
@@ -130,7 +130,7 @@ def test_a_signal_while_libraries_load_says_one_word(module, signum, status, tmp
 QUIET = "import cnnlab, tensorflow as tf; tf.reduce_sum(tf.ones(3)); print(*sorted(tf.config.list_physical_devices()))"
 
 
-@pytest.mark.parametrize(("level", "quiet"), [(None, True), ("0", False)])
+@pytest.mark.parametrize(("level", "quiet"), [(None, True), pytest.param("0", False, marks=pytest.mark.full)])
 def test_tensorflow_says_nothing_of_this_machine_unless_asked_to(level, quiet):
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     environment |= {"TF_CPP_MIN_LOG_LEVEL": level} if level else {}
