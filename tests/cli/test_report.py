@@ -18,6 +18,7 @@ import cnnlab
 
 ROOT = Path(__file__).resolve().parents[2]
 CHEAP = {"CNNLAB_PLUGINS": "report,mnist,filters"}
+QUICK = ("--profile", "quick", "--limit", "500")
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def report(command_line, monkeypatch, plugins_anew, tmp_path):
 
 
 def test_it_writes_into_the_run_and_says_what_follows(report, run_folder):
-    status, out, err = report(run_folder, "--profile", "quick")
+    status, out, err = report(run_folder, *QUICK)
     assert status == 0, err
     page = run_folder / "report.html"
     assert out.rstrip().endswith(str(page))
@@ -49,7 +50,7 @@ def test_it_writes_into_the_run_and_says_what_follows(report, run_folder):
     kept = sorted((run_folder / "analyses" / "report").iterdir())
     assert [each.name.partition("-")[0] for each in kept] == ["evaluate"]
     before = [each.stat().st_mtime_ns for each in kept]
-    status, _, err = report(run_folder, "--profile", "quick", "--format", "json")
+    status, _, err = report(run_folder, *QUICK, "--format", "json")
     assert status == 0, err
     assert [each.stat().st_mtime_ns for each in sorted((run_folder / "analyses" / "report").iterdir())] == before
     said = json.loads((run_folder / "report.json").read_text(encoding="utf-8"))
@@ -99,7 +100,7 @@ def test_a_foreign_model_without_images_gets_what_applies(report, run_folder, tm
 
 def test_an_interrupted_report_goes_on(report, run_folder, tmp_path):
     """Ctrl-C after the evaluation: nothing half-written, the evaluation is kept, and the next report has it."""
-    words = [sys.executable, "-m", "cnnlab", "report", str(run_folder), "--profile", "quick"]
+    words = [sys.executable, "-m", "cnnlab", "report", str(run_folder), *QUICK]
     process = subprocess.Popen(
         words, cwd=tmp_path, env={**os.environ, **CHEAP}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -119,7 +120,7 @@ def test_an_interrupted_report_goes_on(report, run_folder, tmp_path):
     assert not (run_folder / "report.html").exists()
     (evaluation,) = kept.glob("evaluate-*")
     before = evaluation.stat().st_mtime_ns
-    assert report(run_folder, "--profile", "quick")[0] == 0
+    assert report(run_folder, *QUICK)[0] == 0
     assert evaluation.stat().st_mtime_ns == before
     assert (run_folder / "report.html").exists()
 

@@ -14,7 +14,8 @@ import pytest
 from cnnlab import drawings
 from cnnlab.reports.page import page
 
-WIDTHS = (360, 768, 1400)
+SEEN = (("light", 360), ("light", 768), ("light", 1400), ("dark", 1400))
+"""In which colours a page is looked at, and how wide: the colours are the same at any width."""
 
 
 @pytest.fixture
@@ -25,26 +26,22 @@ def opened(open_html, made):
 def test_axe_finds_nothing_at_any_width_in_light_and_dark(opened, axe):
     shown = opened()
     found = []
-    for scheme in ("light", "dark"):
-        for width in WIDTHS:
-            shown.emulate_media(color_scheme=scheme)
-            shown.set_viewport_size({"width": width, "height": 900})
-            shown.wait_for_function("() => new Promise(requestAnimationFrame).then(() => true)")
-            found += [f"{scheme}, {width}: {words}" for words in axe(shown)]
-            assert shown.evaluate("document.documentElement.scrollWidth") == width, "the page scrolls sideways"
+    for scheme, width in SEEN:
+        shown.emulate_media(color_scheme=scheme)
+        shown.set_viewport_size({"width": width, "height": 900})
+        shown.wait_for_function("() => new Promise(requestAnimationFrame).then(() => true)")
+        found += [f"{scheme}, {width}: {words}" for words in axe(shown)]
+        assert shown.evaluate("document.documentElement.scrollWidth") == width, "the page scrolls sideways"
     assert found == []
 
 
 @pytest.mark.parametrize(
     "word",
     [
-        "<script>alert(1)</script>",
-        '"><img src=x onerror=alert(1)>',
-        "'; alert(1); '",
-        "{{ 7 * 7 }}",
+        # Markup, what ends a string, a link or a style, and a template, all in one.
+        """<script>alert(1)</script>"><img src=x onerror=alert(1)>'; alert(1); '](javascript:alert(1)){{ 7 * 7 }}""",
         "</style><script>alert(1)</script>",
         "a\u202eb",
-        "](javascript:alert(1))",
         "data:text/html,<script>alert(1)</script>",
     ],
 )
