@@ -355,8 +355,15 @@ def test_saturated_probabilities_without_a_softmax_are_refused(tmp_path):
         opened(model, tmp_path)
 
 
-@pytest.mark.parametrize("separate", [False, True], ids=["activation", "layer"])
-@pytest.mark.parametrize("library", [keras, tf_keras], ids=["keras", "tf_keras"])
+@pytest.mark.parametrize(
+    ("library", "separate"),
+    [
+        pytest.param(keras, False, id="keras-activation", marks=pytest.mark.full),
+        pytest.param(keras, True, id="keras-layer"),
+        pytest.param(tf_keras, False, id="tf_keras-activation"),
+        pytest.param(tf_keras, True, id="tf_keras-layer", marks=pytest.mark.full),
+    ],
+)
 def test_a_sigmoid_is_two_classes(tmp_path, library, separate):
     image, flat = features(library)
     number = library.layers.Dense(1, name="score", activation=None if separate else "sigmoid")(flat)

@@ -18,6 +18,7 @@ class TestContract(AnalysisContract):
     analysis = "activations"
 
 
+@pytest.mark.full
 class TestContractByMap(AnalysisContract):
     analysis = "activations"
     params = {"scale": "map", "keep": 1, "most": 2, "layer": "conv1"}  # noqa: RUF012

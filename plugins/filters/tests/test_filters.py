@@ -19,6 +19,7 @@ from cnnlab_filters.energy import PARTS, basis, chance, cosines, mean_alikeness,
 from cnnlab_filters.maximize import noise
 
 
+@pytest.mark.full
 class TestContract(AnalysisContract):
     analysis = "filters"
 

@@ -23,6 +23,7 @@ from cnnlab_occlusion import OcclusionParams
 from cnnlab_occlusion.run import explain, fill_values, heatmap, origins, run
 
 
+@pytest.mark.full
 class TestContract(AnalysisContract):
     analysis = "occlusion"
 
