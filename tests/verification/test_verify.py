@@ -201,10 +201,10 @@ def test_a_folder_without_a_result_is_refused(run, tmp_path):
 
 
 def test_an_eight_bit_result_verifies_and_says_what_its_originals_are(
-    adversarial, attack, model, images, tmp_path, run
+    adversarial, attack, opened, images, tmp_path, run
 ):
     adversarial(lambda *arguments: attack(*arguments, eight_bit=True))
-    result = cnnlab.analyze("one", model, *images)
+    result = cnnlab.analyze("one", opened, *images)
     assert result.record["claims"]["original"] == "inputs rounded to 8 bits"
     np.testing.assert_array_equal(result.arrays["label_after"], result.arrays["label_after_8bit"])
     result.save(tmp_path / "out")
@@ -213,26 +213,26 @@ def test_an_eight_bit_result_verifies_and_says_what_its_originals_are(
     assert "256 levels" in out
 
 
-def test_saving_again_leaves_no_stale_image_and_keeps_other_files(adversarial, attack, model, images, saved):
+def test_saving_again_leaves_no_stale_image_and_keeps_other_files(adversarial, attack, opened, images, saved):
     (saved / "images" / "mine.txt").write_text("mine")
     adversarial(attack)
     drawn, labels = images
-    cnnlab.analyze("one", model, drawn[:2], labels[:2]).save(saved)
+    cnnlab.analyze("one", opened, drawn[:2], labels[:2]).save(saved)
     assert sorted(path.name for path in (saved / "images").iterdir()) == sorted(
         [f"{index}-eps{epsilon:g}.png" for index in range(2) for epsilon in EPSILONS] + ["mine.txt"]
     )
-    assert not verify(saved).failed
+    assert not verify(saved, opened).failed
     (saved / "images" / "mine.txt").unlink()
     adversarial(lambda *_: Result(metrics={"x": 1}))
-    cnnlab.analyze("one", model, drawn[:2], labels[:2]).save(saved)
+    cnnlab.analyze("one", opened, drawn[:2], labels[:2]).save(saved)
     assert not (saved / "images").exists()
 
 
-def test_nothing_half_written_replaces_an_earlier_result(adversarial, attack, model, images, saved, monkeypatch):
+def test_nothing_half_written_replaces_an_earlier_result(adversarial, attack, opened, images, saved, monkeypatch):
     before = {path: path.read_bytes() for path in saved.rglob("*") if path.is_file()}
     drawn, labels = images
     adversarial(attack)
-    result = cnnlab.analyze("one", model, drawn[:2], labels[:2])
+    result = cnnlab.analyze("one", opened, drawn[:2], labels[:2])
 
     def full(*_, **__):
         raise OSError(28, "No space left on device")
@@ -243,20 +243,20 @@ def test_nothing_half_written_replaces_an_earlier_result(adversarial, attack, mo
     assert {path: path.read_bytes() for path in saved.rglob("*") if path.is_file()} == before
 
 
-def test_a_record_cannot_lead_out_of_its_folder(adversarial, attack, model, images, saved):
+def test_a_record_cannot_lead_out_of_its_folder(adversarial, attack, opened, images, saved):
     outside = saved.parent / "precious.png"
     outside.write_bytes(b"precious")
     rewrite(saved, lambda record: record["files"].update({"images/../../precious.png": "0"}))
     adversarial(attack)
     with pytest.raises(CnnlabError, match="holds no result of cnnlab's"):
-        cnnlab.analyze("one", model, *images).save(saved)
+        cnnlab.analyze("one", opened, *images).save(saved)
     assert outside.read_bytes() == b"precious"
 
 
-def test_a_result_moved_or_saved_again_still_verifies(saved, tmp_path):
+def test_a_result_moved_or_saved_again_still_verifies(opened, saved, tmp_path):
     shutil.move(saved, tmp_path / "elsewhere")
     Result.load(tmp_path / "elsewhere").save(tmp_path / "again")
-    assert not verify(tmp_path / "again").failed
+    assert not verify(tmp_path / "again", opened).failed
 
 
 def test_a_result_in_a_run_that_was_moved_finds_its_model(learned, tmp_path, command_line):
@@ -272,13 +272,13 @@ def test_a_result_in_a_run_that_was_moved_finds_its_model(learned, tmp_path, com
     assert "before, the model of the result in " in err
 
 
-def test_a_result_that_is_not_adversarial_verifies_what_it_can(analysis, model, images, tmp_path, run):
+def test_a_result_that_is_not_adversarial_verifies_what_it_can(analysis, opened, images, tmp_path, run):
     path = tmp_path / "image.png"
     Image.fromarray((images[0][0, ..., 0] * 255).astype(np.uint8)).save(path)
 
     picture = Picture(values=At("x", 0))
     analysis(lambda c, inputs, p, x: Result(arrays={"x": inputs.images}, metrics={"m": 1}, drawings={"": picture}))
-    cnnlab.analyze("one", model, str(path)).save(tmp_path / "out")
+    cnnlab.analyze("one", opened, str(path)).save(tmp_path / "out")
     status, out, _ = run("verify", tmp_path / "out", "--json")
     states = {finding["claim"]: finding["state"] for finding in json.loads(out)["findings"]}
     assert status == 0
