@@ -371,6 +371,12 @@ class Environment:
         self.run("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", folder)
 
 
+@pytest.fixture(scope="module")
+def shared_environment(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Environment:
+    """One for the tests of a module that do not get in each other's way."""
+    return Environment(tmp_path_factory.mktemp("environment"), wheel)
+
+
 @pytest.fixture
 def environment(tmp_path: Path, wheel: Path) -> Environment:
     """An environment of its own for one test, with the built wheel in it."""

@@ -16,6 +16,7 @@ from cnnlab.pluginhost.declarations import Analysis
 from cnnlab.pluginhost.offers import Subcommand
 from cnnlab.pluginhost.params import Params
 from cnnlab.pluginhost.registry import Plugin
+from cnnlab.pluginhost.scaffold import create
 from cnnlab.testing import checking
 from cnnlab.testing.__main__ import main
 
@@ -118,13 +119,14 @@ class ModestContract(Shared):
 
 @pytest.fixture
 def modest(install):
-    """Install a plugin whose package ships a module ``testing``: ``modest(source)``."""
+    """Install a plugin whose package ships a module ``testing``: ``modest(source)`` gives the folder."""
 
     def with_testing(testing):
         site = install("cnnlab-modest", MODEST)
         (site / "cnnlab_modest").mkdir()
         (site / "cnnlab_modest.py").rename(site / "cnnlab_modest" / "__init__.py")
         (site / "cnnlab_modest" / "testing.py").write_text(testing)
+        return site
 
     return with_testing
 
@@ -138,6 +140,38 @@ def test_a_contract_class_of_the_package_is_taken_and_parameters_come_on_top(mod
     assert "  kept     something of its own\n" in out
     assert "  excused  images without labels\n           it needs labels\n" in out
     assert "  skipped  the numbers follow from the saved arrays\n           it declares no sum_up" in out
+
+
+@pytest.fixture
+def begun(install, tmp_path):
+    """Install what ``cnnlab plugins new`` writes: ``begun(name, kind)`` gives the folder of its package."""
+
+    def new(name, kind):
+        written, module = create(name, kind, tmp_path), f"cnnlab_{name}"
+        site = install(written.name, "")
+        (site / f"{module}.py").unlink()
+        registry.plugins.cache_clear()  # which were looked at, that none has its name
+        return (written / module).rename(site / module)
+
+    return new
+
+
+def test_what_is_begun_is_checked_with_its_own_class_and_what_is_broken_then_is_named(begun, check):
+    run = begun("sharpness", "analysis") / "run.py"
+    run.write_text(run.read_text().replace('return {"map": ', 'return {"other": gradient, "map": '))
+    status, out, _ = check("cnnlab-sharpness", "--param", "blur=1")
+    lines = out.splitlines()
+    assert (status, lines[0]) == (1, "analysis sharpness, as cnnlab_sharpness.testing.SharpnessContract has it")
+    assert len([line for line in lines if line.startswith("  kept")]) >= 6
+    assert any("broken" in line for line in lines)
+    assert any("which it does not declare" in line for line in lines)
+
+
+def test_an_attack_that_is_begun_keeps_its_contract(begun, check):
+    begun("nudge", "attack")
+    status, out, _ = check("nudge")
+    assert status == 0, out
+    assert out.startswith("analysis nudge, as cnnlab_nudge.testing.")
 
 
 MISTAKEN = {
@@ -155,6 +189,13 @@ def test_a_module_testing_that_is_wrong_is_one_sentence(modest, check, testing):
     status, out, err = check("modest")
     assert (status, out) == (1, "")
     assert err.startswith(f"Error: {MISTAKEN[testing]}")
+
+
+def test_the_command_ends_as_the_process_that_checks(modest, cnnlab_command):
+    testing, said = next(iter(MISTAKEN.items()))
+    done = cnnlab_command("plugins", "check", "modest", env={"PYTHONPATH": str(modest(testing))})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: {said}")
 
 
 def test_each_class_of_the_package_is_taken_or_else_the_plain_one(monkeypatch):
