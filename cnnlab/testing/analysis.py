@@ -21,15 +21,10 @@ from cnnlab.pluginhost.params import fields_of
 from cnnlab.testing.bounds import absent_from, invalid_values
 from cnnlab.testing.contract import Guest, assert_drawn_everywhere, assert_same, frameworks_imported_by, run_python
 from cnnlab.testing.footprint import Footprint, footprint, needed_models
-from cnnlab.testing.models import TinyModels
+from cnnlab.testing.models import FOREIGN, TinyModels
 
 if TYPE_CHECKING:
     from cnnlab.results.result import Result
-
-
-FOREIGN = ((9, 6, 3), (0.0, 255.0))
-"""A shape and a value range of images. One model has both: that an analysis compiles its work for each model anew takes
-most of the time."""
 
 
 class AnalysisContract(Guest):

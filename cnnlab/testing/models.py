@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 Shape = tuple[int, int, int]
 Bounds = tuple[float, float]
 
+FOREIGN: tuple[Shape, Bounds] = ((9, 6, 3), (0.0, 255.0))
+"""A shape and a value range of images. One model has both: that an analysis compiles its work for each model anew takes
+most of the time."""
+
 
 class TinyModels:
     """Opened models of a few hundred weights, built once for each shape.

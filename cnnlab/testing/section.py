@@ -14,6 +14,7 @@ from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Section, resolve
 from cnnlab.testing.contract import Contract, assert_drawn_everywhere, frameworks_imported_by
 from cnnlab.testing.footprint import watched
+from cnnlab.testing.models import FOREIGN
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
@@ -144,8 +145,8 @@ class SectionContract(Contract):
         self._write_or_refuse(tiny_models.convolutional((8, 8, 1)), wrong)
 
     def test_images_of_any_shape(self, tiny_models: TinyModels) -> None:
-        """Odd, not square, and in colour."""
-        self._write_or_refuse(tiny_models.convolutional((9, 6, 3)))
+        """Odd, not square, in colour, and from 0 to 255."""
+        self._write_or_refuse(tiny_models.convolutional(*FOREIGN))
 
     def test_a_model_that_ignores_its_input(self, tiny_models: TinyModels) -> None:
         """One class for every image: there is a chapter, or a sentence on why there is none."""

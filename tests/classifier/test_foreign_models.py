@@ -931,7 +931,8 @@ def foreign(kind: str, folder: Path):
             return cnnlab.load(path), np.round(pictures(1, 8, 8, 1, high=255))
 
 
-KINDS = ["nested", pytest.param("grouped", marks=pytest.mark.full), "keras 2 sigmoid", "channels first", "integers"]
+KINDS = [*(pytest.param(kind, marks=pytest.mark.full) for kind in ("nested", "grouped"))]
+KINDS += ["keras 2 sigmoid", "channels first", "integers"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -298,7 +298,7 @@ def compare(shape, links, end, size, stride, seed):
         check(chain(shape, links, end), shape, size, stride, parted=None)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @NETWORKS
 def test_random_networks(**case):
     compare(**case)
