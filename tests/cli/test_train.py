@@ -50,8 +50,12 @@ def place(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def run(command_line, monkeypatch, place):
-    """Run the whole command line in this process: ``run("train", ...) -> (status, out, err)``."""
+    """Run the whole command line in this process: ``run("train", ...) -> (status, out, err)``.
+
+    What it trains has no figures: those of the run in another process are looked at.
+    """
     monkeypatch.chdir(place)
+    monkeypatch.setattr("cnnlab.training.artifacts._drawings", lambda *_: {})
     return command_line
 
 
