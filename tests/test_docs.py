@@ -24,6 +24,7 @@ from cnnlab.pluginhost import declarations, hookspecs
 from cnnlab.pluginhost.scaffold import create
 from cnnlab.reports.profiles import PROFILES
 from cnnlab.testing.processes import python_m, run_process
+from cnnlab.training.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 STORY = [ROOT / "README.md", ROOT / "docs" / "tutorial.md"]
@@ -46,7 +47,7 @@ NEEDS_SHARPNESS = re.compile(r"cnnlab (analyze|plugins (check|show)) sharpness")
 # What goes on for hundreds of steps unless told otherwise.
 ITERATED = re.compile("cnnlab analyze (fooling|noise-addition|targeted)")
 
-# The options that the host owns are the same for each analysis.
+# The options that all analyses have are the same ones.
 HOST = {"--dataset", "--devices", "--fail-under", "--image", "--index", "--label", "--limit", "--model"}
 
 
@@ -66,32 +67,46 @@ def commands_in(page: Path) -> list[str]:
     return [line for kind, block in blocks_in(page) if kind == "console" for line in lines_in(block)]
 
 
+def takes_long(line: str) -> bool:
+    """Whether a line trains or analyses, and another one of its kind may do for it."""
+    return line.startswith(("cnnlab analyze", "cnnlab train")) and not NEEDS_SHARPNESS.match(line)
+
+
 def kinds_in(line: str) -> set[str]:
-    """What a line shows of an analysis: its name, its options, and words that these take, such as a method's name."""
-    _, _, analysis, *words = shlex.split(line, comments=True)
-    found, option = {analysis}, ""
-    for word in words:
+    """What a line shows: training or an analysis, its options, and words that these take, such as a method's name."""
+    words = shlex.split(line, comments=True)[1:]
+    name, option = words[1] if words[0] == "analyze" else "train", ""
+    found = {name}
+    for word in words[1:]:
         if word.startswith("--"):
-            option = word if word in HOST else f"{analysis} {word}"
+            option = word if word in HOST and name != "train" else f"{name} {word}"
             found.add(option)
-        elif option not in HOST and word[0].isalpha():
+        elif option.startswith(name) and re.fullmatch(r"[a-z][\w+-]*", word):
             found.add(f"{option} {word}")
     return found
 
 
 def one_of_each() -> set[tuple[Path, str]]:
-    """On which pages the quick tests run which analyses: those with most options first, while they show anything new.
+    """On which pages the quick tests run which lines: those with most options first, while they show anything new.
 
-    What later lines need (``--out``) is run too. What the others have that these lack are other numbers and files.
+    What later lines need is run too. What the others have that these lack are other numbers and files.
     """
-    lines = {line: page for page in reversed(PAGES) for line in commands_in(page) if line.startswith("cnnlab analyze")}
+    pages = {page: [line for line in commands_in(page) if takes_long(line)] for page in PAGES}
+    first = {line: page for page in reversed(PAGES) for line in pages[page]}
     chosen: set[tuple[Path, str]] = set()
     known: set[str] = set()
-    for line in sorted(lines, key=lambda line: (-len(kinds_in(line)), line)):
-        if not kinds_in(line) <= known or "--out" in line:
-            chosen.add((lines[line], line))
+    for line in sorted(first, key=lambda line: (-len(kinds_in(line)), line)):
+        if not kinds_in(line) <= known or is_needed(line, first[line]):
+            chosen.add((first[line], line))
             known |= kinds_in(line)
     return chosen
+
+
+def is_needed(line: str, page: Path) -> bool:
+    """Whether other lines of its page, or of the story, name what it writes."""
+    story = STORY if page in STORY else [page]
+    others = [other for each in story for other in commands_in(each) if other != line]
+    return any(out in other for out in re.findall(r"--out (\S+)", line) for other in others)
 
 
 CHOSEN = one_of_each()
@@ -130,18 +145,22 @@ def brief(line: str) -> str:
     if not line.startswith("cnnlab analyze"):
         return line
     if ITERATED.match(line) and "--steps" not in line and "--apply" not in line:
-        line = line.partition(" #")[0] + " --steps 3"
-    return re.sub(r"--(limit|[\w-]*steps) (\d+)", lambda found: f"--{found[1]} {min(int(found[2]), 3)}", line)
+        line = line.partition(" #")[0] + " --steps 2"
+    # Each of ten classes is asked for by targeted, and by the tests of these two.
+    line = re.sub("(noise-addition .*)--target all", r"\1--target 3", line)
+    line += " --classes 3" if line.startswith("cnnlab analyze fooling") and "--classes" not in line else ""
+    return re.sub(r"--(limit|[\w-]*steps) (\d+)", lambda found: f"--{found[1]} {min(int(found[2]), 2)}", line)
 
 
 def run_line(line: str, page: Path, shorten: bool) -> str:
     """Run a line as a reader who types it, and return what it prints on a terminal of 80 columns.
 
-    Of an analysis that the quick tests do not run, its words are read and judged, and no more.
+    Of those that another one does for in the quick tests, the words are read and judged, and no more.
     """
-    if shorten and line.startswith("cnnlab analyze") and (page, line) not in CHOSEN and not NEEDS_SHARPNESS.match(line):
+    if shorten and takes_long(line) and (page, line) not in CHOSEN:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("cnnlab.cli.commands.analyze.answer", lambda *_: None)
+            patch.setattr("cnnlab.cli.commands.train._train", lambda given, values: Settings.from_public(dict(given)))
             return invoked(line, shlex.split(line, comments=True))
     line = brief(line) if shorten else line
     words = shlex.split(line.removeprefix(".venv/bin/"), comments=True)

@@ -106,7 +106,7 @@ def kill_while_writing(words: list[object], folder: Path, delay: float) -> None:
     """Kill the command so long after it began to write."""
     process = start(words, folder)
     while process.poll() is None and not is_writing(folder):
-        pass
+        time.sleep(0.0002)  # which leaves the command the time to begin
     time.sleep(delay)
     process.kill()
     process.wait(timeout=60)
