@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 GROUP = "cnnlab"
 HOST = "cnnlab"
@@ -55,7 +56,11 @@ def host_version() -> str:
 
 def sources() -> list[Source]:
     """Find every plugin, and import none: built-in ones first, then by distribution and name, then files."""
-    found = [_of_entry_point(point) for point in importlib.metadata.entry_points(group=GROUP)]
+    told = functools.cache(_told)  # reading what a distribution says of itself is most of the work
+    found = [
+        Source(name=point.name, module=point.value, **told(point.dist))
+        for point in importlib.metadata.entry_points(group=GROUP)
+    ]
     found.sort(key=lambda each: (each.distribution != HOST, each.distribution, each.name))
     return [*found, *(_of_file(path) for path in named_files())]
 
@@ -76,15 +81,13 @@ def left_out(source: Source) -> str:
     return ""
 
 
-def _of_entry_point(point: importlib.metadata.EntryPoint) -> Source:
-    shipped = point.dist
-    return Source(
-        name=point.name,
-        module=point.value,
-        distribution=shipped.name if shipped else "unknown",
-        version=shipped.version if shipped else "?",
-        requires=tuple(shipped.requires or ()) if shipped and shipped.name != HOST else (),
-    )
+def _told(shipped: importlib.metadata.Distribution | None) -> dict[str, Any]:
+    """What a distribution says of itself, for each of its plugins."""
+    if shipped is None:
+        return {"distribution": "unknown", "version": "?"}
+    told = shipped.metadata
+    requires = () if told["Name"] == HOST else tuple(shipped.requires or ())
+    return {"distribution": told["Name"], "version": told["Version"], "requires": requires}
 
 
 def _of_file(named: str) -> Source:
