@@ -285,7 +285,7 @@ def test_nothing_is_counted_of_no_image_and_of_labels_that_are_none(opened):
 
 
 @pytest.mark.parametrize("limit", [21, pytest.param(1, marks=pytest.mark.full)])
-def test_processes_share_the_images_and_the_first_tells_what_one_would(tmp_path, model, cnnlab_command, limit):
+def test_processes_share_the_images_and_the_first_tells_what_one_would(tmp_path, model, together, limit):
     """Of two processes one has ten of 21 images and the other eleven; of one image one has none."""
     model.save(tmp_path / "model.keras")
     images, labels = images_of(21)
@@ -300,8 +300,8 @@ def test_processes_share_the_images_and_the_first_tells_what_one_would(tmp_path,
         limit,
         "--json",
     ]
-    done = cnnlab_command("launch", "-n", 2, "--", "cnnlab", "evaluate", *words, "--out", tmp_path / "two")
-    assert done.returncode == 0, done.stderr
+    done, other = together(2, "cnnlab", "evaluate", *words, "--out", tmp_path / "two")
+    assert (done.returncode, other.returncode) == (0, 0), done.stderr + other.stderr
     alone = evaluate(cnnlab.load(tmp_path / "model.keras"), str(tmp_path / "toy.npz"), limit=limit)
     said, expected = json.loads(done.stdout), alone.to_json()
     assert said["metrics"].pop("images_per_second") > 0

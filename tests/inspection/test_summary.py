@@ -40,8 +40,24 @@ def normalised_network():
 
 @pytest.fixture(scope="module")
 def mobile():
-    """Depthwise convolutions, padding layers, and a batch normalisation after each convolution."""
-    return keras.applications.MobileNetV2(input_shape=(32, 32, 3), alpha=0.35, weights=None, classes=7)
+    """Two blocks of a MobileNetV2: depthwise convolutions, padding, and batch normalisation after each convolution."""
+
+    def normalised(name, convolution, values):
+        return layers.BatchNormalization(name=f"{name}_BN")(convolution(values))
+
+    inputs = values = keras.Input((32, 32, 3))
+    for name, stride, padding in (("block_1", 2, "valid"), ("block_2", 1, "same")):
+        plain = {"padding": "same", "use_bias": False}
+        values = normalised(f"{name}_expand", layers.Conv2D(24, 1, **plain, name=f"{name}_expand"), values)
+        wide = values = layers.ReLU(6.0, name=f"{name}_expand_relu")(values)
+        if padding == "valid":
+            values = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_pad")(values)
+        depthwise = layers.DepthwiseConv2D(3, stride, padding, use_bias=False, name=f"{name}_depthwise")
+        values = normalised(f"{name}_depthwise", depthwise, values)
+        values = layers.Add(name=f"{name}_add")([wide, values]) if stride == 1 else values
+        values = normalised(f"{name}_project", layers.Conv2D(8, 1, **plain, name=f"{name}_project"), values)
+    values = layers.GlobalAveragePooling2D()(values)
+    return keras.Model(inputs, layers.Dense(7, activation="softmax", name="predictions")(values))
 
 
 @pytest.fixture(scope="module")
