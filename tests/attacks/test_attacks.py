@@ -289,7 +289,7 @@ ATTACKS = {
 }
 BUILT = {(name, norm): make(norm) for name, make in ATTACKS.items() for norm in NORMS}
 SOME = [
-    *((SPACES[1], (name, norm)) for name in ("fgsm", "pgd", "random") for norm in NORMS),
+    *((SPACES[1], way) for way in (("fgsm", "linf"), ("pgd", "l2"), ("random", "linf"), ("random", "l2"))),
     *((SPACES[1], ("8bit", "linf")), (SPACES[0], ("8bit", "l2"))),
     *((SPACES[2], ("adam", "linf")), (SPACES[0], ("closest", "l2"))),
 ]

@@ -66,7 +66,7 @@ def check(model, shape=SHAPE, size=4, stride=3, count=2, parted=True, seed=0):
     assert parted is None or bool(Incremental(classifier._frozen, classifier._output.logits).cuts) == parted
 
 
-LIKE_OTHERS = [("valid", 1), ("same", 3), ("valid", 3)]
+LIKE_OTHERS = [("valid", 1), ("same", 2), ("same", 3), ("valid", 3)]
 SLID = [
     pytest.param(kind, padding, stride, marks=[pytest.mark.full] * ((padding, stride) in LIKE_OTHERS))
     for kind in ("conv", "depthwise", "max", "average")
@@ -86,8 +86,13 @@ def test_windows_of_every_stride_and_padding(always, kind, padding, stride):
     check(network(layer, L.Conv2D(3, 3, padding="same")))
 
 
-@pytest.mark.parametrize("padding", ["same", "valid"])
-@pytest.mark.parametrize("dilation", [2, (1, 3)])
+@pytest.mark.parametrize(
+    ("padding", "dilation"),
+    [
+        *(("same", (1, 3)), ("valid", 2)),
+        *(pytest.param(*case, marks=pytest.mark.full) for case in (("same", 2), ("valid", (1, 3)))),
+    ],
+)
 def test_dilated_windows(always, padding, dilation):
     check(network(L.Conv2D(4, 3, dilation_rate=dilation, padding=padding), L.ReLU(), L.Conv2D(3, 2, padding="same")))
 
@@ -111,7 +116,12 @@ BODIES = {
 }
 
 
-@pytest.mark.parametrize("body", BODIES)
+OF_THE_SAME = ("grouped", "bias, ReLU, pool", "softmax of channels", "dense layers alone", "wide strides")
+
+
+@pytest.mark.parametrize(
+    "body", [pytest.param(body, marks=[pytest.mark.full] * (body in OF_THE_SAME)) for body in BODIES]
+)
 def test_what_a_network_is_made_of(always, body):
     check(network(*BODIES[body]()))
 
