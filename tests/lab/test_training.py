@@ -24,17 +24,37 @@ from cnnlab.training import artifacts
 SETTINGS = {"epochs": 2, "batch_size": 8, "seed": 3}
 
 
-@pytest.fixture
-def small(tmp_path, monkeypatch) -> Path:
-    """A dataset of 24 images, in a folder where nothing was trained yet; figures, which take a while, are left out."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(artifacts, "_drawings", lambda *_: {})
+@pytest.fixture(scope="module", autouse=True)
+def no_figures():
+    """Leave out figures, which take a while."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(artifacts, "_drawings", lambda *_: {})
+        yield
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Path:
+    """A dataset of 24 images."""
     rng = np.random.default_rng(0)
     labels = np.arange(24) % 2
     images = rng.integers(0, 100, (24, 8, 8, 1)) + 100 * labels[:, None, None, None]
     arrays = {f"{kind}_{part}": values for part in ("train", "test") for kind, values in (("x", images), ("y", labels))}
-    np.savez(tmp_path / "small.npz", **{name: values.astype(np.uint8) for name, values in arrays.items()})
-    return tmp_path / "small.npz"
+    path = tmp_path_factory.mktemp("dataset") / "small.npz"
+    np.savez(path, **{name: values.astype(np.uint8) for name, values in arrays.items()})
+    return path
+
+
+@pytest.fixture
+def small(dataset, tmp_path, monkeypatch) -> Path:
+    """The dataset; this process is in a folder where nothing was trained yet."""
+    monkeypatch.chdir(tmp_path)
+    return dataset
+
+
+@pytest.fixture(scope="module")
+def own(dataset, tmp_path_factory) -> Run:
+    """The run of three epochs that the command trains."""
+    return cnnlab.train(str(dataset), **SETTINGS | {"epochs": 3}, out=tmp_path_factory.mktemp("runs") / "own")
 
 
 @pytest.fixture
@@ -76,17 +96,16 @@ def test_what_can_be_trained_is_told_as_json_schema(client, small):
     assert (told["unfinished"], told["job"]) == ([], None)
 
 
-def test_a_run_is_the_commands_and_joins_the_models(lab, client, small, tools, tmp_path, monkeypatch):
+def test_a_run_is_the_commands_and_joins_the_models(lab, client, small, own, tools, tmp_path, monkeypatch):
     monkeypatch.setattr(lab.training, "_begin", tools.in_process)
-    job = started(client, settings={"dataset": str(small), **SETTINGS})
+    job = started(client, settings={"dataset": str(small), **SETTINGS, "epochs": 3})
     said = tools.ended(client, job)
     assert (said["state"], said["model"]) == ("done", "m1")
-    assert said["command"] == f"cnnlab train --dataset {small} --epochs 2 --batch-size 8 --seed 3"
+    assert said["command"] == f"cnnlab train --dataset {small} --epochs 3 --batch-size 8 --seed 3"
     events = lab.training.find(job).since(0)
-    assert [(data["epoch"], len(data)) for _, kind, data in events if kind == "epoch"] == [(1, 6), (2, 6)]
+    assert [(data["epoch"], len(data)) for _, kind, data in events if kind == "epoch"] == [(1, 6), (2, 6), (3, 6)]
     (begun,) = [data for _, kind, data in events if kind == "started"]
-    assert begun == {"run": said["run"], "epochs": 2, "training_images": 24, "validation_images": 24}
-    own = cnnlab.train(str(small), **SETTINGS, out=tmp_path / "own")
+    assert begun == {"run": said["run"], "epochs": 3, "training_images": 24, "validation_images": 24}
     assert all(map(np.array_equal, weights(tmp_path / said["run"]), weights(own.path)))
     assert history(tmp_path / said["run"]) == history(own.path)
     assert Run(tmp_path / said["run"]).config["settings"] == own.config["settings"]
@@ -97,7 +116,9 @@ def test_a_run_is_the_commands_and_joins_the_models(lab, client, small, tools, t
     assert client.get("/api/training").json()["unfinished"] == []
 
 
-def test_what_is_stopped_goes_on_from_the_page_or_with_the_command(lab, client, small, tools, tmp_path, monkeypatch):
+def test_what_is_stopped_goes_on_from_the_page_or_with_the_command(
+    lab, client, small, own, tools, tmp_path, monkeypatch
+):
     monkeypatch.setattr(lab.training, "_begin", partial(tools.in_process, held={2}))
     job = started(client, settings={"dataset": str(small), **SETTINGS, "epochs": 3})
     trained = lab.training.find(job)
@@ -120,7 +141,6 @@ def test_what_is_stopped_goes_on_from_the_page_or_with_the_command(lab, client, 
     assert said["command"] == f"cnnlab train --out {words['run']} --resume"
     rows = [data["epoch"] for _, kind, data in lab.training.find(again).since(0) if kind == "epoch"]
     assert rows == [1, 2, 3]  # those of before are told, too
-    own = cnnlab.train(str(small), **SETTINGS | {"epochs": 3}, out=tmp_path / "own")
     assert all(map(np.array_equal, weights(tmp_path / words["run"]), weights(own.path)))
     assert history(tmp_path / words["run"]) == history(own.path)
     gone = client.post("/api/training", json={"resume": waiting["id"]})
