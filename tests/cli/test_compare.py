@@ -46,7 +46,7 @@ def results(tmp_path, monkeypatch):
     ]
 
 
-@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("columns", [60, pytest.param(80, marks=pytest.mark.full), 120])
 def test_the_numbers_stand_side_by_side_on_any_terminal(command_line, monkeypatch, results, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     status, out, err = command_line("compare", *results)

@@ -136,9 +136,14 @@ def test_a_network_with_depthwise_convolutions_has_keras_own_counts(mobile, mobi
     assert depthwise.kernel_taps == 3 * 3 * depthwise.input_size[-1]
 
 
-@pytest.mark.parametrize("scale", [True, False])
-@pytest.mark.parametrize("center", [True, False])
-@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize(
+    ("scale", "center", "fused"),
+    [
+        *((scale, center, False) for scale in (True, False) for center in (True, False)),
+        *((both, both, True) for both in (True, False)),
+        *(pytest.param(scale, not scale, True, marks=pytest.mark.full) for scale in (True, False)),
+    ],
+)
 def test_the_statistics_are_those_of_keras(scale, center, fused, tmp_path):
     shape = (9, 8, 6) if fused else (30,)
     before = [] if fused else [layers.Flatten(), layers.Dense(30)]
