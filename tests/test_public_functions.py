@@ -51,7 +51,7 @@ def test_inspect_says_what_the_command_says(trained_run, command_line):
 
 
 def test_verify_says_what_the_command_says(classifier, digits, command_line, tmp_path, trained_run):
-    images, labels = (values[:3] for values in digits)
+    images, labels = (values[:1] for values in digits)
     cnnlab.analyze("fgsm-untargeted", trained_run, images, labels, epsilon=0.1).save(tmp_path / "out")
     report = cnnlab.verify(tmp_path / "out")
     assert report.failed == []
@@ -97,7 +97,7 @@ def test_one_request_serves_command_and_caller(trained_run, digits, command_line
 
 
 def test_a_run_is_a_model_wherever_a_model_is_taken(trained_run, digits, tmp_path):
-    images, labels = (values[:2] for values in digits)
+    images, labels = (values[:1] for values in digits)
     assert cnnlab.load(trained_run).digest == cnnlab.load(trained_run.path).digest
     result = cnnlab.analyze("fgsm-untargeted", trained_run, images, labels, epsilon=0.1)
     assert result.record["model"]["path"] == str(trained_run.path)
@@ -114,7 +114,7 @@ def test_a_live_model_is_a_model_too(trained_run, digits, tmp_path):
     import keras
 
     live = keras.models.load_model(trained_run.keras_path)
-    images, labels = (values[:2] for values in digits)
+    images, labels = (values[:1] for values in digits)
     result = cnnlab.analyze("fgsm-untargeted", live, images, labels, epsilon=0.1)
     assert result.record["model"]["path"] is None
     result.save(tmp_path / "out")
