@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 def complete(
-    run: Run, model: keras.Model, dataset: Dataset, history: list[dict[str, Any]], between: Callable[[], None]
+    run: Run, evaluator: Evaluator, dataset: Dataset, history: list[dict[str, Any]], between: Callable[[], None]
 ) -> None:
     """Write everything that a complete run holds.
 
     Args:
         run: Its folder, with the settings that it was started with.
-        model: The network with its final weights, in float32.
+        evaluator: Of the network with its final weights, in float32.
         dataset: What it learned.
         history: The rows of all epochs.
         between: Called between files; what it raises ends the work, and leaves the run unfinished.
@@ -44,7 +44,8 @@ def complete(
     start = run.config
     tested = bool(len(dataset.test))
     split, indices = _final_images(dataset, start)
-    final = Evaluator(model).evaluate(make_feed(split, indices), between=between)
+    model = evaluator.model
+    final = evaluator.evaluate(make_feed(split, indices), between=between)
     export.save_keras(model, run.keras_path)
     between()
     export.save_savedmodel(model, run.model_path)

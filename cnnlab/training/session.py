@@ -90,9 +90,7 @@ def train_in(
                 session.train(request, tensorboard=logged and replicas.is_chief, profile=profile)
                 if replicas.is_chief:
                     reporter.stage("Drawing and saving")
-                    artifacts.complete(
-                        run, session.evaluated_model, dataset, session.position.history, session.stop_if_asked
-                    )
+                    artifacts.complete(run, session.evaluator, dataset, session.position.history, session.stop_if_asked)
                 replicas.summed(0)  # the run is complete for all processes
     return Run(run.path)
 
@@ -212,7 +210,7 @@ class Session:
     Attributes:
         position: How far it has come.
         sizes: How many images there are to train on, to validate on and to test on.
-        evaluated_model: The network as it is evaluated and saved, in float32.
+        evaluator: Of the network as it is evaluated and saved, in float32.
     """
 
     def __init__(
@@ -253,8 +251,7 @@ class Session:
                 synchronized=settings.sync_batch_norm and replicas.count > 1,
             )
         plain = precision == "float32" and replicas.strategy is None
-        self.evaluated_model = model if plain else self._build(settings, dataset, "float32")
-        self._evaluator = Evaluator(self.evaluated_model)
+        self.evaluator = Evaluator(model if plain else self._build(settings, dataset, "float32"))
 
     @staticmethod
     def _build(settings: Settings, dataset: Dataset, precision: str) -> keras.Model:
@@ -347,7 +344,7 @@ class Session:
             "val_accuracy": accuracy,
             "seconds": round(position.seconds, 3),
         }
-        self._board.epoch(row, self.evaluated_model)
+        self._board.epoch(row, self.evaluator.model)
         self.position = Position(epochs_done=epoch, history=[*position.history, row])
         self._save()
         self._write_history()
@@ -355,18 +352,18 @@ class Session:
         self._reporter.epoch_finished(row, self._epochs)
 
     def _tell_kernels(self) -> None:
-        layer = boards.first_convolution(self.evaluated_model)
+        layer = boards.first_convolution(self.evaluator.model)
         if layer is not None:
             self._reporter.kernels(layer.name, np.asarray(layer.kernel))
 
     def _evaluate(self) -> tuple[float, float]:
         """Return loss and accuracy of the images that are evaluated, of which each process takes its share."""
         if self._replicas.workers == 1:
-            found = self._evaluator.evaluate(self._evaluated, between=self.stop_if_asked)
+            found = self.evaluator.evaluate(self._evaluated, between=self.stop_if_asked)
             return found.loss, found.accuracy
         part, sums = self._replicas.share(len(self._evaluated)), [0.0, 0.0]
         if part.stop > part.start:
-            found = self._evaluator.evaluate(self._evaluated, part=part)
+            found = self.evaluator.evaluate(self._evaluated, part=part)
             sums = [found.loss * (part.stop - part.start), float(np.trace(found.confusion))]
         loss, right = self._replicas.summed(sums) / len(self._evaluated)
         return float(loss), float(right)
@@ -442,8 +439,8 @@ class Session:
 
     def _copy_weights(self) -> None:
         """Bring the weights to the network that is evaluated, where it is another one than the trained."""
-        if self.evaluated_model is not self._loop.model:
-            self.evaluated_model.set_weights(self._loop.model.get_weights())
+        if self.evaluator.model is not self._loop.model:
+            self.evaluator.model.set_weights(self._loop.model.get_weights())
 
     def _save(self) -> None:
         if self._replicas.is_chief:
