@@ -30,6 +30,7 @@ class Plugin:
         offers: What it provides, as listings tell it. Only those of usable plugins are offered.
         seconds: How long importing and asking it took.
         exception: What it raised, where it did so in this process.
+        failed_before: Whether what is wrong with it was found in another process, and is remembered.
         contested: The nouns and names of its that do not mean it alone.
     """
 
@@ -50,6 +51,7 @@ class Plugin:
         self.offers: tuple[Declaration, ...] = tuple(declarations)
         self.seconds = 0.0
         self.exception: BaseException | None = None
+        self.failed_before = False
         self.contested: frozenset[tuple[str, str]] = frozenset()
         self._declarations: tuple[Declaration, ...] | None = self.offers
         self._gave: tuple[Declaration, ...] = ()
@@ -95,11 +97,6 @@ class Plugin:
         return self.state not in ("active", "disabled")
 
     @property
-    def failed_before(self) -> bool:
-        """Whether what is wrong with it was found in another process, and is remembered."""
-        return self.state in ("broken", "incompatible") and self.exception is None
-
-    @property
     def provides(self) -> tuple[str, ...]:
         """What it provides, as ``analysis occlusion``."""
         return tuple(f"{offer.noun} {self.spoken(offer)}" for offer in self.offers)
@@ -127,6 +124,7 @@ class Plugin:
     def tell(self, record: Record) -> None:
         """Take over what is remembered of it; it is imported when something of it is wanted."""
         self.state, self.error, self.seconds = record.state, record.error, record.seconds
+        self.failed_before = self.failed
         self.offers, self._declarations = record.offers, None if record.state == "active" else ()
 
     def load(self, *, known: bool = False) -> None:
@@ -142,7 +140,7 @@ class Plugin:
         watch, started = records.Watch(), time.perf_counter()
         state: State = "active"
         error = ""
-        self.exception = None
+        self.exception, self.failed_before = None, False
         declarations: tuple[Declaration, ...] = ()
         try:
             declarations = ask(self.source)
