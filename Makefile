@@ -1,6 +1,6 @@
 # The commands a newcomer types. Each brings the virtual environment up to date first.
 #   make demo           train the classic network, analyse one image, write a short report
-#   make test           the tests, in about a quarter of an hour on two cores
+#   make test           the tests, in under ten minutes on two cores
 #   make test-full      the slow, full-size checks too
 #   make test-gpu       the tests that need a GPU, and what they measured into benchmarks/results/gpu.md
 #   make test-lowest    the tests with the oldest libraries that pyproject.toml allows
