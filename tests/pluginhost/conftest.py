@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -26,11 +27,9 @@ def cnnlab_here(command_line, plugins_anew, monkeypatch, tmp_path) -> Callable[.
     ) -> subprocess.CompletedProcess[str]:
         env = env or {}
         before = {*sys.modules}
-        with monkeypatch.context() as patch:
+        with mock.patch.dict(os.environ, env), monkeypatch.context() as patch:
             patch.setattr(records, "COARSE", 0)  # what a test wrote just now is as if it had lain there
             patch.setattr(sys, "dont_write_bytecode", True)  # which knows a change by the second
-            for name, value in env.items():
-                patch.setenv(name, value)
             for path in filter(None, env.get("PYTHONPATH", "").split(os.pathsep)):
                 patch.syspath_prepend(path)
             patch.chdir(cwd or tmp_path)

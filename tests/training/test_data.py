@@ -58,7 +58,7 @@ def test_a_buffered_order_keeps_neighbours_near(lengths, buffer):
     # All images of a piece come within two lengths of the buffer.
     piece = max(1, buffer // 16)
     within = np.arange(count) - np.searchsorted(files, files)
-    pieces = np.unique(np.stack([files, within // piece]), axis=1, return_inverse=True)[1]
+    pieces = np.unique(np.stack([files, within // piece]), axis=1, return_inverse=True)[1].ravel()
     first = {one: np.flatnonzero(pieces[orders[0]] == one).min() for one in set(pieces)}
     last = {one: np.flatnonzero(pieces[orders[0]] == one).max() for one in set(pieces)}
     assert all(last[one] - first[one] < 2 * buffer + piece for one in first)
