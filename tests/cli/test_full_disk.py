@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import resource
 import shutil
 import subprocess
 import sys
@@ -100,19 +99,17 @@ def test_training_on_a_full_disk_goes_on_elsewhere_with_what_is_done(command_lin
         assert command_line("train", "--out", tmp_path / "moved", "--resume")[0] == 0
 
 
+LIMITED = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+os.execv(sys.executable, [sys.executable, "-m", "cnnlab", "plugins", "new", "it"])
+"""
+
+
 def test_a_limit_on_the_size_of_files_is_said(tmp_path, monkeypatch):
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # What measures this process writes files too.
-    monkeypatch.setenv(
-        "PYTHONDONTWRITEBYTECODE", "1"
-    )  # Python 3.11 keeps half a compiled module, which others then load.
-    done = subprocess.run(
-        [sys.executable, "-m", "cnnlab", "plugins", "new", "it"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=tmp_path,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
-    )
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # what measures this process writes files too
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # of a module, Python 3.11 keeps half, which others then load
+    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr == "Error: cnnlab-it cannot be written: File too large.\n"
     assert list(tmp_path.iterdir()) == []
