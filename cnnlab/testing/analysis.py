@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -81,7 +78,7 @@ class AnalysisContract(Guest):
 
     def test_help_works(self) -> None:
         """``cnnlab analyze NAME --help`` names every parameter."""
-        done = _help(self.analysis, tuple(sys.path))
+        done = run_python("from cnnlab.cli import main; main()", "analyze", self.analysis, "--help")
         assert done.returncode == 0, done.stderr
         assert not [field.option for field in fields_of(self.declaration.params) if field.option not in done.stdout]
 
@@ -300,11 +297,6 @@ class AnalysisContract(Guest):
             for name, text in declared.items():
                 found = any(declared_as({name: text}, key) for key in delivered)
                 assert found or name in absent, f"{name} is declared and was not delivered"
-
-
-@functools.cache
-def _help(analysis: str, path: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-    return run_python("from cnnlab.cli import main; main()", "analyze", analysis, "--help")
 
 
 def _refused_by_the_command(analysis: Analysis, given: Mapping[str, Any]) -> str:

@@ -84,20 +84,18 @@ class Guest(Contract):
 
 
 def run_python(code: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a piece of Python in a process of its own, with the same path."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True, env=environment, timeout=120
-    )
+    """Run a piece of Python in a process of its own, with the same path; once for all promises about what it does."""
+    return _run_python((code, *words), os.pathsep.join(path for path in sys.path if path))
+
+
+@functools.cache
+def _run_python(words: tuple[str, ...], path: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.run([sys.executable, "-c", *words], capture_output=True, text=True, env=environment, timeout=120)
 
 
 def frameworks_imported_by(code: str) -> list[str]:
     """Say which frameworks a piece of Python imports, in a process of its own."""
-    return _frameworks_imported_by(code, tuple(sys.path))
-
-
-@functools.cache
-def _frameworks_imported_by(code: str, path: tuple[str, ...]) -> list[str]:
     done = run_python(f"import sys\n{code}\nprint('MODULES', *sys.modules)")
     assert done.returncode == 0, done.stderr
     roots = {name.partition(".")[0] for name in done.stdout.rpartition("MODULES")[2].split()}
