@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import shutil
 import socket
-import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -113,17 +112,18 @@ def test_bars_and_maps_follow_the_pen(page):
     assert page.locator(".probabilities li").count() == 10
 
 
-def test_the_pen_is_answered_at_once(page):
-    for points in (ONE, SEVEN):
-        draw(page, points)
-        page.wait_for_selector(".reads")
-    page.evaluate("performance.clearMeasures()")
-    for x in range(40, 240, 40):
-        draw(page, ((x, 60), (x, 200)))
-    page.wait_for_selector("#chosen img")
-    took = page.evaluate("performance.getEntriesByName('answer').map((each) => each.duration)")
-    # 50 ms where the machine does nothing else; here it shares its cores with whatever runs beside the tests.
-    assert statistics.median(took) < 250, took
+def test_the_pen_is_answered_while_it_moves(page):
+    """How soon is measured by ``python -m benchmarks lab``."""
+    page.locator("#draw canvas").scroll_into_view_if_needed()
+    box = page.locator("#draw canvas").bounding_box()
+    page.mouse.move(box["x"] + 140, box["y"] + 60)
+    page.mouse.down()
+    for y in range(80, 220, 20):
+        page.mouse.move(box["x"] + 140, box["y"] + y)
+        page.wait_for_selector(".took:has-text('Answered in ')")
+    until_read(page, "1")
+    assert page.evaluate("performance.getEntriesByName('answer').length") >= 1
+    page.mouse.up()
 
 
 DRAW = """() => {
@@ -417,11 +417,28 @@ def test_files_are_read_and_named(page, tmp_path):
     (tmp_path / "text.png").write_text("no image")
     Image.new("L", (28, 28), 100).save(tmp_path / "darker.png")
     page.get_by_label("Image files").set_input_files(tmp_path / "text.png")
-    page.wait_for_selector("#trouble:visible")
-    assert "text.png" in page.locator("#trouble").inner_text()
+    page.wait_for_selector("#trouble:has-text('text.png')")
     page.get_by_label("Image files").set_input_files([tmp_path / "text.png", tmp_path / "darker.png"])
     page.wait_for_selector("#chosen img[alt='darker.png']")
     page.wait_for_selector("#files .told:has-text('text.png')")
+
+
+def test_an_answer_takes_away_what_was_complained_of_before_it_was_asked_for_and_nothing_later(page, tmp_path):
+    (tmp_path / "text.png").write_text("no image")
+    page.wait_for_load_state("networkidle")  # the page has had the models' functions compiled
+    held: list[Any] = []
+    page.route("**/api/predict", lambda route: held.append(route), times=1)
+    with page.expect_request("**/api/predict"):
+        draw(page, ONE)
+    page.get_by_role("tab", name="Files").click()
+    page.get_by_label("Image files").set_input_files(tmp_path / "text.png")
+    page.wait_for_selector("#trouble:has-text('text.png')")
+    held[0].continue_()
+    until_read(page, "1")
+    assert "text.png" in page.locator("#trouble").inner_text()
+    page.get_by_role("tab", name="Draw").click()
+    draw(page, SEVEN)
+    page.wait_for_selector("#trouble", state="hidden")
 
 
 def test_a_file_may_be_dropped(page):

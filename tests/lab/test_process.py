@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -120,17 +119,12 @@ def test_the_page_and_what_it_needs_are_served(started):
             assert answered.read()
 
 
-def test_a_stroke_is_answered_within_fifty_milliseconds(started):
+def test_a_stroke_is_answered_with_probabilities_and_maps(started):
     asked = {"models": ["m0"], "image": {"pixels": [0.5] * 64, "height": 8, "width": 8, "channels": 1}, "maps": True}
-    first = started.ask("/api/predict", asked)
-    assert [each["layer"] for each in first["results"][0]["maps"]]
-
-    def seconds() -> float:
-        began = time.perf_counter()
-        started.ask("/api/predict", asked)
-        return time.perf_counter() - began
-
-    assert statistics.median(seconds() for _ in range(50)) < 0.05
+    (found,) = started.ask("/api/predict", asked)["results"]
+    assert sum(found["probabilities"]) == pytest.approx(1, abs=1e-5)
+    assert [each["layer"] for each in found["maps"]]
+    assert started.ask("/api/predict", asked)["results"] == [found]
 
 
 def test_an_analysis_of_a_real_model_runs_from_a_program(started):

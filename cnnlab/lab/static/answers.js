@@ -1,6 +1,6 @@
 // What the models read in an image: a bar for each class, and the maps of the first layers. The latest image wins.
 import { post } from "./api.js";
-import { complain, made, percent, say } from "./dom.js";
+import { complain, made, percent, say, settling } from "./dom.js";
 
 const MOST = 20; // classes up to which each keeps its bar in its place; of more, the likeliest are listed
 const LISTED = 10;
@@ -66,6 +66,7 @@ export const answersIn = (place, models) => {
   const predict = async ({ imageFor, aloud, since }) => {
     const chosen = models();
     const before = cleared;
+    const settle = settling();
     const alike = chosen.every(({ shape }) => `${shape}` === `${chosen[0].shape}`);
     const groups = alike ? [chosen] : chosen.map((model) => [model]);
     const answers = await Promise.all(groups.map((group) =>
@@ -80,7 +81,7 @@ export const answersIn = (place, models) => {
     if (performance.getEntriesByName("answer").length >= 1000) performance.clearMeasures("answer");
     const measure = performance.measure("answer", { start: since });
     told.textContent = `Answered in ${Math.round(measure.duration)} ms.`;
-    complain();
+    settle();
     if (aloud) say(words.join("; "));
   };
 

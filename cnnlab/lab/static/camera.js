@@ -1,5 +1,5 @@
 // A camera where the browser lets the page use one: its picture as it is, and a photograph that goes in as a file does.
-import { complain, made, say } from "./dom.js";
+import { made, say, settling } from "./dom.js";
 
 const WHY = {
   NotAllowedError: "This browser was not allowed to use the camera. Allow it for this page, and start again.",
@@ -37,6 +37,7 @@ export const cameraIn = (place, model, take) => {
     wanted += 1;
     const mine = wanted;
     told.textContent = "Waiting for the browser to let the page use the camera ...";
+    const settle = settling();
     try {
       const found = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" }, audio: false });
       if (mine !== wanted) {
@@ -51,7 +52,7 @@ export const cameraIn = (place, model, take) => {
       const [wide, high] = cutOf(video, model().shape);
       video.style.aspectRatio = `${wide} / ${high}`; // what is seen is what goes in
       told.textContent = "";
-      complain();
+      settle();
       lay();
       shoot.focus();
     } catch (error) {

@@ -24,10 +24,19 @@ export const byId = (id) => document.getElementById(id);
 /** Say something to those who do not see it happen. */
 export const say = (words) => { byId("said").textContent = words; };
 
-/** Show one sentence about what went wrong above everything; none takes it away. */
-export const complain = (words = "") => {
+let complaints = 0;
+
+/** Show one sentence about what went wrong above everything. */
+export const complain = (words) => {
+  complaints += 1;
   byId("trouble").textContent = words;
   byId("trouble").hidden = !words;
+};
+
+/** What is to be called where something begun now has gone well: it takes away what was complained of before, and nothing later. */
+export const settling = () => {
+  const before = complaints;
+  return () => before === complaints && complain("");
 };
 
 /** A number as people read it: four digits, and no tail of zeros. */

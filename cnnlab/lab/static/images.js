@@ -1,7 +1,7 @@
 // Images that are not drawn: out of a dataset, or files.
 import { get, upload } from "./api.js";
 import { cameraIn } from "./camera.js";
-import { complain, made, say } from "./dom.js";
+import { complain, made, say, settling } from "./dom.js";
 
 const PAGE = 24;
 const AT_ONCE = 200; // images that one request brings
@@ -59,6 +59,7 @@ export const datasetIn = async (place, models, pick, pickAll) => {
     const dataset = datasets.find((each) => each.name === name.value);
     const count = Math.min(Math.max(Math.round(Number(many.value)) || 1, 1), MOST);
     many.value = count;
+    const settle = settling();
     try {
       const found = [];
       for (let ended = false; !ended && found.length < count; ) {
@@ -67,7 +68,7 @@ export const datasetIn = async (place, models, pick, pickAll) => {
         ended = some.length === 0;
       }
       if (found.length) pickAll(found);
-      complain();
+      settle();
     } catch (error) {
       complain(error.message);
     }
@@ -82,6 +83,7 @@ export const datasetIn = async (place, models, pick, pickAll) => {
     offset = Math.max(from, 0);
     const mine = (latest += 1);
     told.textContent = "Looking ...";
+    const settle = settling();
     try {
       const found = await wanted(dataset, offset, PAGE);
       if (mine !== latest) return;
@@ -89,7 +91,7 @@ export const datasetIn = async (place, models, pick, pickAll) => {
       const last = offset + found.images.length;
       told.textContent = found.total ? `${offset + 1} to ${last} of ${found.total}` : "There are none.";
       [back.disabled, next.disabled] = [offset === 0, last >= found.total];
-      complain();
+      settle();
     } catch (error) {
       if (mine !== latest) return;
       told.textContent = "";
@@ -128,12 +130,14 @@ export const filesIn = (place, model, pick) => {
   const take = async (files) => {
     if (!files.length) return;
     told.textContent = "Reading ...";
+    const settle = settling();
     try {
       const answer = await upload(`/api/images?model=${encodeURIComponent(model().id)}&each=1`, files);
       const named = answer.map((image, index) => ({ ...image, words: files[index]?.name ?? "" }));
       const read = named.filter(({ error }) => !error); // what is no image keeps nobody from the others
       told.textContent = named.map(({ error, note }) => error || note).filter(Boolean).join(" ");
-      complain(read.length ? "" : told.textContent);
+      if (read.length) settle();
+      else complain(told.textContent);
       say(`${read.length} read. ${told.textContent}`);
       if (read.length) pick(read);
     } catch (error) {
