@@ -63,10 +63,9 @@ export const answersIn = (place, models) => {
     place.replaceChildren(made("div", { class: "models" }, ...[...columns.values()].map(({ element }) => element)), told);
   };
 
-  const predict = async ({ imageFor, aloud, since }) => {
+  const predict = async ({ imageFor, aloud, since, settle }) => {
     const chosen = models();
     const before = cleared;
-    const settle = settling();
     const alike = chosen.every(({ shape }) => `${shape}` === `${chosen[0].shape}`);
     const groups = alike ? [chosen] : chosen.map((model) => [model]);
     const answers = await Promise.all(groups.map((group) =>
@@ -104,7 +103,7 @@ export const answersIn = (place, models) => {
   return {
     /** Ask what is read; `imageFor(model)` is called when it is sent, so that it is the latest. */
     ask: (imageFor, aloud) => {
-      waiting = { imageFor, aloud: aloud || (waiting?.aloud ?? false), since: performance.now() };
+      waiting = { imageFor, aloud: aloud || (waiting?.aloud ?? false), since: performance.now(), settle: settling() };
       if (!busy) go();
     },
     clear: () => {
