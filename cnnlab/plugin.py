@@ -105,6 +105,7 @@ if TYPE_CHECKING:
         Architecture as Architecture,
         Array as Array,
         DatasetSource as DatasetSource,
+        Recipe as Recipe,
         Section as Section,
     )
     from cnnlab.pluginhost.hookspecs import hookimpl as hookimpl
@@ -124,7 +125,7 @@ if TYPE_CHECKING:
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "Declaring": {
         "cnnlab.pluginhost.hookspecs": ("hookimpl",),
-        "cnnlab.pluginhost.declarations": ("Analysis", "Array", "Architecture", "DatasetSource", "Section"),
+        "cnnlab.pluginhost.declarations": ("Analysis", "Array", "Architecture", "DatasetSource", "Recipe", "Section"),
         "cnnlab.pluginhost.params": ("Params", "Doc", "Widget"),
         "cnnlab.pluginhost.of_model": ("AClass", "ALayer", "AModel"),
         "cnnlab.adversarial.params": ("BallParams", "AttackParams"),

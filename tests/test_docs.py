@@ -316,6 +316,7 @@ DECLARED = {
     "cnnlab_analyses": declarations.Analysis,
     "cnnlab_datasets": declarations.DatasetSource,
     "cnnlab_architectures": declarations.Architecture,
+    "cnnlab_recipes": declarations.Recipe,
     "cnnlab_report_sections": declarations.Section,
 }
 
@@ -332,7 +333,7 @@ def test_every_hook_has_a_section_and_a_declaration():
 def test_every_field_of_a_declaration_is_documented(hook):
     text = (ROOT / "docs" / "plugins" / "hooks.md").read_text()
     section = text.partition(f"## `{hook}(")[2].partition("\n## ")[0]
-    documented = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    documented = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]+`) \|", section, re.MULTILINE)))
     assert sorted(documented) == sorted(field.name for field in dataclasses.fields(DECLARED[hook]))
 
 
@@ -386,12 +387,17 @@ def missing(text: str, folder: Path) -> list[str]:
     return [part for part in code if not any(part in file for file in written)]
 
 
-@pytest.mark.parametrize("noun", ["analysis", "section", "guest"])
+@pytest.mark.parametrize("noun", ["analysis", "recipe", "section", "guest"])
 def test_every_promise_of_the_contract_is_documented(noun):
-    from cnnlab.testing import AnalysisContract, SectionContract
+    from cnnlab.testing import AnalysisContract, RecipeContract, SectionContract
     from cnnlab.testing.contract import Guest
 
-    contract = {"analysis": AnalysisContract, "section": SectionContract, "guest": Guest}[noun]
+    contract = {
+        "analysis": AnalysisContract,
+        "recipe": RecipeContract,
+        "section": SectionContract,
+        "guest": Guest,
+    }[noun]
     text = (ROOT / "docs" / "plugins" / "contract.md").read_text()
     promises = re.split(rf"## The promises of an? {noun}\n", text)[1].partition("\n## ")[0]
     tests = [name for name in vars(contract) if name.startswith("test_")]

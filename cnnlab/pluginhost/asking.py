@@ -23,7 +23,7 @@ import pluggy
 from cnnlab.errors import did_you_mean
 from cnnlab.pluginhost import declarations as declaring, hookspecs
 from cnnlab.pluginhost.checks import ContractError, IncompatibleError
-from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Declaration, Section
+from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Declaration, Recipe, Section
 from cnnlab.pluginhost.offers import Subcommand
 from cnnlab.pluginhost.prints import speaking
 from cnnlab.pluginhost.references import spec_of
@@ -34,6 +34,7 @@ HOOKS: dict[str, type[Declaration]] = {
     "cnnlab_analyses": Analysis,
     "cnnlab_datasets": DatasetSource,
     "cnnlab_architectures": Architecture,
+    "cnnlab_recipes": Recipe,
     "cnnlab_report_sections": Section,
     "cnnlab_commands": Subcommand,
 }

@@ -18,9 +18,10 @@ from cnnlab.pluginhost.declarations import (
     Array,
     DatasetSource,
     Declaration,
+    Recipe,
     Section,
 )
-from cnnlab.pluginhost.params import Params, fields_of
+from cnnlab.pluginhost.params import Params, checked, fields_of
 from cnnlab.pluginhost.references import problem_with
 from cnnlab.pluginhost.widgets import Named, named, problem_of_name, problem_with_file
 
@@ -40,6 +41,7 @@ REFERENCES: Mapping[type[Declaration], tuple[str, ...]] = {
     Analysis: ("run", "sum_up"),
     DatasetSource: ("load",),
     Architecture: ("build",),
+    Recipe: (),
     Section: ("write",),
 }
 """The fields of each declaration that name code."""
@@ -56,7 +58,7 @@ class IncompatibleError(Exception):
 
 
 def is_name(name: object) -> bool:
-    """Whether ``name`` can name an analysis, a dataset, an architecture, a section, a command or a plugin."""
+    """Whether ``name`` can name an analysis, a dataset, an architecture, a recipe, a section, a command or a plugin."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
@@ -65,8 +67,8 @@ def check(declarations: Sequence[Declaration], *, deeply: bool) -> None:
 
     Args:
         declarations: All that it declares.
-        deeply: Whether to look for the code that it names too, and to try its defaults: that takes longer, and need be
-            done once for the same files.
+        deeply: Whether to look for the code that it names too, and to try its defaults and bounds: that takes longer,
+            and need be done once for the same files.
 
     Raises:
         IncompatibleError: It was written for another version of the interface.
@@ -81,6 +83,7 @@ def check(declarations: Sequence[Declaration], *, deeply: bool) -> None:
         seen.add((each.noun, each.name))
     for declaration in declarations if deeply else ():
         _check_code(declaration)
+        _check_bounds(declaration)
         if isinstance(declaration, Analysis):
             _try_defaults(declaration)
             _check_widgets(declaration, problem_with_file)
@@ -127,6 +130,17 @@ def _check_code(declaration: Declaration) -> None:
         if problem:
             where = f"`{name}` of its {declaration.noun} {declaration.name!r} names {reference!r}"
             raise ContractError(f"{where}, and {problem}{'' if problem.endswith('?') else '.'}")
+
+
+def _check_bounds(declaration: Declaration) -> None:
+    """Hold the fields that have bounds of their own against these."""
+    kind: Any = kind_in(declaration)
+    for name, hint in typing.get_type_hints(kind, include_extras=True).items():
+        if typing.get_origin(hint) is typing.Annotated:
+            try:
+                checked(name, hint, getattr(declaration, name))
+            except UsageError as error:
+                raise ContractError(f"its {declaration.noun} {declaration.name!r} cannot be: {error}") from error
 
 
 def _check_params(analysis: Analysis) -> None:
@@ -184,10 +198,11 @@ def _misfit(hint: Any, value: object) -> str:
         return ""  # the parameters, which are read by who knows them
     if isinstance(value, Array) and hint is Array:
         return _misfit(tuple[str, ...], value.axes)
-    expected = {str: "a text", int: "an integer", bool: "true or false"}.get(hint)
+    expected = {str: "a text", int: "an integer", float: "a number", bool: "true or false"}.get(hint)
     if expected is None:
         return "" if hint is Any or isinstance(value, hint) else f"must be {hint.__name__}, {_not(value)}."
-    fits = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+    kinds = int | float if hint is float else hint
+    fits = isinstance(value, kinds) and (hint is bool or not isinstance(value, bool))
     return "" if fits else f"must be {expected}, {_not(value)}."
 
 

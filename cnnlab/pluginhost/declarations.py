@@ -1,4 +1,4 @@
-"""What a plugin declares: an analysis, a dataset, an architecture, a section of the report.
+"""What a plugin declares: an analysis, a dataset, an architecture, a recipe, a section of the report.
 
 Declarations are cheap: they name their code as ``"module:attribute"`` and import none of it, so that listing every
 plugin and printing ``--help`` costs no TensorFlow. :func:`resolve` imports the code when it is to run.
@@ -9,7 +9,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Gt, Interval, Le
 
 from cnnlab.errors import CnnlabError
 from cnnlab.pluginhost.params import Params
@@ -194,6 +196,64 @@ class Architecture(Declaration):
     input_shape: tuple[int, int, int] = (28, 28, 1)
     classes: int = 10
     batch_norm: bool = False
+
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+"""What to compute in while training; ``auto`` is bfloat16 where the device in use is faster in it, else float32."""
+
+Share = Annotated[float, Interval(ge=0, le=1)]
+"""A part of a whole."""
+
+Kept = Annotated[float, Interval(ge=0, lt=1)]
+"""A part that is never the whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Declaration):
+    """How a network is trained, where nothing else was asked for. The optimizer is Adam (Kingma and Ba, 2015).
+
+    Attributes:
+        epochs: How often to go through the training images; 1 at least.
+        batch_size: Images per step; 1 at least.
+        learning_rate: The largest learning rate, that of the first step where there is no warm-up; above 0.
+        precision: What to compute in: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"``, which is bfloat16
+            where the device in use is faster in it.
+        warm_up: The fraction of all steps, the first ones, over which the learning rate rises linearly to it; 0 to 1.
+        decay: The fraction of all steps, the last ones, over which the learning rate falls linearly to zero; 0 to 1.
+        beta_1: How much of the mean gradient Adam keeps at each step; from 0 to below 1.
+        beta_2: How much of the mean squared gradient Adam keeps at each step; from 0 to below 1.
+        label_smoothing: The probability that is taken from the label and spread evenly over all classes
+            (Szegedy et al., 2016); from 0 to below 1.
+        shift: By how many whole pixels, at most, images are moved in both directions, anew in every epoch. What comes
+            in at the border is the lowest value that the dataset's images may have.
+        he_normal: Draw the kernels of all layers but the last from normal distributions (He et al., 2015), whatever the
+            architecture drew them from.
+
+    Example:
+        >>> patient = Recipe(
+        ...     name="patient",
+        ...     summary="30 epochs of batch 128, the learning rate falling from the first step on.",
+        ...     epochs=30,
+        ...     batch_size=128,
+        ...     decay=1.0,
+        ... )
+        >>> patient.learning_rate, patient.precision
+        (0.001, 'float32')
+    """
+
+    noun: ClassVar[str] = "recipe"
+
+    epochs: Annotated[int, Ge(1)] = 10
+    batch_size: Annotated[int, Ge(1)] = 64
+    learning_rate: Annotated[float, Gt(0), Le(1_000_000)] = 1e-3
+    precision: Precision = "float32"
+    warm_up: Share = 0.0
+    decay: Share = 0.0
+    beta_1: Kept = 0.9
+    beta_2: Kept = 0.999
+    label_smoothing: Kept = 0.0
+    shift: Annotated[int, Ge(0)] = 0
+    he_normal: bool = False
 
 
 ProfileName = Literal["assignment", "audit", "quick"]

@@ -13,7 +13,7 @@ def called(name: str) -> list[tuple[Plugin, Declaration]]:
 
     Args:
         name: As ``cnnlab plugins list`` shows them: of a plugin, of a distribution, of an analysis, a dataset, an
-            architecture, a section or a command; or ``DISTRIBUTION:NAME``.
+            architecture, a recipe, a section or a command; or ``DISTRIBUTION:NAME``.
 
     Returns:
         One at least, each with its plugin.

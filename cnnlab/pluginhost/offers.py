@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Declaration, Section
+from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Declaration, Recipe, Section
 from cnnlab.spelling import visible
 
 
@@ -37,7 +37,7 @@ class Told(Declaration):
     requires: tuple[str, ...] = ()
 
 
-WHOLE: Mapping[str, type[Declaration]] = {kind.noun: kind for kind in (DatasetSource, Architecture, Section)}
+WHOLE: Mapping[str, type[Declaration]] = {kind.noun: kind for kind in (DatasetSource, Architecture, Recipe, Section)}
 """The declarations that are data and nothing else, by their nouns: they are told whole."""
 
 NOUNS = (Analysis.noun, *WHOLE, Subcommand.noun)

@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 from cnnlab.pluginhost import clashes, sources
 from cnnlab.pluginhost.checks import HOST_OPTIONS as HOST_OPTIONS, is_name as is_name
-from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Declaration, Section
+from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Declaration, Recipe, Section
 from cnnlab.pluginhost.found import Plugin as Plugin, found
 from cnnlab.pluginhost.offers import Subcommand
 from cnnlab.pluginhost.sources import HOST as HOST
@@ -61,7 +61,7 @@ def listed(noun: str) -> dict[str, Declaration]:
     Of analyses and commands it is the name, the summary and what is required; of others the whole. Nothing is imported.
 
     Args:
-        noun: ``analysis``, ``dataset``, ``architecture``, ``section`` or ``command``.
+        noun: ``analysis``, ``dataset``, ``architecture``, ``recipe``, ``section`` or ``command``.
     """
     return {name: offer for name, (_, offer) in _offers(noun).items()}
 
@@ -108,6 +108,11 @@ def datasets() -> dict[str, DatasetSource]:
 def architectures() -> dict[str, Architecture]:
     """Every usable plugin's architectures, by name, as listings tell them."""
     return cast("dict[str, Architecture]", listed(Architecture.noun))
+
+
+def recipes() -> dict[str, Recipe]:
+    """Every usable plugin's recipes, by name, as listings tell them."""
+    return cast("dict[str, Recipe]", listed(Recipe.noun))
 
 
 def sections() -> dict[str, Section]:
@@ -178,6 +183,11 @@ def find_dataset(name: str) -> DatasetSource:
 def find_architecture(name: str) -> Architecture:
     """Return the architecture of that name, or raise :class:`UsageError` with the nearest."""
     return cast("Architecture", _find(name, Architecture.noun))
+
+
+def find_recipe(name: str) -> Recipe:
+    """Return the recipe of that name, or raise :class:`UsageError` with the nearest."""
+    return cast("Recipe", _find(name, Recipe.noun))
 
 
 def find_section(name: str) -> Section:

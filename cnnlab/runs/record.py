@@ -48,6 +48,7 @@ class Started:
     schema: Literal[1]
     created: str
     settings: dict[str, str | bool | int | float | None]
+    recipe: dict[str, str | bool | int | float | None] = field(default_factory=dict)
     dataset: Learned
     architecture: str
     batch_norm: bool

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cnnlab.testing.dataset import DatasetContract
     from cnnlab.testing.fakes import FakeClassifier
     from cnnlab.testing.models import TinyModels
+    from cnnlab.testing.recipe import RecipeContract
     from cnnlab.testing.section import SectionContract
 
 # Looked up when first used: pytest imports this package in every session, also in those that test no plugin.
@@ -31,6 +32,7 @@ _HOMES = {
     "ArchitectureContract": "architecture",
     "DatasetContract": "dataset",
     "FakeClassifier": "fakes",
+    "RecipeContract": "recipe",
     "SectionContract": "section",
     "TinyModels": "models",
     "invalid_values": "bounds",
@@ -41,6 +43,7 @@ __all__ = [
     "ArchitectureContract",
     "DatasetContract",
     "FakeClassifier",
+    "RecipeContract",
     "SectionContract",
     "TinyModels",
     "invalid_values",

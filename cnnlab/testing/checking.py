@@ -22,7 +22,7 @@ import pytest
 
 from cnnlab.cli.echo import echo
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
-from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Declaration, Section
+from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Declaration, Recipe, Section
 from cnnlab.pluginhost.lookup import called
 from cnnlab.pluginhost.params import fields_of
 from cnnlab.pluginhost.registry import Plugin
@@ -30,12 +30,14 @@ from cnnlab.testing.analysis import AnalysisContract
 from cnnlab.testing.architecture import ArchitectureContract
 from cnnlab.testing.contract import Contract
 from cnnlab.testing.dataset import DatasetContract
+from cnnlab.testing.recipe import RecipeContract
 from cnnlab.testing.section import SectionContract
 
 CONTRACTS: dict[str, type[Contract]] = {
     Analysis.noun: AnalysisContract,
     DatasetSource.noun: DatasetContract,
     Architecture.noun: ArchitectureContract,
+    Recipe.noun: RecipeContract,
     Section.noun: SectionContract,
 }
 """The contract of each kind of declaration, by its noun: so is the attribute called that names what is held to it."""

@@ -8,7 +8,7 @@ from cnnlab.testing.models import TinyModels
 
 # A broken promise says what was found, also where cnnlab is installed so that pytest does not find it by itself.
 pytest.register_assert_rewrite(
-    *(f"cnnlab.testing.{name}" for name in ("analysis", "architecture", "contract", "dataset", "section"))
+    *(f"cnnlab.testing.{name}" for name in ("analysis", "architecture", "contract", "dataset", "recipe", "section"))
 )
 
 

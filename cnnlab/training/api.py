@@ -59,7 +59,7 @@ def train(
         recipe: ``classic`` (Adam, batch 64, 10 epochs, a learning rate that is constant and over the last 30% of the
             steps falls linearly to 0), ``constant`` (the same without the fall), ``fast`` (2 epochs of batch 256) or
             ``best`` (10 epochs of batch 128); these two with a learning rate that rises and falls, smoothed labels,
-            images moved by a pixel or two, and initial weights of He et al. (2015).
+            images moved by a pixel or two, and initial weights of He et al. (2015); or that of a plugin.
         epochs: How often to go through the training images, instead of the recipe's.
         batch_size: Images per step, instead of the recipe's.
         learning_rate: The largest learning rate, instead of the recipe's.
@@ -112,13 +112,13 @@ def train(
         architecture=architecture,
         batch_norm=batch_norm,
         sync_batch_norm=sync_batch_norm,
-        recipe=recipe,  # type: ignore[arg-type]  # checked by Settings
+        recipe=recipe,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
         validation=validation,
         limit=limit,
-        precision=precision,  # type: ignore[arg-type]
+        precision=precision,  # type: ignore[arg-type]  # checked by Settings
         seed=seed,
     ).filled()
     together = cluster.from_environment(os.environ)

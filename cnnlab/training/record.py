@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.runs.record import SCHEMA
+from cnnlab.training.recipes import decided
 from cnnlab.training.settings import Settings
 from cnnlab.versions import versions
 
@@ -37,6 +38,7 @@ def at_start(
         "schema": SCHEMA,
         "created": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "settings": settings.to_json(),
+        "recipe": decided(settings.recipe),
         "dataset": {
             "name": dataset.name,
             "source": settings.dataset,

@@ -110,7 +110,10 @@ def stored_settings(run: Run) -> dict[str, Any]:
     try:
         known = Settings.from_public(said).to_json()
     except UsageError as error:
-        raise CnnlabError(f"the settings of {run.path} are damaged: {error} Train anew in another folder.") from error
+        raise CnnlabError(
+            f"{run.path} cannot be gone on with as it was begun: {error} Where a plugin that it was begun with is "
+            "missing, install it; else train anew in another folder."
+        ) from error
     if known != said:
         wrong = next(name for name in known if name not in said or known[name] != said[name])
         raise CnnlabError(

@@ -21,6 +21,7 @@ from cnnlab.devices.replicas import Replicas
 from cnnlab.errors import CnnlabError
 from cnnlab.files.writing import write_json
 from cnnlab.interrupts import keeping, saying
+from cnnlab.pluginhost import registry
 from cnnlab.runs import Run, RunLock, write_history
 from cnnlab.runs.folder import SETTINGS, STATE, is_run
 from cnnlab.training import artifacts, checkpoint, precision, record, tensorboard as boards
@@ -32,11 +33,11 @@ from cnnlab.training.loop import TrainingLoop
 from cnnlab.training.network import POLICIES, build_network
 from cnnlab.training.optimizer import make_optimizer
 from cnnlab.training.precision import Choice
-from cnnlab.training.recipes import RECIPES
+from cnnlab.training.recipes import decided
 from cnnlab.training.reporter import Progress, Reporter
 from cnnlab.training.run_choice import command_to_resume, taken
 from cnnlab.training.schedules import schedule
-from cnnlab.training.settings import Settings
+from cnnlab.training.settings import Settings, difference
 from cnnlab.training.tensorboard import Board
 from cnnlab.words import few
 
@@ -96,7 +97,7 @@ def train_in(
 
 
 def _check_alike(replicas: Replicas, settings: Settings, dataset: Dataset) -> None:
-    own = zlib.crc32(json.dumps([settings.to_json(), dataset.digest]).encode())
+    own = zlib.crc32(json.dumps([settings.to_json(), decided(settings.recipe), dataset.digest]).encode())
     if int(replicas.of_chief(own)) != own:
         raise CnnlabError(
             "this process was started with other settings or other data than the first one; start all of them with the "
@@ -195,6 +196,12 @@ def _begin(run: Run, start: dict[str, Any], reporter: Reporter, resume: bool) ->
             f"{before['dataset']['digest'][:12]} and is {start['dataset']['digest'][:12]}. Restore the data, or train "
             "anew in another folder."
         )
+    differs = difference(before.get("recipe", {}), start["recipe"])
+    if differs:
+        raise CnnlabError(
+            f"{run.path} was started by another recipe {before['settings']['recipe']}, with {differs}. Install the "
+            "version of its plugin that the run was started with, or train anew in another folder."
+        )
     for what in ("device", "workers", "versions"):
         was, now = before.get(what), start.get(what)
         if was is not None and was != now:
@@ -237,7 +244,7 @@ class Session:
         self._epochs = _filled(settings.epochs)
         self._batch_size = _filled(settings.batch_size)
         self._steps = math.ceil(len(self._training) / self._batch_size)
-        recipe = self._recipe = RECIPES[settings.recipe]
+        recipe = self._recipe = registry.find_recipe(settings.recipe)
         steps = self._epochs * self._steps
         self._rate = schedule(_filled(settings.learning_rate), steps, recipe.warm_up, recipe.decay)
         with replicas.scope():
@@ -262,7 +269,7 @@ class Session:
             settings.batch_norm,
             precision=precision,
             seed=settings.seed,
-            he_normal=RECIPES[settings.recipe].he_normal,
+            he_normal=registry.find_recipe(settings.recipe).he_normal,
         )
 
     def train(self, request: StopRequest, *, tensorboard: bool = False, profile: bool = False) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
 from cnnlab.errors import UsageError
 from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.declarations import Precision
 from cnnlab.pluginhost.params import Doc, Params
-from cnnlab.training.recipes import RECIPES, Precision
+from cnnlab.training.recipes import SETTABLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +33,12 @@ class Settings(Params):
         Doc("On several devices, take the mean and variance of the whole batch, not of each device's part of it."),
     ] = False
     recipe: Annotated[
-        Literal["classic", "constant", "fast", "best"],
+        str,
         Doc(
-            "How to train. classic: Adam, batch 64, 10 epochs, the learning rate constant and over the last 30% of "
-            "the steps falling linearly to 0. constant: the same without the fall. fast: 2 epochs, batch 256; best: 10 "
-            "epochs, batch 128; both with a learning rate that rises and falls, smoothed labels and images moved by a "
-            "pixel or two."
+            "How to train, by the name of a recipe. classic: Adam, batch 64, 10 epochs, the learning rate constant and "
+            "over the last 30% of the steps falling linearly to 0. constant: the same without the fall. fast: 2 "
+            "epochs, batch 256; best: 10 epochs, batch 128; both with a learning rate that rises and falls, smoothed "
+            "labels and images moved by a pixel or two."
         ),
     ] = "classic"
     epochs: Annotated[
@@ -74,19 +75,19 @@ class Settings(Params):
     ] = 0
 
     def check(self) -> None:
-        """Refuse an architecture that does not exist, or that has no batch normalisation where it was asked for."""
+        """Refuse what no plugin gives, and batch normalisation where the architecture has none."""
         architecture = registry.find_architecture(self.architecture)
         if self.batch_norm and not architecture.batch_norm:
             raise UsageError(f"the architecture {self.architecture!r} has no variant with batch normalisation.")
+        registry.find_recipe(self.recipe)
         if self.limit is not None:
             self.check_against(self.limit)
 
     def filled(self) -> Settings:
         """Return the settings with the recipe's values where none were given."""
-        recipe = RECIPES[self.recipe]
-        wanted = ("epochs", "batch_size", "learning_rate", "precision")
+        recipe = registry.find_recipe(self.recipe)
         return dataclasses.replace(
-            self, **{name: getattr(recipe, name) for name in wanted if getattr(self, name) is None}
+            self, **{name: getattr(recipe, name) for name in SETTABLE if getattr(self, name) is None}
         )
 
     def check_against(self, images: int) -> None:

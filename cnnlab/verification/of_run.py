@@ -38,7 +38,7 @@ BESIDE = (RECORD, CHECKPOINT, TENSORBOARD, "analyses", "report")
 """What lies in a run's folder beside the files that training leaves."""
 
 UNPROVED = (
-    *("settings", "epochs", "seed", "metrics.train_loss", "metrics.train_accuracy"),
+    *("settings", "recipe", "epochs", "seed", "metrics.train_loss", "metrics.train_accuracy"),
     *("created", "finished", "seconds", "versions", "device", "workers", "precision"),
     "history.csv but for val_loss and val_accuracy of the last epoch",
 )

@@ -52,6 +52,7 @@ def test_without_a_model_nothing_is_offered_and_nothing_fails(tmp_path, monkeypa
 def test_datasets_architectures_and_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert offered("train", "--architecture", "mnist") == ["mnist-cnn"]
+    assert offered("train", "--recipe", "c") == ["classic", "constant"]
     assert offered("train", "--dataset", "mn") == ["mnist"]
     assert offered("evaluate", "--model", "runs/") == ["runs/"]  # none is there, so the shell completes paths
     Path("runs/first").mkdir(parents=True)

@@ -92,7 +92,7 @@ def test_what_can_be_trained_is_told_as_json_schema(client, small):
     assert properties["dataset"]["enum"] == ["mnist", str(small)]
     assert (properties["architecture"]["enum"], properties["architecture"]["default"]) == (["mnist-cnn"], "mnist-cnn")
     assert (properties["epochs"]["type"], properties["epochs"]["minimum"]) == (["integer", "null"], 1)
-    assert properties["recipe"]["enum"] == ["classic", "constant", "fast", "best"]
+    assert properties["recipe"]["enum"] == ["best", "classic", "constant", "fast"]
     assert (told["unfinished"], told["job"]) == ([], None)
 
 
@@ -182,7 +182,12 @@ def test_a_run_that_the_command_began_beside_a_model_can_be_gone_on_with(open_la
             "epochs",
         ),
         ({"settings": {"learning_rate": -1}}, 400, "learning_rate must be ", "learning_rate"),
-        ({"settings": {"recipe": "slow"}}, 400, "recipe must be ", "recipe"),
+        (
+            {"settings": {"recipe": "slow"}},
+            400,
+            "recipe must be one of best, classic, constant, fast;",
+            "recipe",
+        ),
         ({"settings": {"dataset": "/etc"}}, 400, "dataset must be one of mnist, ", "dataset"),
         ({"settings": {"dataset": "keras:cifar10"}}, 400, "dataset must be one of mnist, ", "dataset"),
         ({"settings": {"dataset": ["mnist"]}}, 400, "dataset must be ", "dataset"),

@@ -42,7 +42,7 @@ def grown(kind):
     return Grown
 
 
-for name in ("Analysis", "DatasetSource", "Architecture", "Section"):
+for name in ("Analysis", "DatasetSource", "Architecture", "Recipe", "Section"):
     setattr(declarations, name, grown(getattr(declarations, name)))
 
 marker = pluggy.HookspecMarker(hookspecs.PROJECT)

@@ -39,6 +39,14 @@ def cnnlab_report_sections():
     return [Section(name="NAME", summary="Say something.", title="Something", write=f"{__name__}:write")]
 """
 
+RECIPE = """
+from cnnlab.plugin import Recipe, hookimpl
+
+@hookimpl
+def cnnlab_recipes():
+    return [Recipe(name="NAME", summary="Say something.", warm_up=0.5)]
+"""
+
 DATASET = """
 from cnnlab.plugin import DatasetSource, hookimpl
 
@@ -113,6 +121,16 @@ MISTAKES = {
         "broken",
         "a default of its analysis 'odd' is refused by what it declares itself: size must be an integer of at least 1; "
         "received 0.",
+    ),
+    "has a recipe that rises for longer than it lasts": (
+        RECIPE.replace("0.5", "1.5"),
+        "broken",
+        "its recipe 'odd' cannot be: warm_up must be a number of at least 0 and at most 1; received 1.5.",
+    ),
+    "has a recipe of words": (
+        RECIPE.replace("0.5", "'half'"),
+        "broken",
+        "`warm_up` of its recipe 'odd' must be a number, not str 'half'.",
     ),
     "forgets to make its parameters a dataclass": (
         GOOD.replace("@dataclass(frozen=True, kw_only=True)", ""),
@@ -411,11 +429,12 @@ def test_every_field_added_to_a_declaration_must_have_a_default():
     """How declarations grow: what the first version of the interface asked for is all that may be required."""
     import dataclasses
 
-    from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Section
+    from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Recipe, Section
 
     required = {
         Analysis: {"name", "summary", "params", "run"},
         Architecture: {"name", "summary", "build"},
+        Recipe: {"name", "summary"},
         Section: {"name", "summary", "title", "write"},
         DatasetSource: {
             *("name", "summary", "load", "shape", "class_names"),
@@ -461,7 +480,7 @@ def test_a_deprecation_reaches_the_author_in_tests_and_no_user(cnnlab_command, i
     hookspec = pluggy.HookspecMarker(hookspecs.PROJECT)
     going = DeprecationWarning("cnnlab_datasets will be removed in cnnlab 2.0")
     specs = types.ModuleType("specs")
-    for name in ("cnnlab_analyses", "cnnlab_architectures", "cnnlab_report_sections", "cnnlab_commands"):
+    for name in {*asking.HOOKS} - {"cnnlab_datasets"}:
         setattr(specs, name, getattr(hookspecs, name))
     specs.PROJECT = hookspecs.PROJECT
     specs.cnnlab_datasets = hookspec(warn_on_impl=going)(lambda: None)

@@ -144,6 +144,7 @@ def test_a_run_that_goes_on_elsewhere_says_what_is_other(tmp_path, started):
     reporter = Reporter()
     reporter.note = notes.append
     (tmp_path / "checkpoint").mkdir()
+    started |= {"recipe": {"decay": 0.3}}
     session._begin(Run(tmp_path), started, reporter, resume=True)
     session._begin(Run(tmp_path), started, reporter, resume=True)
     assert notes == []

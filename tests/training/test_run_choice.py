@@ -40,8 +40,8 @@ def test_a_run_is_gone_on_with_by_its_own_settings_alone(tmp_path, begun):
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        ({"epochs": 0}, "are damaged: epochs must be an integer of at least 1"),
-        ({"architecture": "mnist-cmm"}, "are damaged: there is no architecture 'mnist-cmm'"),
+        ({"epochs": 0}, "as it was begun: epochs must be an integer of at least 1"),
+        ({"architecture": "mnist-cmm"}, "as it was begun: there is no architecture 'mnist-cmm'"),
         ({"seed": "0"}, "are damaged: seed is '0', expected a value such as 0. Train anew in another folder."),
         ({"limit": "left out"}, "are damaged: limit is 'missing', expected a value such as None."),
     ],
@@ -69,7 +69,8 @@ def test_a_network_without_the_variant_is_refused(monkeypatch, command_line):
         name="plain", summary="One layer.", build="nowhere:build", input_shape=(4, 4, 1), classes=2, batch_norm=False
     )
     plugin = registry.Plugin("plain", "plain", "cnnlab-plain", "1.0", declarations=(plain,))
-    monkeypatch.setattr(registry, "plugins", lambda: (plugin,))
+    installed = (*registry.plugins(), plugin)
+    monkeypatch.setattr(registry, "plugins", lambda: installed)
     with pytest.raises(UsageError, match="the architecture 'plain' has no variant with batch normalisation"):
         Settings(architecture="plain", batch_norm=True)
     assert Settings(architecture="plain").batch_norm is False

@@ -29,7 +29,6 @@ from cnnlab.training.evaluation import Evaluator
 from cnnlab.training.loop import TrainingLoop, cross_entropy, move
 from cnnlab.training.network import build_network
 from cnnlab.training.optimizer import FusedAdam, make_optimizer
-from cnnlab.training.recipes import RECIPES
 from cnnlab.training.schedules import RiseHoldFall, schedule
 
 SHAPE = (8, 8, 1)
@@ -444,7 +443,8 @@ def test_the_rate_rises_is_held_and_falls_to_zero(rate, steps, warm_up, decay):
 
 
 def test_a_constant_rate_stays_a_number():
-    assert schedule(0.1, 10, RECIPES["constant"].warm_up, RECIPES["constant"].decay) == 0.1
+    constant = registry.find_recipe("constant")
+    assert schedule(0.1, 10, constant.warm_up, constant.decay) == 0.1
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
@@ -553,7 +553,7 @@ def test_held_out_images_follow_from_the_seed():
         ({"learning_rate": 1e300}, "learning_rate must be a number above 0 and at most 1000000; received 1e\\+300"),
         ({"precision": "float64"}, "precision must be 'auto', 'float32', 'bfloat16' or 'float16'; received float64"),
         ({"architecture": "mnist-cn"}, "Did you mean 'mnist-cnn'"),
-        ({"recipe": "clasic"}, "recipe must be 'classic', 'constant', 'fast' or 'best'; received clasic"),
+        ({"recipe": "clasic"}, "there is no recipe 'clasic'. Did you mean 'classic'"),
         ({"validation": 54}, "validation must leave images"),
         ({"limit": 5, "validation": 5}, "validation must leave images"),
         ({"device": "tpu"}, "device must be"),

@@ -72,25 +72,25 @@ def completion(shell: str) -> None:
 
 def dataset_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a dataset's name; once it looks like a path, a path."""
-    from cnnlab.pluginhost import registry
-
-    found = [
-        CompletionItem(name, help=source.summary)
-        for name, source in sorted(registry.datasets().items())
-        if name.startswith(incomplete)
-    ]
-    return found or [CompletionItem(incomplete, type="file")]
+    return _listed("dataset", incomplete) or [CompletionItem(incomplete, type="file")]
 
 
 def architecture_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete an architecture's name."""
+    return _listed("architecture", incomplete)
+
+
+def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a recipe's name."""
+    return _listed("recipe", incomplete)
+
+
+def _listed(noun: str, incomplete: str) -> list[CompletionItem]:
+    """What plugins provide of a kind, with the summary."""
     from cnnlab.pluginhost import registry
 
-    return [
-        CompletionItem(name, help=architecture.summary)
-        for name, architecture in sorted(registry.architectures().items())
-        if name.startswith(incomplete)
-    ]
+    found = sorted(registry.listed(noun).items())
+    return [CompletionItem(name, help=each.summary) for name, each in found if name.startswith(incomplete)]
 
 
 def names_in_model(ctx: click.Context, wanted: OfModel | None) -> list[str]:

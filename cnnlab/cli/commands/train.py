@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from cnnlab.cli.commands.completion import architecture_names, dataset_names
+from cnnlab.cli.commands.completion import architecture_names, dataset_names, recipe_names
 from cnnlab.cli.commands.declared_options import option_for
 from cnnlab.cli.commands.options import OUTPUT, Place, force_option, json_option
 from cnnlab.cli.echo import echo
@@ -20,7 +20,7 @@ from cnnlab.errors import UsageError
 from cnnlab.pluginhost.params import fields_of
 from cnnlab.training.settings import Settings
 
-COMPLETED = {"dataset": dataset_names, "architecture": architecture_names}
+COMPLETED = {"dataset": dataset_names, "architecture": architecture_names, "recipe": recipe_names}
 """What completes the values of these options."""
 
 HEADINGS = dict.fromkeys(("dataset", "validation", "limit"), "Data") | dict.fromkeys(
