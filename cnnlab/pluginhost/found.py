@@ -86,6 +86,10 @@ class Plugin:
         """Whether cnnlab itself ships it."""
         return self.distribution == HOST
 
+    def answers_to(self, name: str) -> bool:
+        """Whether ``name`` is its own, or that of its distribution."""
+        return name == self.name or self.source.is_of(name)
+
     @property
     def usable(self) -> bool:
         """Whether what it provides can be asked for, if only under its full name."""

@@ -23,15 +23,16 @@ def called(name: str) -> list[tuple[Plugin, Declaration]]:
         UsageError: There is nothing of that name.
     """
     found: list[tuple[Plugin, Declaration]] = []
+    distribution, _, bare = name.rpartition(":")
     for plugin in registry.plugins():
-        whole = name in (plugin.name, plugin.distribution)
+        whole = plugin.answers_to(name)
         if whole and not plugin.usable:
             if registry.mended(name):
                 return called(name)
             raise CnnlabError(f"plugin {plugin.name!r} is {plugin.state}: {plugin.error}")
         if plugin.usable:
-            full = f"{plugin.distribution}:"
-            meant = [each for each in plugin.offers if whole or name in (each.name, full + each.name)]
+            spoken = {name, bare} if plugin.source.is_of(distribution) else {name}
+            meant = [each for each in plugin.offers if whole or each.name in spoken]
             found += [(plugin, registry.declared(each)) for each in meant]
     if not found:
         raise UsageError(f"there is no plugin {name!r}. {did_you_mean(name, names())}")

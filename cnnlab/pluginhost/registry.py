@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 from collections.abc import Iterator, Mapping
 from typing import TypeVar, cast
 
@@ -203,7 +202,7 @@ def find_command(name: str) -> Subcommand:
 def is_full(name: str) -> bool:
     """Whether ``name`` is ``DISTRIBUTION:NAME``, of a distribution that has plugins here."""
     distribution, colon, bare = name.rpartition(":")
-    return bool(colon) and is_name(bare) and any(_same(each.distribution, distribution) for each in plugins())
+    return bool(colon) and is_name(bare) and any(each.source.is_of(distribution) for each in plugins())
 
 
 def _find(name: str, noun: str) -> Declaration:
@@ -212,7 +211,7 @@ def _find(name: str, noun: str) -> Declaration:
     if name in offered:
         return _declared(*offered[name])
     distribution, _, bare = name.rpartition(":")
-    named = [(plugin, offer) for plugin, offer in _all_called(bare, noun) if _same(plugin.distribution, distribution)]
+    named = [(plugin, offer) for plugin, offer in _all_called(bare, noun) if plugin.source.is_of(distribution)]
     if named:
         return _declared(*named[0])
     if mended(name) or mended(distribution):
@@ -229,7 +228,7 @@ def mended(name: str) -> bool:
     Returns:
         Whether one of them can be used now; all plugins are found anew then.
     """
-    failed = [each for each in plugins() if each.failed_before and name in (each.name, each.distribution)]
+    failed = [each for each in plugins() if each.failed_before and each.answers_to(name)]
     for plugin in failed:
         plugin.load()
     if any(plugin.usable for plugin in failed):
@@ -248,17 +247,6 @@ def _all_called(name: str, noun: str) -> list[tuple[Plugin, Declaration]]:
     ]
 
 
-def _same(distribution: str, other: str) -> bool:
-    """Whether two spellings name one distribution, as package indexes compare them; of files the paths are compared."""
-    return distribution == other or (
-        not distribution.endswith(".py") and _normalised(distribution) == _normalised(other)
-    )
-
-
-def _normalised(distribution: str) -> str:
-    return re.sub(r"[-_.]+", "-", distribution).lower()
-
-
 def _why_not(name: str, noun: str, offered: Mapping[str, object]) -> str:
     several = _all_called(name, noun)
     if several:
@@ -267,7 +255,7 @@ def _why_not(name: str, noun: str, offered: Mapping[str, object]) -> str:
         return f"the {noun} name {name!r} is that of {whose}. Say which: {how}."
     for plugin in plugins():
         # A name that a failed plugin would have provided deserves the plugin's reason, not "unknown".
-        if not plugin.usable and name in (plugin.name, plugin.distribution):
+        if not plugin.usable and plugin.answers_to(name):
             return f"{noun} {name!r} is not available: {plugin.error or plugin.state}"
     # So does any name, where a file that the user named for it failed.
     failed = [plugin.error for plugin in plugins() if plugin.source.file is not None and not plugin.usable]

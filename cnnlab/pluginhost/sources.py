@@ -47,6 +47,17 @@ class Source:
         """The distribution and its version."""
         return f"{self.distribution} {self.version}".strip()
 
+    def is_of(self, distribution: str) -> bool:
+        """Whether ``distribution``, spelt in any way that package indexes take for the same, ships it.
+
+        Of a file the path must be the one that the user gave.
+        """
+        if self.file is not None:
+            return distribution == self.distribution
+        from packaging.utils import canonicalize_name
+
+        return canonicalize_name(distribution) == canonicalize_name(self.distribution)
+
 
 @functools.cache
 def host_version() -> str:

@@ -92,7 +92,7 @@ def test_lists_completion_and_show_know_the_full_names(cnnlab_here, clashing):
     for line in ("cnnlab analyze cnnlab-b", "cnnlab plugins show cnnlab-beta:"):
         complete = {"_CNNLAB_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
         assert "plain,cnnlab-beta:same" in cnnlab_here(env=clashing | complete).stdout.split()
-    for name, summary in (("cnnlab-beta:same", "Say 0.5."), ("cnnlab-alpha:first", "Say 0.25.")):
+    for name, summary in (("cnnlab-beta:same", "Say 0.5."), ("cnnlab.alpha:first", "Say 0.25.")):
         (shown,) = json.loads(cnnlab_here("plugins", "show", name, "--json", env=clashing).stdout)
         assert shown["summary"] == summary
     assert [each["distribution"] for each in json.loads(

@@ -185,7 +185,7 @@ def test_what_failed_is_remembered_and_tried_again_when_something_is_installed(i
 
 @pytest.mark.parametrize(
     "words",
-    [("analyze", "slow", "--help"), ("analyze", "cnnlab-slow:slow", "--help"), ("plugins", "show", "cnnlab-slow")],
+    [("analyze", "slow", "--help"), ("analyze", "cnnlab-slow:slow", "--help"), ("plugins", "show", "CNNLab_Slow")],
 )
 def test_what_failed_is_tried_again_where_it_is_asked_for_by_name(installed, words):
     needs = f'__import__("os").environ["NEEDED"]\n{installed.source}'
