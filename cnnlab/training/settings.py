@@ -35,10 +35,10 @@ class Settings(Params):
     recipe: Annotated[
         str,
         Doc(
-            "How to train, by the name of a recipe. classic: Adam, batch 64, 10 epochs, the learning rate constant and "
-            "over the last 30% of the steps falling linearly to 0. constant: the same without the fall. fast: 2 "
-            "epochs, batch 256; best: 10 epochs, batch 128; both with a learning rate that rises and falls, smoothed "
-            "labels and images moved by a pixel or two."
+            "How to train, by a recipe's name. classic: Adam, batch 64, 10 epochs, the learning rate constant and over "
+            "the last 30% of the steps falling to 0. constant: the same without the fall. fast: 2 epochs, batch 256; "
+            "best: 10 epochs, batch 128; both with a learning rate that rises and falls, smoothed labels and images "
+            "moved by a pixel or two."
         ),
     ] = "classic"
     epochs: Annotated[
