@@ -256,8 +256,11 @@ class Training:
     def _choices(self) -> dict[str, list[str]]:
         """What may be learned, built and trained by: a browser gives no path, and has nothing fetched."""
         learned = dict.fromkeys([*sorted(registry.datasets()), *self._datasets.names()])
-        built, by = sorted(registry.architectures()), sorted(registry.recipes())
-        return {"dataset": list(learned), "architecture": built, "recipe": by}
+        return {
+            "dataset": list(learned),
+            "architecture": sorted(registry.architectures()),
+            "recipe": sorted(registry.recipes()),
+        }
 
     def problems(self, body: Body) -> list[dict[str, str]]:
         """Return what is wrong with ``settings`` that nobody trains with yet, a sentence for each that is refused.
