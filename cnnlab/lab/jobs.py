@@ -324,6 +324,7 @@ class Jobs:
         for job in jobs:
             if not job.ended:
                 self.cancel(job)
+                job.end("cancelled", {})  # also what may not be interrupted, for those who follow it
         for thread in self._threads:
             thread.join(seconds)
 

@@ -84,10 +84,7 @@ def serve(
         say(url)
         if place.browser:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-        try:
-            _Server(config, lambda: _ended(lab, note)).run(sockets=[listening])
-        finally:
-            lab.jobs.close()
+        _Server(config, lambda: _end(lab, note)).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
@@ -107,9 +104,11 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _ended(lab: Lab, note: Callable[[str], None]) -> None:
+def _end(lab: Lab, note: Callable[[str], None]) -> None:
+    """End what is under way; who follows it hears so, and nothing holds up the server."""
     if words := lab.training.close():
         note(words)
+    lab.jobs.close()
 
 
 def _listening(place: Place) -> socket.socket:
