@@ -117,7 +117,8 @@ def main() -> NoReturn:
     try:
         status = cli(prog_name="cnnlab", standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None)
     except click.ClickException as error:
-        error.message = one_line(error.message)  # type: ignore[misc]  # what was typed may hold anything
+        if not isinstance(error, click.exceptions.NoArgsIsHelpError):  # whose message is the help
+            error.message = one_line(error.message)  # type: ignore[misc]  # what was typed may hold anything
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as interrupt:

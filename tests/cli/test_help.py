@@ -80,6 +80,12 @@ def test_help_fits_and_names_every_option_whole(command_line, monkeypatch, words
     assert columns > 60 or max(told, default=0) <= 30
 
 
+@pytest.mark.parametrize("words", ["", "analyze", "plugins"])
+def test_a_group_alone_shows_its_help(command_line, words):
+    _, told, _ = command_line(*words.split(), "--help")
+    assert command_line(*words.split()) == (2, "", told)
+
+
 @pytest.mark.parametrize("words", CONTEXTS)
 def test_help_is_whole_sentences(words):
     """What a command and each of its options do: a capital, a full stop, and no more than a screen has patience for."""
