@@ -96,15 +96,13 @@ def check_answer(analysis: Analysis, result: Result, lose: Lose) -> None:
     given = [*map(repr, result.metrics), *(repr(name) for name in result.columns if name != "image")]
     given += ["a headline"] if result.headline else []
     if given and analysis.sum_up is not None:
-        raise UsageError(f"gave {given[0]} where it ran, and declares `sum_up=`, which is to give it")
+        raise UsageError(f"gave {given[0]} where it ran, and declares `sum_up`, which is to give it")
     told = [f"the drawing {name!r}" for name in result.drawings] + [f"the table {name!r}" for name in result.tables]
     if told and analysis.independent:
         raise UsageError(f"gave {told[0]} of some of the images; being `independent`, it gives `show` alone")
-    if analysis.independent and analysis.sum_up is None:
-        raise UsageError("is `independent`, and declares no `sum_up=`, which is to say what holds of all images")
     missing = _undelivered(analysis, result)
     if missing:
-        lose(f"declares the array {missing[0]!r} and gave none; say with `sometimes=` where that is as it should be")
+        lose(f"declares the array {missing[0]!r} and gave none; say with `sometimes` where that is as it should be")
 
 
 def _undelivered(analysis: Analysis, result: Result) -> list[str]:

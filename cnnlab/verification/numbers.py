@@ -79,7 +79,7 @@ def _sums(saved: Saved) -> Sums:
         result = with_sums(result, sums_of(analysis, saved.classifier, result, params))
         rows = rows_from(analysis, result, saved.sources, lambda what: None)  # it was told when it ran
         return Sums(metrics=result.metrics, rows=rows, headline=result.headline)
-    reason = f"{name} does not declare where its arrays are summed up (`sum_up=`)"
+    reason = f"{name} does not declare where its arrays are summed up (`sum_up`)"
     if analysis is None:
         reason = f"the plugin that gives {name} is not installed here"
     if saved.claims is None or not is_adversarial(saved.arrays):
