@@ -67,6 +67,20 @@ class FailedError(CnnlabError):
     """A plugin's code failed, or broke what it declared: for its author, where others tell of the model or the data."""
 
 
+def told(error: BaseException) -> str:
+    """Tell an error by its type and what it says: ``KeyError: 'boom'``; by its type alone where it says nothing.
+
+    Example:
+        >>> told(KeyError("boom")), told(KeyError())
+        ("KeyError: 'boom'", 'KeyError')
+    """
+    try:
+        said = str(error)
+    except Exception:  # a stranger's error may fail at that, too
+        said = ""
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Say which known names are near ``name``, or list them all, as the end of an error message.
 

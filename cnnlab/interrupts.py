@@ -28,6 +28,14 @@ AGAIN = 0.3
 """Seconds after which a further signal is a second one. Ctrl-C may come twice at once: from the terminal, and passed on
 by a parent."""
 
+
+class CancelledError(BaseException):
+    """Whoever asked for the work wants it no more: no failure, nor anything that a plugin may take for its own."""
+
+
+STOPS = (KeyboardInterrupt, CancelledError)
+"""What is raised in whatever is at work, though that did nothing wrong: no guard holds it back."""
+
 _first: signal.Signals | None = None
 _keeping = 0
 _words: Callable[[], str] = str

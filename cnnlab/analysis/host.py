@@ -25,7 +25,7 @@ from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.inspection.gradients import preflight
 from cnnlab.memory import NOT_EVEN_ONE, out_of_memory
 from cnnlab.pluginhost import registry
-from cnnlab.pluginhost.blaming import blame, owner
+from cnnlab.pluginhost.blaming import answer_of, blame, owner
 from cnnlab.pluginhost.declarations import Analysis, resolve
 from cnnlab.pluginhost.params import Params
 from cnnlab.pluginhost.prints import speaking
@@ -178,17 +178,7 @@ def _looked_at(analysis: Analysis, classifier: Classifier, inputs: Inputs, conte
 
 
 def _guarded(analysis: Analysis, work: Callable[[], Result]) -> Result:
-    try:
-        result = work()
-    except (CnnlabError, KeyboardInterrupt, MemoryError):
-        raise
-    except (Exception, SystemExit) as error:
-        if out_of_memory(error):
-            raise
-        raise blame(analysis, f"failed: {type(error).__name__}: {error}") from error
-    if not isinstance(result, Result):
-        raise blame(analysis, f"returned {type(result).__name__} where a cnnlab.plugin.Result was expected")
-    return result
+    return answer_of(analysis, work, Result, "cnnlab.plugin.Result")
 
 
 def _verified(analysis: Analysis, classifier: Classifier, inputs: Inputs, result: Result, lose: Lose) -> Asked:

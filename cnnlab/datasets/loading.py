@@ -11,8 +11,8 @@ from cnnlab.datasets import folder, idx, keras_datasets, npz, tfds_datasets, tfr
 from cnnlab.datasets.dataset import Dataset
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.blaming import answer_of
 from cnnlab.pluginhost.declarations import resolve
-from cnnlab.pluginhost.prints import speaking
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
@@ -69,8 +69,7 @@ def load(source: str | os.PathLike[str]) -> Dataset:
         return replace(tfds_datasets.load(word.removeprefix("tfds:")), source=word)
     if word in registry.datasets() or registry.is_full(word):
         found = registry.find_dataset(word)
-        with speaking(registry.provider(found).source.owner):
-            return replace(_checked(resolve(found.load)(), word), source=word)
+        return replace(answer_of(found, lambda: resolve(found.load)(), Dataset, "cnnlab.plugin.Dataset"), source=word)
     return replace(read_path(Path(word)), source=str(Path(word).resolve()))
 
 
@@ -104,12 +103,3 @@ def read_path(path: Path) -> Dataset:
         f"{path} is no dataset: expected an .npz file with x_train, y_train, x_test and y_test, a folder of IDX files, "
         "a folder of images with a subfolder for each class, or TFRecord files (.tfrecord)."
     )
-
-
-def _checked(dataset: object, name: str) -> Dataset:
-    if not isinstance(dataset, Dataset):
-        raise CnnlabError(
-            f"the plugin that provides the dataset {name!r} returned {type(dataset).__name__} where a "
-            "cnnlab.datasets.Dataset was expected."
-        )
-    return dataset

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from cnnlab.errors import CnnlabError
+from cnnlab.interrupts import CancelledError
 from cnnlab.lab.errors import RefusedError, unknown
 from cnnlab.memory import out_of_memory
 from cnnlab.render import html
@@ -47,10 +48,6 @@ MAKING = ("<frozen importlib._bootstrap>", "func_graph.py")
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDS = ("done", "failed", "cancelled")
-
-
-class CancelledError(BaseException):
-    """Somebody cancelled the job: no failure, and nothing that a plugin may take for one of its own."""
 
 
 Work = Callable[["Telling"], str]

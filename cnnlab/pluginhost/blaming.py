@@ -2,12 +2,63 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import re
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
-from cnnlab.errors import FailedError
+from cnnlab.errors import CnnlabError, FailedError, told
+from cnnlab.interrupts import STOPS
+from cnnlab.memory import out_of_memory
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Declaration
+from cnnlab.pluginhost.prints import speaking
+
+T = TypeVar("T")
+
+
+def answer_of(
+    declaration: Declaration, work: Callable[[], object], kind: type[T], called: str, failed: str = "failed"
+) -> T:
+    """Call what a declaration names, in its guard, and hold what comes back against what was expected.
+
+    Args:
+        declaration: Whose code it is.
+        work: Calls it.
+        kind: What it is to return.
+        called: What authors call that.
+        failed: What is to be said where it raises.
+
+    Raises:
+        FailedError: It raised what is no sentence for users, or returned something else.
+    """
+    with speaking(registry.provider(declaration).source.owner), guarded(declaration, failed):
+        given = work()
+    if not isinstance(given, kind):
+        raise blame(declaration, f"returned {type(given).__name__} where a {called} was expected")
+    return given
+
+
+@contextlib.contextmanager
+def guarded(declaration: Declaration, failed: str = "failed") -> Iterator[None]:
+    """Blame a plugin for what its code raises in the ``with`` block: whatever it is, but for sentences for users.
+
+    Args:
+        declaration: Whose code it is.
+        failed: What is to be said of it.
+
+    Raises:
+        FailedError: It raised anything else, if only to end the process.
+    """
+    try:
+        yield
+    except (CnnlabError, *STOPS):
+        raise
+    except BaseException as error:  # not every library's errors are an Exception: those of Rust's and pytest's are none
+        if out_of_memory(error):
+            raise
+        raise blame(declaration, f"{failed}: {told(error)}") from error
 
 
 def blame(declaration: Declaration, what: str) -> FailedError:

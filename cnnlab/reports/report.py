@@ -16,9 +16,8 @@ from cnnlab.devices.choice import current_device, use_devices
 from cnnlab.errors import CnnlabError, FailedError, UsageError
 from cnnlab.interrupts import saying
 from cnnlab.pluginhost import registry
-from cnnlab.pluginhost.blaming import blame
+from cnnlab.pluginhost.blaming import answer_of
 from cnnlab.pluginhost.declarations import Section, resolve
-from cnnlab.pluginhost.prints import speaking
 from cnnlab.progress import Progress, shown
 from cnnlab.reports import profiles
 from cnnlab.reports.chapter import Chapter
@@ -294,13 +293,5 @@ def _lacking(section: Section, subject: Subject) -> str:
 
 
 def _asked(section: Section, subject: Subject) -> Chapter:
-    try:
-        with speaking(registry.provider(section).source.owner):
-            chapter = resolve(registry.declared(section).write)(subject)
-    except (CnnlabError, KeyboardInterrupt, MemoryError):
-        raise
-    except (Exception, SystemExit) as error:
-        raise blame(section, f"failed: {type(error).__name__}: {error}") from error
-    if not isinstance(chapter, Chapter):
-        raise blame(section, f"returned {type(chapter).__name__} where a cnnlab.plugin.Chapter was expected")
-    return chapter
+    write = registry.declared(section).write
+    return answer_of(section, lambda: resolve(write)(subject), Chapter, "cnnlab.plugin.Chapter")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 
-from cnnlab.errors import CnnlabError
 from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.blaming import answer_of, blame, guarded
 from cnnlab.pluginhost.declarations import resolve
-from cnnlab.pluginhost.prints import speaking
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 """Keras' name for computing in a precision while the weights stay float32."""
@@ -46,25 +46,28 @@ def build_network(
 
     Raises:
         UsageError: There is no such architecture.
-        CnnlabError: It cannot be built for such images, or does not give such logits.
+        CnnlabError: It cannot be built for such images.
+        FailedError: Its code failed, or gives no such logits.
     """
     declaration = registry.find_architecture(architecture)
     shape = (int(input_shape[0]), int(input_shape[1]), int(input_shape[2]))
     options = {"batch_norm": True} if batch_norm else {}
-    what = f"the architecture {architecture!r} for images of {'x'.join(map(str, shape))} and {classes} classes"
-    try:
-        with _seeded(seed), _policy(POLICIES[precision]), speaking(registry.provider(declaration).source.owner):
-            model = resolve(declaration.build)(shape, classes, **options)
+    images = f"images of {'x'.join(map(str, shape))} and {classes} classes"
+    failed = f"could not be built for {images}"
+
+    def build() -> Any:
+        return resolve(declaration.build)(shape, classes, **options)
+
+    with _seeded(seed), _policy(POLICIES[precision]):
+        model = answer_of(declaration, build, keras.Model, "keras.Model", failed)
+        with guarded(declaration, failed):  # what is built late calls the plugin's layers now
             if not model.built:
                 model.build((None, *shape))
-            if he_normal:
-                _draw_he_normal(model)
-    except CnnlabError:
-        raise
-    except Exception as error:
-        raise CnnlabError(f"{what} could not be built: {error}.") from error
-    if tuple(model.output_shape) != (None, classes):
-        raise CnnlabError(f"{what} gives outputs of shape {list(model.output_shape)}; expected [None, {classes}].")
+            outputs = tuple(model.output_shape)
+        if outputs != (None, classes):
+            raise blame(declaration, f"gave outputs of shape {list(outputs)} for {images}; expected [None, {classes}]")
+        if he_normal:
+            _draw_he_normal(model)
     return model
 
 

@@ -231,7 +231,7 @@ def test_what_follows_from_the_arrays_is_said_once(summing):
 )
 def test_numbers_have_one_source(summing, more, named):
     made = summing(functools.partial(means, **more), lambda c, result, p: Result())
-    with pytest.raises(CnnlabError, match=f"gave {named} where it ran, and declares `sum_up=`"):
+    with pytest.raises(CnnlabError, match=f"gave {named} where it ran, and declares `sum_up`,"):
         run(made, np.zeros((1, 2, 3, 1), np.float32))
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab import datasets
+from cnnlab import __version__, datasets
 from cnnlab.datasets import Dataset, Split, dataset, idx
-from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.errors import CnnlabError, FailedError, UsageError
 from cnnlab.files import reading
 
 # Of the files that MNIST is published as, uncompressed.
@@ -600,12 +600,26 @@ def test_idx_files_to_learn_from_alone_are_a_dataset(tmp_path):
     assert "<img" in found.train._repr_html_()
 
 
-def test_what_a_plugin_gives_as_a_dataset_is_one(monkeypatch):
+def missing():
+    raise KeyError("boom")
+
+
+@pytest.mark.parametrize(
+    ("load", "said"),
+    [
+        (lambda: [1, 2], "returned list where a cnnlab.plugin.Dataset was expected."),
+        (missing, "failed: KeyError: 'boom'."),
+        (lambda: sys.exit(3), "failed: SystemExit: 3."),
+    ],
+    ids=["another thing", "error", "leaves"],
+)
+def test_a_plugin_whose_dataset_cannot_be_loaded_is_named_with_its_version(monkeypatch, load, said):
     from cnnlab.datasets import loading
 
-    monkeypatch.setattr(loading, "resolve", lambda reference: lambda: [1, 2])
-    with pytest.raises(CnnlabError, match="provides the dataset 'mnist' returned list where"):
+    monkeypatch.setattr(loading, "resolve", lambda reference: load)
+    with pytest.raises(FailedError) as failure:
         datasets.load("mnist")
+    assert str(failure.value).startswith(f"the dataset 'mnist' of cnnlab {__version__} {said} Please report it ")
 
 
 def test_a_model_is_opened_though_what_it_learned_from_is_gone(tmp_path):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from cnnlab.drawings import Picture
+from cnnlab.interrupts import CancelledError
 from cnnlab.lab import jobs as module
-from cnnlab.lab.jobs import CancelledError, Job, Jobs, Telling, _do
+from cnnlab.lab.jobs import Job, Jobs, Telling, _do
 
 
 @pytest.fixture

@@ -56,18 +56,33 @@ def refuse(shape, classes):
     [
         (refuse, "images must be larger."),
         (
-            lambda shape, classes: keras.layers.Conv2D(0, 3),
-            "the architecture 'own' for images of 4x4x1 and 3 classes could not be built: ",
+            lambda shape, classes: {}["boom"],
+            "the architecture 'own' of cnnlab-own 1.0 could not be built for images of 4x4x1 and 3 classes: "
+            "KeyError: 'boom'. Please report it to the authors of cnnlab-own.",
+        ),
+        (
+            lambda shape, classes: sys.exit(3),
+            "the architecture 'own' of cnnlab-own 1.0 could not be built for images of 4x4x1 and 3 classes: "
+            "SystemExit: 3.",
+        ),
+        (
+            lambda shape, classes: 3,
+            "the architecture 'own' of cnnlab-own 1.0 returned int where a keras.Model was expected.",
+        ),
+        (
+            lambda shape, classes: keras.Sequential([keras.layers.Flatten(), keras.layers.Conv2D(3, 3)]),
+            "the architecture 'own' of cnnlab-own 1.0 could not be built for images of 4x4x1 and 3 classes: "
+            "ValueError: ",
         ),
         (
             lambda shape, classes: keras.Sequential(
                 [keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(classes + 1)]
             ),
-            "the architecture 'own' for images of 4x4x1 and 3 classes gives outputs of shape [None, 4]; expected "
-            "[None, 3].",
+            "the architecture 'own' of cnnlab-own 1.0 gave outputs of shape [None, 4] for images of 4x4x1 and 3 "
+            "classes; expected [None, 3].",
         ),
     ],
-    ids=["refused", "fails", "other outputs"],
+    ids=["refused", "fails", "leaves", "another thing", "fails late", "other outputs"],
 )
 def test_a_network_that_does_not_fit_is_one_sentence(own, build, said):
     with pytest.raises(CnnlabError) as failure:

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import layers
 
+from cnnlab.plugin import UsageError
+
 Shape = tuple[int, int, int]
 
 MOMENTUM = 0.9
@@ -34,11 +36,11 @@ def build(input_shape: Shape, classes: int, batch_norm: bool = False) -> keras.M
         uniform), biases are zero.
 
     Raises:
-        ValueError: The images are smaller than 4x4.
+        UsageError: The images are smaller than 4x4.
     """
     height, width, _ = input_shape
     if min(height, width) < 4:
-        raise ValueError(f"mnist-cnn halves its images twice, so they must be 4x4 or larger, not {height}x{width}")
+        raise UsageError(f"mnist-cnn halves its images twice: they must be 4x4 or larger; received {height}x{width}.")
 
     def activated(x: Any, layer: type[layers.Layer], name: str, number: int, *size: int, **options: Any) -> Any:
         if not batch_norm:
