@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import json
 import os
@@ -117,10 +118,40 @@ def test_a_process_without_standard_output_can_speak(tmp_path):
     assert (done.returncode, done.stderr) == (0, "one: hello\n")
 
 
-def test_what_another_thread_put_in_the_place_of_standard_output_stays_there_and_open(capsys):
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # nobody closes what was put there
+def test_what_is_left_in_the_place_of_standard_output_is_taken_away_and_not_closed(capfd):
     before, other = sys.stdout, io.StringIO()
     with speaking("cnnlab-one"):
-        own, sys.stdout = sys.stdout, other
-    left, sys.stdout = sys.stdout, before
-    assert left is other
-    assert (other.closed, own.closed) == (False, True)
+        sys.stdout = os.fdopen(os.dup(1), "w")
+        print("replaced")
+    assert sys.stdout is before
+    with speaking("cnnlab-one"):
+        sys.stdout = other
+    print("after")
+    assert (sys.stdout, other.closed) == (before, False)
+    assert capfd.readouterr() == ("after\n", "cnnlab-one: replaced\n")
+
+
+def test_what_was_remembered_as_standard_output_goes_on_to_standard_error(capfd):
+    with speaking("cnnlab-one"):
+        held = sys.stdout
+        print("at import", end=" ", file=held)
+    with speaking("cnnlab-two"):
+        sys.stdout.close()
+        print("where it ran", file=held)
+        print("half", end="", file=held)
+    print("between two", file=held)
+    with speaking("cnnlab-one"):
+        sys.stdout.detach()
+        os.write(held.fileno(), b"by number\n")
+    out, err = capfd.readouterr()
+    said = ["cnnlab-one: at import", "cnnlab-two: where it ran", "cnnlab-two: half", "between two"]
+    assert (out, err.splitlines()) == ("", [*said, "cnnlab-one: by number"])
+
+
+def test_what_waits_in_a_buffer_of_c_belongs_to_who_wrote_it(capfd):
+    library = ctypes.CDLL(None)
+    library.printf(b"before\n")
+    with speaking("cnnlab-one"):
+        library.printf(b"inside\n")
+    assert capfd.readouterr() == ("before\n", "cnnlab-one: inside\n")
