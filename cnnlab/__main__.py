@@ -64,13 +64,22 @@ class _Leaving:
         import contextlib
         import threading
 
-        if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.current_thread()):
-            return
-        atexit._run_exitfuncs()
         with contextlib.suppress(OSError, ValueError):
-            for stream in filter(None, (sys.stdout, sys.stderr)):
-                stream.flush()
+            self._say_no_more()
+            if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.current_thread()):
+                return
+            atexit._run_exitfuncs()
+            if sys.stderr:
+                sys.stderr.flush()
             os._exit(status)
+
+    def _say_no_more(self) -> None:
+        """Lead standard output to standard error: the command has said all, and what plugins left behind speaks on."""
+        if sys.stdout:
+            sys.stdout.flush()
+        sys.stdout = sys.stderr
+        if self._stderr is not None:
+            os.dup2(self._stderr, 1)
 
     def at_once(self, words: str = "") -> NoReturn:
         """End, whatever other threads are doing; what they were about to print is lost."""

@@ -60,17 +60,19 @@ def leave():
     print("this too", end="")
     sys.exit(interrupts.status())
 
-def fail():
+def fail(words=""):
     print("now", flush=True)
+    print(words, end="")
     sys.exit(3)
 
 def tidy():
-    atexit.register(print, "tidied", end="")
-    fail()
+    atexit.register(os.write, 1, b"by number")
+    atexit.register(print, "tidied", end="", flush=True)
+    fail("before")
 
 def linger():
     threading.Thread(target=lambda: (time.sleep(0.5), print("done", end=""))).start()
-    fail()
+    fail("before")
 
 def swallow():
     try:
@@ -207,12 +209,18 @@ def test_where_python_would_only_print_the_interruption_it_ends(what, printed):
 
 
 @pytest.mark.parametrize(
-    ("what", "status", "rest"),
-    [("leave", 130, "this too"), ("fail", 3, ""), ("tidy", 3, "tidied"), ("linger", 3, "done")],
+    ("what", "status", "rest", "afterwards"),
+    [
+        ("leave", 130, "this too", ""),
+        ("fail", 3, "", ""),
+        ("tidy", 3, "before", "tidiedby number"),
+        ("linger", 3, "before", "done"),
+    ],
 )
-def test_a_status_is_kept_and_what_was_printed_comes_out(what, status, rest):
+def test_a_status_is_kept_and_what_was_printed_comes_out(what, status, rest, afterwards):
+    """On standard output until the command is through; afterwards that is not its own any more."""
     process = doing(what)
-    assert (process.stdout.read(), process.stderr.read(), process.wait(timeout=60)) == (rest, "", status)
+    assert (process.stdout.read(), process.stderr.read(), process.wait(timeout=60)) == (rest, afterwards, status)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
