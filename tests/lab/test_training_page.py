@@ -114,7 +114,7 @@ def test_a_page_that_is_opened_while_something_is_trained_shows_it(page, tools):
     page.lab.training._trainer.go_on()
     page.locator("#network .refused", has_text="There is no room.").wait_for()
     assert page.get_by_text("Note: so it is.").is_visible()
-    assert page.get_by_role("button", name="Start").is_enabled()
+    page.locator("#network button:enabled", has_text="Start").wait_for()
 
 
 class Waiting:
