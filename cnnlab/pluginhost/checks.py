@@ -30,11 +30,11 @@ HOST_OPTIONS = frozenset(
     | {"trust", "limit-seconds", "limit-memory"}
     | {"image", "label", "fit", "invert", "strict", "dataset", "split", "index", "limit"}
     | {"mistakes", "least-certain", "one-per-class"}
-    | {"out", "force", "format", "dpi", "seed", "device", "json", "fail-under", "plugin", "help"}
+    | {"out", "force", "format", "dpi", "seed", "device", "devices", "json", "fail-under", "plugin", "help"}
 )
 """Command-line options that belong to the host: no plugin's parameter may take their names.
 
-``--class``, which chooses images, is not among them: it makes way for a parameter of that name.
+``--class``, which chooses images, and ``--keep`` are not among them: they make way for a parameter of that name.
 """
 
 REFERENCES: Mapping[type[Declaration], tuple[str, ...]] = {
@@ -97,15 +97,15 @@ def check_declaration(declaration: Declaration) -> None:
         ContractError: A field is not what it must be.
     """
     kind = kind_in(declaration)
-    if declaration.api != API_VERSION:
-        newer = isinstance(declaration.api, int) and declaration.api > API_VERSION
+    if isinstance(declaration.api, int) and declaration.api != API_VERSION:
+        newer = declaration.api > API_VERSION
         raise IncompatibleError(
             f"was written for version {declaration.api} of the plugin interface and this cnnlab speaks version "
             f"{API_VERSION}: {'upgrade cnnlab' if newer else 'upgrade the plugin'}."
         )
     if not is_name(declaration.name):
         raise ContractError(
-            f"the {kind.__name__} name {declaration.name!r} must be lower-case words joined by hyphens."
+            f"the {declaration.noun} name {declaration.name!r} must be lower-case words joined by hyphens."
         )
     hashable: Any = kind  # mypy takes a dataclass type for unhashable
     hints = _hints(hashable)
@@ -115,6 +115,7 @@ def check_declaration(declaration: Declaration) -> None:
             raise ContractError(f"`{field.name}` of its {declaration.noun} {declaration.name!r} {problem}")
     if isinstance(declaration, Analysis):
         _check_params(declaration)
+        _check_delivery(declaration)
         _check_widgets(declaration, problem_of_name)
 
 
@@ -136,9 +137,12 @@ def _check_bounds(declaration: Declaration) -> None:
     """Hold the fields that have bounds of their own against these."""
     kind: Any = kind_in(declaration)
     for name, hint in typing.get_type_hints(kind, include_extras=True).items():
-        if typing.get_origin(hint) is typing.Annotated:
+        value: Any = getattr(declaration, name, None)
+        several = typing.get_origin(hint) is tuple
+        bounded = typing.get_args(hint)[0] if several else hint  # of a tuple each item has the bounds of the first
+        for each in (value if several else [value]) if typing.get_origin(bounded) is typing.Annotated else ():
             try:
-                checked(name, hint, getattr(declaration, name))
+                checked(name, bounded, each)
             except UsageError as error:
                 raise ContractError(f"its {declaration.noun} {declaration.name!r} cannot be: {error}") from error
 
@@ -152,9 +156,28 @@ def _check_params(analysis: Analysis) -> None:
                 f"{each.__name__}, the parameters of its analysis {analysis.name!r}, is no dataclass: put "
                 "@dataclass(frozen=True, kw_only=True) above it."
             )
+    public = [field.public for field in fields]
+    twice = next((name for name in public if public.count(name) > 1), None)
+    if twice is not None:
+        raise ContractError(f"two parameters of its analysis {analysis.name!r} are {twice!r} to those who use it.")
     taken = sorted({field.option[2:] for field in fields} & HOST_OPTIONS)
     if taken:
         raise ContractError(f"its parameter {taken[0]!r} would redefine the host's option --{taken[0]}.")
+
+
+def _check_delivery(analysis: Analysis) -> None:
+    if analysis.independent and analysis.sum_up is None:
+        raise ContractError(
+            f"its analysis {analysis.name!r} is `independent` and declares no `sum_up`, which is to say what holds of "
+            "all images together."
+        )
+    unknown = [name for name in analysis.sometimes if name not in {*analysis.arrays, *analysis.metrics}]
+    if unknown:
+        known = did_you_mean(unknown[0], [*analysis.arrays, *analysis.metrics])
+        raise ContractError(
+            f"`sometimes` of its analysis {analysis.name!r} names {unknown[0]!r}, which is no array or metric that it "
+            f"declares. {known}"
+        )
 
 
 def _check_widgets(analysis: Analysis, look: Callable[[Named], str]) -> None:

@@ -20,6 +20,10 @@ API_VERSION = 1
 """The version of the plugin interface that this cnnlab speaks. It changes only when old plugins would break."""
 
 
+Positive = Annotated[int, Ge(1)]
+"""How many there are of what is never missing."""
+
+
 @dataclass(frozen=True)
 class Array:
     """What an array of a result means, and what its axes are.
@@ -159,10 +163,10 @@ class DatasetSource(Declaration):
     noun: ClassVar[str] = "dataset"
 
     load: str
-    shape: tuple[int, int, int]
+    shape: tuple[Positive, Positive, Positive]
     class_names: tuple[str, ...]
-    train_size: int
-    test_size: int
+    train_size: Annotated[int, Ge(0)]
+    test_size: Annotated[int, Ge(0)]
     provenance: str
     licence: str
 
@@ -193,8 +197,8 @@ class Architecture(Declaration):
     noun: ClassVar[str] = "architecture"
 
     build: str
-    input_shape: tuple[int, int, int] = (28, 28, 1)
-    classes: int = 10
+    input_shape: tuple[Positive, Positive, Positive] = (28, 28, 1)
+    classes: Positive = 10
     batch_norm: bool = False
 
 
@@ -214,8 +218,9 @@ class Recipe(Declaration):
 
     Attributes:
         epochs: How often to go through the training images; 1 at least.
-        batch_size: Images per step; 1 at least.
-        learning_rate: The largest learning rate, that of the first step where there is no warm-up; above 0.
+        batch_size: Images per step; from 1 to a million.
+        learning_rate: The largest learning rate, that of the first step where there is no warm-up; above 0, and a
+            million at most.
         precision: What to compute in: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"``, which is bfloat16
             where the device in use is faster in it.
         warm_up: The fraction of all steps, the first ones, over which the learning rate rises linearly to it; 0 to 1.
@@ -224,8 +229,8 @@ class Recipe(Declaration):
         beta_2: How much of the mean squared gradient Adam keeps at each step; from 0 to below 1.
         label_smoothing: The probability that is taken from the label and spread evenly over all classes
             (Szegedy et al., 2016); from 0 to below 1.
-        shift: By how many whole pixels, at most, images are moved in both directions, anew in every epoch. What comes
-            in at the border is the lowest value that the dataset's images may have.
+        shift: By how many whole pixels, at most, images are moved in both directions, anew in every epoch; up to
+            10,000. What comes in at the border is the lowest value that the dataset's images may have.
         he_normal: Draw the kernels of all layers but the last from normal distributions (He et al., 2015), whatever the
             architecture drew them from.
 
@@ -243,8 +248,8 @@ class Recipe(Declaration):
 
     noun: ClassVar[str] = "recipe"
 
-    epochs: Annotated[int, Ge(1)] = 10
-    batch_size: Annotated[int, Ge(1)] = 64
+    epochs: Positive = 10
+    batch_size: Annotated[int, Ge(1), Le(1_000_000)] = 64
     learning_rate: Annotated[float, Gt(0), Le(1_000_000)] = 1e-3
     precision: Precision = "float32"
     warm_up: Share = 0.0
@@ -252,7 +257,7 @@ class Recipe(Declaration):
     beta_1: Kept = 0.9
     beta_2: Kept = 0.999
     label_smoothing: Kept = 0.0
-    shift: Annotated[int, Ge(0)] = 0
+    shift: Annotated[int, Ge(0), Le(10_000)] = 0
     he_normal: bool = False
 
 

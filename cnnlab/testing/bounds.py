@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
 
 
-TEXTS = ("a text", "a path", "a class", "a layer")
+TEXTS = ("a text", "a path", "a class", "a layer", "a model")
 """What any words may be, until the model is open."""
 
 

@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 
 from cnnlab.cli.echo import echo
-from cnnlab.errors import CnnlabError, UsageError, did_you_mean
+from cnnlab.errors import CnnlabError, FailedError, UsageError, did_you_mean, told
+from cnnlab.interrupts import STOPS
 from cnnlab.pluginhost.declarations import Analysis, Architecture, DatasetSource, Declaration, Recipe, Section
 from cnnlab.pluginhost.lookup import called
 from cnnlab.pluginhost.params import fields_of
@@ -52,6 +53,9 @@ class TestContract({contract}):
     {noun} = {name!r}
 """
 OF_PARAMS = "    params = {{**{contract}.params, **{params!r}}}\n"
+
+BLAMED = f"{FailedError.__module__}.{FailedError.__qualname__}: "
+"""How pytest begins to tell of what the host said of a plugin."""
 
 
 def check(name: str, params: Iterable[str] = ()) -> bool:
@@ -153,8 +157,10 @@ def _testing(plugin: Plugin) -> ModuleType | None:
         return None
     try:
         return importlib.import_module(name)
-    except Exception as error:
-        raise CnnlabError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
+    except STOPS:
+        raise
+    except BaseException as error:
+        raise CnnlabError(f"{name} ({plugin.source.owner}) cannot be imported: {told(error)}.") from error
 
 
 def _classes(module: ModuleType) -> Iterator[type[Contract]]:
@@ -218,6 +224,8 @@ class Lines:
 def _crash(longrepr: Any) -> str:
     """Why a promise was broken: what it says of that, or else what was raised, and where."""
     crash = getattr(longrepr, "reprcrash", None)
+    if crash is not None and crash.message.startswith(BLAMED):
+        crash = longrepr.chain[0][1] or crash  # where the author's own code raised, if it did
     said = crash.message.removeprefix("AssertionError: ") if crash is not None else str(longrepr)
     where = "" if crash is None or said != crash.message else f"{crash.path}:{crash.lineno}: "
     return where + str(said).splitlines()[0]

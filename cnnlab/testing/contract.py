@@ -102,6 +102,12 @@ def frameworks_imported_by(code: str) -> list[str]:
     return sorted(roots & set(FRAMEWORKS))
 
 
+def assert_no_framework(module: str) -> None:
+    """Hold a plugin's module to it that importing it costs no TensorFlow, so that ``--help`` stays quick."""
+    found = frameworks_imported_by(f"import {module}")
+    assert not found, f"importing {module} imports {', '.join(found)}: import that where the work is done"
+
+
 def assert_same(first: Any, second: Any, what: str) -> None:
     """Check that two arrays are the same to the bit, NaN included."""
     import numpy as np

@@ -44,7 +44,9 @@ class Settings(Params):
     epochs: Annotated[
         int | None, Ge(1), Doc("How often to go through the training images. The recipe says 10; fast: 2.")
     ] = None
-    batch_size: Annotated[int | None, Ge(1), Doc("Images per step. The recipe says 64; fast: 256, best: 128.")] = None
+    batch_size: Annotated[
+        int | None, Ge(1), Le(1_000_000), Doc("Images per step. The recipe says 64; fast: 256, best: 128.")
+    ] = None
     learning_rate: Annotated[
         float | None,
         Gt(0),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 TOOL = """
@@ -11,7 +13,7 @@ import sys, click
 from cnnlab.plugin import CnnlabError, UsageError, hookimpl
 
 @click.command()
-@click.argument("how", type=click.Choice(["well", "error", "usage", "bug", "status", "leave", "say", "number"]))
+@click.argument("how", type=click.Choice("well error usage bug panic status leave say number".split()))
 @click.option("--deep", is_flag=True, help="Look deeper.")
 @click.pass_context
 def gather(context, how, deep):
@@ -23,6 +25,8 @@ def gather(context, how, deep):
         raise UsageError("deep and shallow exclude each other.")
     if how == "bug":
         raise KeyError("lost")
+    if how == "panic":
+        raise BaseException("lost")
     if how == "status":
         context.exit(3)
     if how == "leave":
@@ -75,6 +79,12 @@ def test_they_are_listed_below_the_hosts_own_without_being_imported(tool):
         assert "imported" not in tool(*words).stderr
 
 
+def test_what_they_are_is_shown(tool):
+    (told,) = json.loads(tool("plugins", "show", "gather", "--json").stdout)
+    assert (told["kind"], told["name"], told["summary"]) == ("command", "gather", "Gather results of many machines.")
+    assert "object" not in tool("plugins", "show", "gather").stdout
+
+
 def test_their_help_is_as_the_hosts(tool):
     told = tool("gather", "-h").stdout
     assert told.startswith("Usage: cnnlab gather [OPTIONS] ")
@@ -95,6 +105,7 @@ REPORT = "Please report it at https://example.org/tool/issues. CNNLAB_DEBUG=1 sh
         ("error", 1, "Error: there are no results: name a folder with --image.\n"),
         ("usage", 2, "Error: deep and shallow exclude each other.\n"),
         ("bug", 1, f"Error: the command 'gather' of cnnlab-tool 2.5 failed: KeyError: 'lost'. {REPORT}"),
+        ("panic", 1, f"Error: the command 'gather' of cnnlab-tool 2.5 failed: BaseException: lost. {REPORT}"),
         ("status", 3, ""),
         ("leave", 4, ""),
         ("say", 1, "Error: Nothing was gathered.\n"),

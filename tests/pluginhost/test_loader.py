@@ -66,6 +66,12 @@ def cnnlab_datasets():
 MISTAKES = {
     "raises at import": ("raise RuntimeError('no such luck')", "broken", "RuntimeError: no such luck"),
     "leaves the process": ("import sys; sys.exit('bye')", "broken", "SystemExit: bye"),
+    "raises what is no Exception": ("raise BaseException('panic')", "broken", "loaded: BaseException: panic"),
+    "raises what cannot say what it is": (
+        "class Mute(Exception):\n    def __str__(self):\n        raise RuntimeError\nraise Mute",
+        "broken",
+        "could not be loaded: Mute",
+    ),
     "imports what is not there": ("import nothing_like_this", "broken", "nothing_like_this"),
     "raises in its hook": (
         "from cnnlab.plugin import hookimpl\n@hookimpl\ndef cnnlab_analyses():\n    raise KeyError('lost')",
@@ -121,6 +127,42 @@ MISTAKES = {
         "broken",
         "a default of its analysis 'odd' is refused by what it declares itself: size must be an integer of at least 1; "
         "received 0.",
+    ),
+    "has two parameters of one option": (
+        GOOD.replace("size: int = 1", "size: int = 1\n    size_: int = 2"),
+        "broken",
+        "two parameters of its analysis 'odd' are 'size' to those who use it.",
+    ),
+    "takes the option of devices": (
+        GOOD.replace("size: int = 1", "devices: int = 1"),
+        "broken",
+        "its parameter 'devices' would redefine the host's option --devices.",
+    ),
+    "looks at each image alone and sums nothing up": (
+        GOOD.replace("run=", "independent=True, run="),
+        "broken",
+        "its analysis 'odd' is `independent` and declares no `sum_up`",
+    ),
+    "leaves out what it never gives": (
+        GOOD.replace("run=", "sometimes=('mean',), metrics={'means': 'a mean'}, run="),
+        "broken",
+        "`sometimes` of its analysis 'odd' names 'mean', which is no array or metric that it declares. Did you mean "
+        "'means'?",
+    ),
+    "says its version in words": (
+        GOOD.replace("run=", "api='1', run="),
+        "broken",
+        "`api` of its analysis 'odd' must be an integer, not str '1'.",
+    ),
+    "has images of no height": (
+        DATASET.replace("(4, 4, 1)", "(0, 4, 1)"),
+        "broken",
+        "its dataset 'odd' cannot be: shape must be an integer of at least 1; received 0.",
+    ),
+    "has fewer images than none": (
+        DATASET.replace("test_size=2", "test_size=-2"),
+        "broken",
+        "its dataset 'odd' cannot be: test_size must be an integer of at least 0; received -2.",
     ),
     "has a recipe that rises for longer than it lasts": (
         RECIPE.replace("0.5", "1.5"),

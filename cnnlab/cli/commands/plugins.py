@@ -101,7 +101,8 @@ def _described(plugin: Plugin, declaration: Declaration) -> dict[str, Any]:
     from cnnlab.reports.profiles import PROFILES, outline
     from cnnlab.results.meanings import settled
 
-    facts = {field.name: getattr(declaration, field.name) for field in dataclasses.fields(declaration)}
+    names = [field.name for field in dataclasses.fields(declaration)]
+    facts = {name: getattr(declaration, name) for name in names if name != "command"}  # click's own object
     if isinstance(declaration, Analysis):
         facts["params"] = [
             {
