@@ -89,9 +89,9 @@ class Commands(helping.Group):
             raise UsageError(
                 f"--plugin FILE is said before the command: `cnnlab --plugin FILE {ctx.invoked_subcommand} ...`."
             ) from error
-        except (click.exceptions.Exit, click.ClickException, click.Abort, MemoryError):
+        except (click.exceptions.Exit, click.ClickException, click.Abort, MemoryError, *interrupts.STOPS):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if ctx.invoked_subcommand is None or ctx.invoked_subcommand in COMMANDS:
                 raise
             from cnnlab.cli import of_plugins

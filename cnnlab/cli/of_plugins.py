@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from cnnlab.cli.help import Context
-from cnnlab.errors import CnnlabError, UsageError, did_you_mean
+from cnnlab.errors import CnnlabError, UsageError, did_you_mean, told
 from cnnlab.pluginhost import registry
 
 
@@ -56,7 +56,7 @@ def blame_for(name: str, error: BaseException) -> NoReturn:
         raise error
     from cnnlab.pluginhost.blaming import blame
 
-    raise blame(registry.find_command(name), f"failed: {type(error).__name__}: {error}") from error
+    raise blame(registry.find_command(name), f"failed: {told(error)}") from error
 
 
 def _styled(command: click.Command) -> click.Command:

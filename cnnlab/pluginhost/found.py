@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+from cnnlab.errors import told as told_error
+from cnnlab.interrupts import STOPS
 from cnnlab.pluginhost import records
 from cnnlab.pluginhost.declarations import Declaration
 from cnnlab.pluginhost.offers import told
@@ -152,8 +154,10 @@ class Plugin:
             check(declarations, deeply=not known)
         except IncompatibleError as caught:
             state, error, self.exception = "incompatible", f"{self.source.title} {caught}", caught
-        except (Exception, SystemExit) as caught:
-            what = str(caught) if isinstance(caught, ContractError) else f"{type(caught).__name__}: {caught}"
+        except STOPS:
+            raise
+        except BaseException as caught:  # not all that a plugin's imports may raise is an Exception
+            what = str(caught) if isinstance(caught, ContractError) else told_error(caught)
             state, error, self.exception = "broken", f"{self.source.title} could not be loaded: {what}", caught
         if state != "active":
             seconds, declarations = time.perf_counter() - started, ()

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import numpy as np
 import pytest
 
+from cnnlab import interrupts
 from cnnlab.analysis import host
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.inputs import from_arrays
@@ -73,17 +74,38 @@ def test_the_generator_is_seeded(analysis):
     assert (first.arrays["x"] != other.arrays["x"]).any()
 
 
-def test_a_failing_plugin_is_named_with_its_version(analysis):
+class MuteError(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+def raising(error):
     def mathematics(*_):
-        raise ZeroDivisionError("oh")
+        raise error
 
-    with pytest.raises(CnnlabError, match=r"'one' of cnnlab-one 3\.1 failed: ZeroDivisionError: oh.*report it"):
-        run(analysis(mathematics))
+    return mathematics
 
 
-def test_a_plugin_that_leaves_the_process_is_held_back(analysis):
-    with pytest.raises(CnnlabError, match="failed: SystemExit"):
-        run(analysis(lambda *_: sys.exit(0)))
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ZeroDivisionError("oh"), "ZeroDivisionError: oh"),
+        (SystemExit(0), "SystemExit: 0"),
+        (BaseException("panic"), "BaseException: panic"),
+        (MuteError(), "MuteError"),
+    ],
+)
+def test_a_failing_plugin_is_named_with_its_version(analysis, error, said):
+    with pytest.raises(CnnlabError, match=rf"'one' of cnnlab-one 3\.1 failed: {said}\. Please report it"):
+        run(analysis(raising(error)))
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, interrupts.CancelledError])
+def test_what_stops_it_is_no_failure_of_the_plugin(analysis, stop):
+    with pytest.raises(stop):
+        run(analysis(raising(stop())))
+    with pytest.raises(stop):
+        run(analysis(lambda *_: Result(show=raising(stop()))))
 
 
 def test_a_plugins_own_clear_error_is_passed_on(analysis):

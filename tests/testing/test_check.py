@@ -77,7 +77,7 @@ def test_a_broken_promise_is_named_with_its_reason(check, install):
     assert lines[0] == "dataset lame"
     assert "  kept     it says where it comes from" in lines
     broken = lines.index("  broken   it is as large as declared")
-    assert lines[broken + 1].endswith("RuntimeError: the tap is dry")
+    assert re.fullmatch(r" {11}/.*/cnnlab_lame\.py:\d+: RuntimeError: the tap is dry", lines[broken + 1])
 
 
 MODEST = """
@@ -175,7 +175,11 @@ def test_an_attack_that_is_begun_keeps_its_contract(begun, check):
 
 
 MISTAKEN = {
-    "from nowhere import nothing": "cnnlab_modest.testing cannot be imported: ModuleNotFoundError: No module named",
+    "from nowhere import nothing": (
+        "cnnlab_modest.testing (cnnlab-modest 1.0) cannot be imported: ModuleNotFoundError: No module named"
+    ),
+    "import sys; sys.exit(3)": "cnnlab_modest.testing (cnnlab-modest 1.0) cannot be imported: SystemExit: 3.",
+    "raise BaseException": "cnnlab_modest.testing (cnnlab-modest 1.0) cannot be imported: BaseException.",
     OWN.replace('"modest"', '"modesty"'): (
         "cnnlab_modest.testing.ModestContract is about the analysis 'modesty', which its package does not provide. "
         "Did you mean 'modest'?"
@@ -183,7 +187,7 @@ MISTAKEN = {
 }
 
 
-@pytest.mark.parametrize("testing", MISTAKEN, ids=["import", "name"])
+@pytest.mark.parametrize("testing", MISTAKEN, ids=["import", "leaves", "no Exception", "name"])
 def test_a_module_testing_that_is_wrong_is_one_sentence(modest, check, testing):
     modest(testing)
     status, out, err = check("modest")
