@@ -152,16 +152,24 @@ def _newer_names_told() -> Iterator[None]:
         kind = getattr(declaring, found["type"], None) if found else None
         if found is None or not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
             raise
-        raise IncompatibleError(_newer(f"has no field `{found['field']}` of {found['type']}")) from error
+        known = [field.name for field in dataclasses.fields(kind)]
+        raise IncompatibleError(
+            _newer(f"field `{found['field']}` of {found['type']}", found["field"], known)
+        ) from error
     except ImportError as error:
         found = _UNKNOWN_NAME.search(str(error))
         if found is None or error.name != SURFACE:
             raise
-        raise IncompatibleError(_newer(f"has no {found['name']!r} in {SURFACE}")) from error
+        known = dir(sys.modules[SURFACE])
+        raise IncompatibleError(_newer(f"{found['name']!r} in {SURFACE}", found["name"], known)) from error
 
 
-def _newer(lacks: str) -> str:
-    return f"needs a newer cnnlab: {host_version()}, which is installed, {lacks}. Upgrade cnnlab, or correct the name."
+def _newer(lacked: str, name: str, known: Iterable[str]) -> str:
+    near = did_you_mean(name, known)
+    return (
+        f"needs a newer cnnlab: {host_version()}, which is installed, has no {lacked}. Upgrade cnnlab, or correct the "
+        f"name.{f' {near}' if near.startswith('Did') else ''}"
+    )
 
 
 def _check_requirement(source: Source) -> None:

@@ -292,7 +292,7 @@ def fields_of(params: type[Params]) -> tuple[Field, ...]:
         TypeError: It is no dataclass derived from :class:`Params`, or a field's type is none that can be declared.
     """
     if not (isinstance(params, type) and issubclass(params, Params)):
-        raise TypeError(f"{params!r} is not derived from cnnlab.analysis.Params")
+        raise TypeError(f"{params!r} is not derived from cnnlab.plugin.Params")
     declared: Any = params  # mypy takes a dataclass type for unhashable
     return _read(declared)
 

@@ -258,6 +258,16 @@ MISTAKES = {
         "incompatible",
         "needs a newer cnnlab: ",
     ),
+    "misspells a field": (
+        RECIPE.replace("warm_up", "warmup"),
+        "incompatible",
+        "has no field `warmup` of Recipe. Upgrade cnnlab, or correct the name. Did you mean 'warm_up'?",
+    ),
+    "misspells a name": (
+        RECIPE.replace("import Recipe", "import Recipie"),
+        "incompatible",
+        "has no 'Recipie' in cnnlab.plugin. Upgrade cnnlab, or correct the name. Did you mean 'Recipe'?",
+    ),
     "knows a name of a later cnnlab": (
         GOOD.replace("Analysis, Params", "Analysis, Telescope, Params"),
         "incompatible",
