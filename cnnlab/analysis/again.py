@@ -74,8 +74,10 @@ def request_of(record: Mapping[str, Any], told: Sequence[Mapping[str, Any]]) -> 
     about = record["model"].get("about") or {}
     if len(found) != 1 or not record["model"]["path"] or about.get("class_names"):
         return None
+    analysis = registry.analysis_of(record)
+    if analysis is None:
+        return None
     try:
-        analysis = registry.find_analysis(record["analysis"])
         params = _given(analysis.params, record["params"])
     except (CnnlabError, TypeError):
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator, Mapping
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from cnnlab.errors import CnnlabError, UsageError, did_you_mean
 from cnnlab.pluginhost import clashes, sources
@@ -163,15 +163,19 @@ def find_analysis(name: str) -> Analysis:
     return cast("Analysis", _find(name, Analysis.noun))
 
 
-def analysis_of(name: str, distribution: object) -> Analysis | None:
-    """Return the analysis that a record names; None where no plugin here gives it.
+def analysis_of(record: Mapping[str, Any]) -> Analysis | None:
+    """Return the analysis that a result is of; None where it is not given here.
+
+    What another distribution calls by the same name is another analysis.
 
     Args:
-        name: Its name.
-        distribution: The one that gave it, which tells where a name is that of several; None where it is not told.
+        record: ``result.json``. Where it names no distribution, the name alone tells.
     """
-    known = analyses()
-    return known.get(name) or known.get(f"{distribution}:{name}")
+    made = record.get("plugin")
+    try:
+        return find_analysis(f"{made['distribution']}:{record['analysis']}" if made else record["analysis"])
+    except UsageError:
+        return None
 
 
 def find_dataset(name: str) -> DatasetSource:

@@ -50,10 +50,10 @@ class Source:
     def is_of(self, distribution: str) -> bool:
         """Whether ``distribution``, spelt in any way that package indexes take for the same, ships it.
 
-        Of a file the path must be the one that the user gave.
+        Of a file the path must be that of the same file.
         """
         if self.file is not None:
-            return distribution == self.distribution
+            return os.path.abspath(distribution) == os.path.abspath(self.distribution)
         from packaging.utils import canonicalize_name
 
         return canonicalize_name(distribution) == canonicalize_name(self.distribution)

@@ -6,14 +6,14 @@ import datetime
 import os
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cnnlab.analysis.again import request_of
 from cnnlab.analysis.command import command_of
 from cnnlab.drawings.tables import Table
-from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.errors import UsageError
 from cnnlab.pluginhost import registry
 from cnnlab.progress import Progress
 from cnnlab.reports.chapter import Chapter
@@ -115,7 +115,7 @@ def _section(number: int, folder: Path, result: Result) -> Written:
     record = result.record
     request = request_of(record, result.inputs)
     answer = Answer(result, command_of(request) if request else "")
-    seen = _summary(record["analysis"])
+    seen = _summary(record)
     chapter = Chapter(
         says=[*filter(None, (result.headline, _asked(folder, result))), *(f"Note: {each}" for each in result.warnings)],
         figures=[answer.figure(name, f"{name}: {seen}" if name else seen) for name in result.drawings],
@@ -147,12 +147,10 @@ def _by_image(result: Result) -> Table:
     return Table.of(result.rows, shares, list(columns_of(result.rows)))
 
 
-def _summary(analysis: str) -> str:
+def _summary(record: Mapping[str, Any]) -> str:
     """What an analysis shows, in the words of its plugin; its name, where that is not installed here."""
-    try:
-        return registry.find_analysis(analysis).summary
-    except CnnlabError:
-        return f"{analysis}."
+    analysis = registry.analysis_of(record)
+    return analysis.summary if analysis else f"{record['analysis']}."
 
 
 def _name(model: Any) -> str:

@@ -81,7 +81,7 @@ def _sums(saved: Saved) -> Sums:
         return Sums(metrics=result.metrics, rows=rows, headline=result.headline)
     reason = f"{name} does not declare where its arrays are summed up (`sum_up`)"
     if analysis is None:
-        reason = f"the plugin that gives {name} is not installed here"
+        reason = saved.not_here
     if saved.claims is None or not is_adversarial(saved.arrays):
         return Sums(reason=reason)
     measured = derive(with_strengths(saved.arrays), saved.claims)

@@ -93,7 +93,7 @@ class Saved:
             arrays = read_arrays(directory)
         except CnnlabError as error:
             damage = str(error)
-        analysis = registry.analysis_of(record["analysis"], (record.get("plugin") or {}).get("distribution"))
+        analysis = registry.analysis_of(record)
         return cls(
             directory=directory, record=record, classifier=classifier, arrays=arrays, damage=damage, analysis=analysis
         )
@@ -118,6 +118,13 @@ class Saved:
     def left_out(self) -> str:
         """Why its numbers cannot be worked out anew; empty where they can."""
         return LEFT_OUT if self.record.get("left_out") else ""
+
+    @property
+    def not_here(self) -> str:
+        """What is said where no plugin here gives its analysis."""
+        made = self.record.get("plugin")
+        owner = f"{made['distribution']} {made['version']}".strip() if made else ""
+        return f"the plugin that gives {self.record['analysis']}{owner and f' ({owner})'} is not installed here"
 
     @property
     def is_evaluation(self) -> bool:
@@ -297,7 +304,7 @@ def _described(saved: Saved) -> Iterator[Finding]:
     """Hold what the record says of the arrays against what is declared of them."""
     why = another_version(saved)
     if not why and saved.analysis is None and not saved.is_evaluation:
-        why = f"the plugin that gives {saved.record['analysis']} is not installed here"
+        why = saved.not_here
     if why:
         yield not_checked("arrays", f"What they mean was not checked, for {why}: arrays.*.meaning, arrays.*.axes.")
         return

@@ -70,14 +70,13 @@ def again(saved: Saved, choice: ImageChoice | None) -> Iterator[Finding]:
         saved: The saved result.
         choice: How its images are had again; None where they cannot be.
     """
-    name = saved.record["analysis"]
     if choice is None:
         why = "Without its images the analysis cannot be run again"
     elif saved.is_evaluation:
         yield from _compared(saved, _as_kept(saved, _evaluated(saved)))
         return
     elif saved.analysis is None:
-        why = f"The plugin that gives {name} is not installed here"
+        why = saved.not_here.replace("the", "The", 1)
     else:
         request = Request(
             analysis=saved.analysis,

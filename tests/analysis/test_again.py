@@ -36,6 +36,7 @@ def test_what_a_record_does_not_tell_is_no_request(asked):
     model = record["model"]
     unknown = [
         (record | {"analysis": "of-nobody"}, told),
+        (record | {"plugin": {"distribution": "cnnlab-other", "version": "1.0"}}, told),
         (record | {"model": model | {"path": None}}, told),
         (record | {"model": model | {"about": {"class_names": ["a"] * 10}}}, told),
         (record | {"params": {"patches": 4}}, told),

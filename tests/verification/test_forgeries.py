@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ import cnnlab
 from cnnlab.pluginhost import registry
 from cnnlab.results.folder import digest
 from cnnlab.results.record import signed
+from cnnlab.results.result import Result
 from cnnlab.verification.attacked import attacked
 from cnnlab.verification.numbers import BY_THE_CLOCK, numbers, same
 from cnnlab.verification.of_result import Saved
@@ -269,8 +272,6 @@ def test_a_metric_by_the_clock_is_named(network, folder):
 
 
 def test_an_analysis_that_does_not_sum_up_is_named_with_all_its_metrics(analysis, network, tmp_path):
-    from cnnlab.results.result import Result
-
     analysis(lambda c, inputs, p, x: Result(metrics={"m": 1, "n": 2}, columns={"a": [1]}, headline="Well"))
     cnnlab.analyze("one", network, np.zeros((1, 8, 8, 1), np.float32)).save(tmp_path / "out")
     said = {each.claim: each.says for each in verify(tmp_path / "out", network).not_checked}
@@ -284,7 +285,7 @@ def test_where_the_plugin_is_gone_what_follows_from_every_attack_is_still_checke
     found = verify(place, network)
     assert not found.failed
     (says,) = [each.says for each in found.not_checked if each.claim == "metrics"]
-    assert says.endswith("not checked: the plugin that gives targeted is not installed here.")
+    assert re.search(r"not checked: the plugin that gives targeted \(cnnlab [^ ]+\) is not installed here\.$", says)
     assert "reached, " in says
     forge(place, lambda record: record["metrics"].update(success=0.999))
     assert "metrics" in states(verify(place, network).failed, "fails")
@@ -326,7 +327,23 @@ def test_without_its_plugin_or_its_images_nothing_is_run_again(network, copied, 
     place = copied("fgsm")
     monkeypatch.setattr(registry, "plugins", tuple)
     said = {each.claim: each.says for each in verify(place, network, rerun=True).not_checked}
-    assert said["rerun"].startswith("The plugin that gives fgsm-untargeted is not installed here, which alone shows ")
+    assert said["rerun"].startswith("The plugin that gives fgsm-untargeted (cnnlab ")
+
+
+def test_another_distributions_analysis_of_the_same_name_judges_no_result(analysis, network, tmp_path):
+    module = "one_analysis"
+    analysis(lambda c, inputs, p, x: Result(arrays={"m": np.ones(1)}), sum_up=f"{module}:sum_up", inputs="none")
+    sys.modules[module].sum_up = lambda classifier, result, params: Result(metrics={"n": 1.0})
+    place = tmp_path / "out"
+    cnnlab.analyze("one", network).save(place)
+    sys.modules[module].sum_up = lambda classifier, result, params: Result(metrics={"n": 2.0})
+    assert states(verify(place, network).failed, "fails") == ["metrics"]
+    forge(place, lambda record: record["plugin"].update(distribution="cnnlab-other"))
+    found = verify(place, network, rerun=True)
+    assert not found.failed
+    said = {each.claim: each.says for each in found.not_checked}
+    assert "the plugin that gives one (cnnlab-other 3.1) is not installed here" in said["metrics"]
+    assert said["rerun"].startswith("The plugin that gives one (cnnlab-other 3.1) is not installed here, which alone ")
 
 
 @pytest.mark.parametrize(
