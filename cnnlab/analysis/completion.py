@@ -16,6 +16,7 @@ from cnnlab import drawings as drawing_data
 from cnnlab.drawings import At, Image, Picture, Scrub, Sheet, Tiles
 from cnnlab.errors import UsageError
 from cnnlab.pluginhost.axes import check_axes, optional_axes, with_optional_axes
+from cnnlab.pluginhost.blaming import answer_of
 from cnnlab.pluginhost.declarations import Analysis, resolve
 from cnnlab.results.claims import Claims
 from cnnlab.results.meanings import declared_as
@@ -34,11 +35,19 @@ ACROSS = 4
 """Pictures side by side, at least, where there are several images."""
 
 
-def sums_of(analysis: Analysis, classifier: Classifier, result: Result, params: Params) -> Any:
-    """Return what ``Analysis.sum_up`` says of arrays, whether they were found just now or read from a disk."""
-    assert analysis.sum_up is not None
-    whole = with_optional_axes(analysis.arrays, result.arrays)
-    return resolve(analysis.sum_up)(classifier, replace(result, arrays=whole), params)
+def sums_of(analysis: Analysis, classifier: Classifier, result: Result, params: Params) -> Result:
+    """Return what ``Analysis.sum_up`` says of arrays, whether they were found just now or read from a disk.
+
+    Raises:
+        FailedError: It failed, or returned something else than a Result.
+    """
+    whole = replace(result, arrays=with_optional_axes(analysis.arrays, result.arrays))
+
+    def sum_up() -> Any:
+        assert analysis.sum_up is not None
+        return resolve(analysis.sum_up)(classifier, whole, params)
+
+    return answer_of(analysis, sum_up, Result, "cnnlab.plugin.Result")
 
 
 def with_sums(result: Result, said: Result) -> Result:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +118,10 @@ def _asked(
     lose = functools.partial(_lost, analysis, context)
 
     def ask(some: Inputs, part: Context) -> Asked:
-        result = _guarded(analysis, lambda: resolve(analysis.run)(classifier, some, params, part))
+        def work() -> Any:
+            return resolve(analysis.run)(classifier, some, params, part)
+
+        result = answer_of(analysis, work, Result, "cnnlab.plugin.Result")
         return _verified(analysis, classifier, some, result, lose)
 
     if analysis.independent and len(inputs):
@@ -133,8 +136,7 @@ def _completed(
     lose, result = functools.partial(_lost, analysis, context), asked.result
     with _held_to_its_word(analysis):
         if analysis.sum_up is not None:
-            said = _guarded(analysis, lambda: sums_of(analysis, classifier, result, params))
-            result = with_sums(result, said)
+            result = with_sums(result, sums_of(analysis, classifier, result, params))
         result = complete(analysis, result, inputs.sources, lose)
     if asked.readings:
         _check(analysis, numbers(result, asked.readings), context)
@@ -175,10 +177,6 @@ def _looked_at(analysis: Analysis, classifier: Classifier, inputs: Inputs, conte
     if found.warning:
         context.warn(found.warning)
     return found.to_json()
-
-
-def _guarded(analysis: Analysis, work: Callable[[], Result]) -> Result:
-    return answer_of(analysis, work, Result, "cnnlab.plugin.Result")
 
 
 def _verified(analysis: Analysis, classifier: Classifier, inputs: Inputs, result: Result, lose: Lose) -> Asked:
