@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+HALF = re.compile("[\ud800-\udfff]")
+
+
+def is_text(value: object) -> bool:
+    r"""Whether it is a text that a file can hold, which half of a character (a lone surrogate) is not.
+
+    >>> is_text("é"), is_text("\ud800"), is_text(5)
+    (True, False, False)
+    """
+    return isinstance(value, str) and (value.isascii() or HALF.search(value) is None)
 
 
 def percent(fraction: float, digits: int = 1) -> str:

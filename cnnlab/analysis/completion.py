@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +15,8 @@ import numpy as np
 
 from cnnlab import drawings as drawing_data
 from cnnlab.drawings import At, Image, Picture, Scrub, Sheet, Tiles
-from cnnlab.errors import UsageError
+from cnnlab.errors import UsageError, told
+from cnnlab.interrupts import STOPS
 from cnnlab.pluginhost.axes import check_axes, optional_axes, with_optional_axes
 from cnnlab.pluginhost.blaming import answer_of
 from cnnlab.pluginhost.declarations import Analysis, resolve
@@ -23,6 +25,7 @@ from cnnlab.results.meanings import declared_as
 from cnnlab.results.result import Result
 from cnnlab.results.rows import MOST, Rows, kept, plain, rows_of
 from cnnlab.sources import Sources
+from cnnlab.words import is_text
 
 if TYPE_CHECKING:
     from cnnlab.classifier import Classifier
@@ -91,6 +94,7 @@ def check(analysis: Analysis, result: Result) -> dict[str, int]:
     Raises:
         UsageError: It broke its declaration; as the middle of a sentence whose subject is the analysis.
     """
+    _check_kinds(result)
     _check_declared(analysis, result)
     return check_axes(analysis.arrays, result.arrays)
 
@@ -139,19 +143,45 @@ def rows_from(analysis: Analysis, result: Result, sources: Sequence[str], lose: 
 
 
 def _is_row(row: Mapping[str, Any], lose: Lose) -> bool:
-    wrong = [f"{key!r} as {type(value).__name__}" for key, value in row.items() if not _is_plain(value)]
+    wrong = [f"a value called {key!r}, which is no name" for key in row if not is_text(key)]
+    wrong += [f"{key!r} as {odd}, not as a text or a number" for key, value in row.items() if (odd := _odd(value))]
     if wrong:
-        lose(f"gave a row that holds {wrong[0]}, not as a text or a number: it is left out")
+        lose(f"gave a row that holds {wrong[0]}: it is left out")
     return not wrong
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether JSON can hold a value of a row."""
-    return plain(value) is None or isinstance(plain(value), str | int | float)
+def _odd(value: Any) -> str:
+    """What a value of a row is, where JSON cannot hold it; empty where it can."""
+    value = plain(value)
+    if isinstance(value, str):
+        return "" if is_text(value) else "half of a character"
+    if isinstance(value, int | float):
+        return "" if math.isfinite(_as_float(value)) else "an integer larger than any float"
+    return "" if value is None else type(value).__name__
+
+
+def _as_float(value: Any) -> float:
+    """A number as those take it who read it from JSON: an integer that is larger than any float is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _check_kinds(result: Result) -> None:
+    """Hold the fields of a result against what can be gone through by name."""
+    for field in ("arrays", "metrics", "columns", "drawings", "tables"):
+        given = getattr(result, field)
+        if not isinstance(given, Mapping):
+            raise UsageError(f"gave {field} as {type(given).__name__}; expected a dict of them by their names")
+        # What of these is left out costs no more than itself.
+        odd = [name for name in given if not is_text(name) and field not in ("columns", "drawings")]
+        if odd:
+            raise UsageError(f"gave {field} by the name {odd[0]!r}; expected a text")
 
 
 def _check_declared(analysis: Analysis, result: Result) -> None:
-    if not isinstance(result.headline, str) or "\n" in result.headline:
+    if not is_text(result.headline) or "\n" in result.headline:
         raise UsageError(f"gave the headline {result.headline!r}, which is not a text of one line")
     for name, array in result.arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufU":
@@ -165,9 +195,10 @@ def _check_declared(analysis: Analysis, result: Result) -> None:
     for name, value in result.metrics.items():
         if not isinstance(value, (int, float, np.integer, np.floating)):
             raise UsageError(f"returned the metric {name!r} as {type(value).__name__}, not as a number")
-        if np.isinf(value):
+        if math.isinf(_as_float(value)):
             raise UsageError(
-                f"returned the metric {name!r} as {value}; expected a finite number, or NaN where it is undefined"
+                f"returned the metric {name!r} as {_as_float(value)}; expected a finite number, or NaN where it is "
+                "undefined"
             )
     named: tuple[tuple[Mapping[str, Any], Mapping[str, Any], str], ...] = (
         (analysis.arrays, result.arrays, "array"),
@@ -197,14 +228,17 @@ def _columns(analysis: Analysis, result: Result, sources: Sequence[str], lose: L
     return {name: values for name, values in columns.items() if lengths[name] == due}
 
 
-def _is_column(name: str, values: Any, lose: Lose) -> bool:
-    if isinstance(values, Sources) or getattr(values, "dtype", np.dtype(object)).kind in "biufU":
+def _is_column(name: object, values: Any, lose: Lose) -> bool:
+    if not is_text(name):
+        lose(f"gave a column called {name!r}, which is no name: it is left out")
+        return False
+    if isinstance(values, Sources) or getattr(values, "dtype", np.dtype(object)).kind in "biuf":
         return True
     entries = values if np.ndim(values) == 1 else np.ravel(np.asarray(values, object))
-    wrong = next((type(value).__name__ for value in entries if not _is_plain(value)), None)
-    if wrong is not None:
+    wrong = next(filter(None, map(_odd, entries)), "")
+    if wrong:
         lose(f"gave the column {name!r} of {wrong}, not of texts or numbers: it is left out")
-    return wrong is None
+    return not wrong
 
 
 def _length(values: Any) -> int:
@@ -255,14 +289,18 @@ def drawings_of(
     kept: dict[str, Any] = {}
     for name, each in (given | dict(result.drawings)).items():
         try:
+            if not is_text(name):
+                raise TypeError("its name is no text")
             drawing = _as_data(drawing_data.changed(_shown(result, count) if each is None else each, adapted))
             # Read back as it will be from the disk: what is shown now is what will be loaded.
             (kept[name],) = drawing_data.from_json(drawing_data.to_json({name: drawing})).values()
             drawing_data.resolved(kept[name], arrays)
-        except Exception as error:
+        except STOPS:
+            raise
+        except BaseException as error:
             kept.pop(name, None)
-            which = f"the drawing {name!r}" if name else "its pictures of the images"
-            lose(f"gave {which} in a way that cannot be kept: {type(error).__name__}: {error}")
+            which = "its pictures of the images" if name == "" else f"the drawing {name!r}"
+            lose(f"gave {which} in a way that cannot be kept: {told(error)}")
     return kept
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from cnnlab.analysis.completion import Lose, as_preview
 from cnnlab.classifier.finite import among
 from cnnlab.devices.sharing import Axis, chosen, gather
-from cnnlab.errors import UsageError
+from cnnlab.errors import UsageError, told
+from cnnlab.interrupts import STOPS
 from cnnlab.perturbations import round_8bit
 from cnnlab.progress import Progress, Silent, Watched
 from cnnlab.results.artifacts import Artifacts
@@ -287,12 +288,17 @@ class Context:
             return
         try:
             self._watched.preview(make, last)
-        except Exception as error:
+        except STOPS:
+            raise
+        except BaseException as error:
             self._watched = None
-            self._lose(f"gave a preview that cannot be drawn: {type(error).__name__}: {error}")
+            self._lose(f"gave a preview that cannot be drawn: {told(error)}")
 
     def warn(self, text: str) -> None:
         """Tell the user, once, what they should know when they read the result: ``text``, one sentence."""
+        if not isinstance(text, str):
+            raise TypeError(f"a warning is a text; received {type(text).__name__}.")
+        text = text.encode(errors="backslashreplace").decode()  # as a file can hold it
         if text not in self._warned:
             self._warned.append(text)
             self._note(text)

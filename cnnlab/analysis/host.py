@@ -25,7 +25,7 @@ from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.inspection.gradients import preflight
 from cnnlab.memory import NOT_EVEN_ONE, out_of_memory
 from cnnlab.pluginhost import registry
-from cnnlab.pluginhost.blaming import answer_of, blame, owner
+from cnnlab.pluginhost.blaming import answer_of, blame, guarded, owner
 from cnnlab.pluginhost.declarations import Analysis, resolve
 from cnnlab.pluginhost.params import Params
 from cnnlab.pluginhost.prints import speaking
@@ -197,9 +197,10 @@ def _verified(analysis: Analysis, classifier: Classifier, inputs: Inputs, result
 
 @contextlib.contextmanager
 def _held_to_its_word(analysis: Analysis) -> Iterator[None]:
-    """Blame a plugin for what it declared and did not keep."""
+    """Blame a plugin for what it declared and did not keep, and for objects that fail when they are looked at."""
     try:
-        yield
+        with guarded(analysis, "gave a result that cannot be kept"):
+            yield
     except UsageError as error:
         raise blame(analysis, str(error)) from error
 

@@ -1,7 +1,8 @@
 """What to look at, as data: frozen dataclasses that hold values or refer to a result's arrays by name and index.
 
 They are saved with a result and loaded with it. ``cnnlab.render`` draws each kind three times: as a matplotlib figure,
-in the terminal and on a page. A drawing knows nothing of that, and importing this package imports NumPy alone.
+in the terminal and on a page. A drawing knows nothing of that, and importing this package imports NumPy alone. What
+cannot be drawn is a ValueError of whoever makes it: no command line's fault.
 """
 
 from cnnlab.drawings.charts import Bars, Curves, Line, Matrix, Series

@@ -30,7 +30,7 @@ class Line:
         points: What stands beside each point; nothing by default.
 
     Raises:
-        UsageError: There are not as many values of each kind.
+        ValueError: There are not as many values of each kind.
 
     Example:
         >>> line = Line(name="accuracy", x=(0.1, 0.2), y=(0.9, 0.4), low=(0.8, 0.3), high=(0.95, 0.5), dash="dashed")
@@ -54,7 +54,7 @@ class Line:
         known = {name: len(values) for name, values in said.items() if isinstance(values, Sized)}
         if len(set(known.values())) > 1:
             counts = ", ".join(f"{count} of {name}" for name, count in known.items())
-            raise UsageError(f"the line {self.name!r} needs as many values of each kind; received {counts}.")
+            raise ValueError(f"the line {self.name!r} needs as many values of each kind; received {counts}.")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -203,7 +203,7 @@ class Matrix:
     def __post_init__(self) -> None:
         wanted = (len(self.rows), len(self.columns))
         if isinstance(self.values, np.ndarray) and self.values.shape != wanted:
-            raise UsageError(f"a matrix with names of {list(wanted)} cells got {list(self.values.shape)} values.")
+            raise ValueError(f"a matrix with names of {list(wanted)} cells got {list(self.values.shape)} values.")
 
     @property
     def picture(self) -> Picture:

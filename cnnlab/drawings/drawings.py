@@ -18,6 +18,7 @@ from cnnlab.drawings.charts import Bars, Curves, Matrix
 from cnnlab.drawings.picture import Picture, Sheet
 from cnnlab.drawings.values import At
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.words import is_text
 
 Panel = Picture | Sheet | Curves | Bars | Matrix
 """A drawing by itself."""
@@ -49,7 +50,7 @@ class Scrub:
 
     def __post_init__(self) -> None:
         if len(self.stops) != len(self.frames) or len({len(frame) for frame in self.frames}) != 1:
-            raise UsageError(
+            raise ValueError(
                 f"a scrub needs one frame for each stop, all of as many panels; received {len(self.stops)} stops and "
                 f"frames of {', '.join(str(len(frame)) for frame in self.frames) or 'nothing'}."
             )
@@ -154,7 +155,10 @@ def to_json(drawings: Mapping[str, Drawing]) -> str:
     try:
         checked = _checked(drawings).items()
         record = {name: _adapter().dump_python(drawing, warnings="error") for name, drawing in checked}
-        return json.dumps(record, default=encoding.to_json, allow_nan=False, ensure_ascii=False)
+        text = json.dumps(record, default=encoding.to_json, allow_nan=False, ensure_ascii=False)
+        if not is_text(text):
+            raise ValueError("they hold half of a character (a lone surrogate)")
+        return text
     except (TypeError, ValueError) as error:
         raise UsageError(f"the drawings cannot be saved: {_first_line(error)}.") from error
 

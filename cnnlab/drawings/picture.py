@@ -51,18 +51,18 @@ class Scaled:
 
     def __post_init__(self) -> None:
         if isinstance(self.values, np.ndarray) and self.values.ndim not in self._ranks:
-            raise UsageError(
+            raise ValueError(
                 f"a {type(self).__name__} needs values of {' or '.join(map(str, self._ranks))} axes; received "
                 f"{list(self.values.shape)}."
             )
         if self.limits is not None and not self.limits[0] <= self.limits[1]:
-            raise UsageError(f"the limits of a picture must rise; received {self.limits[0]:g} and {self.limits[1]:g}.")
+            raise ValueError(f"the limits of a picture must rise; received {self.limits[0]:g} and {self.limits[1]:g}.")
 
     @property
     def array(self) -> np.ndarray:
         """The values, once they are an array (see :func:`cnnlab.drawings.resolved`)."""
         if not isinstance(self.values, np.ndarray):
-            raise UsageError(f"a picture's values must be an array or At(...); received {type(self.values).__name__}.")
+            raise ValueError(f"a picture's values must be an array or At(...); received {type(self.values).__name__}.")
         return self.values
 
     @property

@@ -133,7 +133,6 @@ def test_an_image_is_called_by_its_place_among_all(ask):
     [
         ({"drawings": {"c": Picture(values=np.zeros((2, 2)))}}, "x:y", "gave the drawing 'c' of some of the images"),
         ({"tables": {"t": "a\n1\n"}}, "x:y", "gave the table 't' of some of the images"),
-        ({}, None, r"is `independent`, and declares no `sum_up=`"),
         ({"headline": "Well"}, "x:y", "gave a headline where it ran"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +29,13 @@ def completed(analysis, result, count=10, **declared):
     return host.run(made, MODEL, from_arrays(MODEL, IMAGES[:count]), made.params())
 
 
+class Odd:
+    """An object that fails where it is looked at."""
+
+    def __array__(self, *_, **__):
+        raise KeyError("odd")
+
+
 @pytest.mark.parametrize(
     ("result", "blame"),
     [
@@ -41,6 +49,11 @@ def completed(analysis, result, count=10, **declared):
             Result(arrays={"a": np.array([1j])}),
             "returned the array 'a' as an array of complex128; expected a NumPy array of numbers, of booleans or",
         ),
+        (Result(metrics={"m": 10**400}), "returned the metric 'm' as inf; expected a finite number, or NaN"),
+        (Result(metrics={5: 1.0}), "gave metrics by the name 5; expected a text"),
+        (Result(arrays=None), "gave arrays as NoneType; expected a dict of them by their names"),
+        (Result(headline="\ud800"), "gave the headline .*, which is not a text of one line"),
+        (Result(columns={"c": Odd()}), "gave a result that cannot be kept: KeyError: 'odd'"),
         (Result(metrics={"m": float("-inf")}), "returned the metric 'm' as -inf; expected a finite number, or NaN"),
     ],
 )
@@ -66,12 +79,21 @@ def test_a_plugin_that_breaks_its_declaration_is_named(analysis, result, blame):
             Result(drawings={"x": Curves(lines=(Line(name="a", x=(1,), y=("b",)),), x_label="", y_label="")}),
             "gave the drawing 'x' in a way that cannot be kept",
         ),
+        (Result(drawings={"x": Picture(values=np.zeros((2, 2)), title="\ud800")}), "hold half of a character"),
+        (Result(drawings={5: Picture(values=np.zeros((2, 2)))}), "gave the drawing 5 in a way .* its name is no text"),
+        (Result(show=lambda index: sys.exit(4)), "gave its pictures of the images in a way .* SystemExit: 4"),
+        (Result(show=lambda index: [Picture(values=np.zeros(2))]), "ValueError: a Picture needs values of 2 or 3 axes"),
         (Result(show=lambda index: 1 / 0), "gave its pictures of the images in a way .* ZeroDivisionError"),
         (
             Result(columns={"other": [1, 2, 3]}),
             "gave the column 'other' with 3 values where there are 2: it is left out",
         ),
         (Result(columns={"other": [1, object()]}), "gave the column 'other' of object, not of texts or numbers"),
+        (Result(columns={"other": [1, 10**400]}), "the column 'other' of an integer larger than any float, not"),
+        (Result(columns={"other": ["a", "\ud800"]}), "gave the column 'other' of half of a character, not of texts"),
+        (Result(columns={"other": np.array(["a", "\ud800"])}), "gave the column 'other' of half of a character"),
+        (Result(columns={5: [1, 2]}), "gave a column called 5, which is no name: it is left out"),
+        (Result(rows=[{5: 1, "other": 2}]), "gave a row that holds a value called 5, which is no name: it is left out"),
         (Result(rows=[{"other": 1j}]), "gave a row that holds 'other' as complex, not as a text or a number"),
     ],
 )

@@ -43,7 +43,10 @@ def test_it_tracks_and_warns_once():
     assert bar.told == [("things", 2), 1, 1, ("unknown", None), 1]
     context.warn("Once.")
     context.warn("Once.")
-    assert context.warnings == ["Once."]
+    context.warn("half \ud800")
+    assert context.warnings == ["Once.", r"half \ud800"]
+    with pytest.raises(TypeError, match=r"^a warning is a text; received int\.$"):
+        context.warn(5)
 
 
 @pytest.mark.parametrize(("size", "expected"), [(3, [2, 2, 3]), (7, [7]), (100, [7]), (1, [1] * 7), (None, [3, 4])])

@@ -122,8 +122,9 @@ def test_bars_show_the_largest_classes_in_their_order():
     ],
 )
 def test_what_is_no_drawing_is_refused_when_it_is_made(make, message):
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(ValueError, match=message) as refused:
         make()
+    assert not isinstance(refused.value, CnnlabError), "it is the author's mistake, and no sentence for users"
 
 
 def every_drawing() -> dict[str, object]:
@@ -193,6 +194,7 @@ def test_values_of_any_kind_survive_to_the_bit(values):
         (Picture(values=np.array([[object()]])), "no number"),
         (Tiles(tiles=("picture",)), "cannot be saved"),
         (Picture(values=RAMP, limits=(np.float32(0), np.float32(1))), r"saved: .*float32"),
+        (Picture(values=RAMP, title="\ud800"), "saved: they hold half of a character"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(drawing, message):
@@ -263,7 +265,7 @@ def test_references_are_resolved_and_missing_ones_named():
         resolved(Picture(values=At("c")), held)
     with pytest.raises(CnnlabError, match=r"refers to a\[5\], and the array is \[2, 3, 4\]"):
         resolved(Picture(values=At("a", 5)), held)
-    with pytest.raises(UsageError, match=r"must be an array or At"):
+    with pytest.raises(ValueError, match=r"must be an array or At"):
         _ = Picture(values=At("a", 1)).array
 
 
