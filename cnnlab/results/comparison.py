@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from packaging.utils import canonicalize_name
 
 from cnnlab.drawings import Image, Tiles
 from cnnlab.errors import CnnlabError, UsageError
@@ -175,8 +176,11 @@ def compare_results(results: Sequence[Result], paths: Sequence[Path | None]) -> 
     """
     labels = _labels([path or _model_of(result) for path, result in zip(paths, results, strict=True)])
     analyses = [str(result.record.get("analysis")) for result in results]
-    if len(set(analyses)) > 1:
-        said = ", ".join(f"{label} is {name}" for label, name in zip(labels, analyses, strict=True))
+    owners = [_owner(result) for result in results]
+    several = len(set(analyses)) > 1
+    if several or len({canonicalize_name(owner) for owner in owners if owner}) > 1:
+        names = analyses if several else [f"{owner}:{analyses[0]}".lstrip(":") for owner in owners]
+        said = ", ".join(f"{label} is {name}" for label, name in zip(labels, names, strict=True))
         raise UsageError(f"only results of one analysis can be compared; {said}.")
     found = [per_image(result) for result in results]
     against = []
@@ -196,6 +200,11 @@ def _labels(paths: Sequence[Path]) -> tuple[str, ...]:
     while len({len(name) for name in names}) == 1 < len(names[0]) and len({name[-1] for name in names}) == 1:
         names = [name[:-1] for name in names]
     return tuple("/".join(name) for name in names)
+
+
+def _owner(result: Result) -> str:
+    """The distribution that gave its analysis, where it is told; of a file its name alone, for files are moved."""
+    return os.path.basename((result.record.get("plugin") or {}).get("distribution", ""))
 
 
 def _model_of(result: Result) -> Path:

@@ -138,6 +138,21 @@ def test_either_runs_under_its_full_name_and_its_result_verifies(clashing, insta
     assert (tmp_path / "dot.png").exists()
 
 
+def test_both_are_asked_at_once(cnnlab_here, clashing, model, tmp_path):
+    asked = ("--model", model, "--trust", "--out", "both", "--json")
+    done = cnnlab_here(
+        "analyze", "cnnlab-alpha:same,first,cnnlab-beta:same", *asked, "--fail-under", "cnnlab-beta:same.value=0.5",
+        env=clashing,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = {name: record["metrics"]["value"] for name, record in json.loads(done.stdout).items()}
+    assert found == {"cnnlab-alpha:same": 0.25, "first": 0.25, "cnnlab-beta:same": 0.5}
+    folders = sorted(each.parent.name for each in (tmp_path / "both").glob("*/result.json"))
+    assert folders == ["cnnlab-alpha-same", "cnnlab-beta-same", "first"]
+    twice = cnnlab_here("analyze", "cnnlab-beta:same,CNNLab.Beta:same", *asked, env=clashing)
+    assert (twice.returncode, twice.stderr) == (2, "Error: each analysis is asked once; received same,same.\n")
+
+
 def test_two_that_have_one_dataset_are_told_apart(cnnlab_here, install_plugin):
     install_plugin("cnnlab-dots", DATASET)
     env = install_plugin("cnnlab-more", DATASET)

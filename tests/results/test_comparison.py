@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,11 @@ def of(images, *, metrics=None, columns=None, params=None, model="a", analysis="
         "inputs": [{"source": name, "digest": letter} for name, letter in zip(names, images, strict=True)],
     }
     return Result(metrics=metrics, rows=rows if columns else (), arrays=arrays or {}, record=record, **more)
+
+
+def by(result, distribution):
+    """The same, as the analysis of a distribution."""
+    return replace(result, record=result.record | {"plugin": {"distribution": distribution, "version": "1.0"}})
 
 
 def number_of(found, name, place=0):
@@ -155,6 +161,10 @@ def test_what_does_not_fit_is_refused_or_noted():
     one, other = of("ab", columns={"blur": [0.1, 0.2]}), of("ab", columns={"blur": [0.1, 0.4]}, params={"patch": 8})
     with pytest.raises(UsageError, match="one analysis can be compared; x is sharpness, y is saliency"):
         compare_results([one, of("ab", columns={"blur": [0.1, 0.2]}, analysis="saliency")], [Path("x"), Path("y")])
+    for spelt in ("cnnlab-sharp", "CNNLab_Sharp", "elsewhere/cnnlab-sharp"):
+        assert compare_results([by(one, "cnnlab-sharp"), by(other, spelt)], [None, None])
+    with pytest.raises(UsageError, match="compared; x is cnnlab-sharp:sharpness, y is cnnlab-blunt:sharpness"):
+        compare_results([by(one, "cnnlab-sharp"), by(other, "cnnlab-blunt")], [Path("x"), Path("y")])
     with pytest.raises(UsageError, match="no image in common"):
         compare_results([one, of("xy", columns={"blur": [0.1, 0.2]})], [None, None])
     with pytest.raises(UsageError, match="sharpness gives no numbers"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from cnnlab.cli.commands.options import take_images, take_model
 from cnnlab.cli.echo import echo
 from cnnlab.cli.help import Command
 from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.declarations import Analysis
 
 if TYPE_CHECKING:
@@ -48,9 +50,9 @@ def command_for(analyses: Sequence[Analysis], options: list[click.Parameter]) ->
         analyses: Which, in the order in which they are asked.
         options: Those that the host owns.
     """
-    names = [analysis.name for analysis in analyses]
-    if len(set(names)) < len(names):
-        raise UsageError(f"each analysis is asked once; received {','.join(names)}.")
+    if len({id(analysis) for analysis in analyses}) < len(analyses):
+        raise UsageError(f"each analysis is asked once; received {','.join(each.name for each in analyses)}.")
+    names = _names(analyses)
     described = (
         f"Ask {', '.join(names[:-1])} and {names[-1]}, each with its defaults, of a model that is opened once.\n\n"
         "Each result goes to a folder of its own, with --out DIR to DIR/NAME. --json prints an object that holds "
@@ -60,6 +62,18 @@ def command_for(analyses: Sequence[Analysis], options: list[click.Parameter]) ->
     return Several(",".join(names), params=options, callback=functools.partial(_answer, analyses), help=described)
 
 
+def _names(analyses: Sequence[Analysis]) -> list[str]:
+    """What each is called: by its name, and where two have the same by its distribution's too.
+
+    What else is installed has no say in it, for scripts rely on folders, keys and gates that are called so.
+    """
+    bare = [each.name for each in analyses]
+    return [
+        f"{registry.provider(each).distribution}:{each.name}" if bare.count(each.name) > 1 else each.name
+        for each in analyses
+    ]
+
+
 def _answer(analyses: Sequence[Analysis], **values: Any) -> None:
     """Do what was asked; what can be refused by its words alone is refused before anything heavy is imported."""
     from cnnlab.analysis.image_choice import ImageChoice
@@ -67,17 +81,22 @@ def _answer(analyses: Sequence[Analysis], **values: Any) -> None:
     from cnnlab.files.places import check_folder
 
     model, images, out = take_model(values), take_images(values), values["out"]
-    declared = {f"{each.name}.{metric}": said for each in analyses for metric, said in each.metrics.items()}
+    names = _names(analyses)
+    declared = {
+        f"{name}.{metric}": said
+        for name, each in zip(names, analyses, strict=True)
+        for metric, said in each.metrics.items()
+    }
     wanted = gating.parse(values["gates"], declared, "none of these analyses")
     if out is not None:
         check_folder(out)
     requests = []
-    for analysis in analyses:
+    for name, analysis in zip(names, analyses, strict=True):
         chosen = ImageChoice() if analysis.inputs == "none" else images
         asked = {name: values[name] for name in ("seed", "device", "keep")}
         request = Request(analysis=analysis, model=model, images=chosen, **asked)
         request.check()
-        check_out(request, out and out / analysis.name, values["force"])
+        check_out(request, out and out / _folder(name), values["force"])
         requests.append(request)
 
     from cnnlab.progress import RichProgress
@@ -87,10 +106,9 @@ def _answer(analyses: Sequence[Analysis], **values: Any) -> None:
     records: dict[str, Any] = {}
     metrics: dict[str, float | None] = {}
     chief = True
-    for request in opened:
-        name = request.analysis.name
+    for name, request in zip(names, opened, strict=True):
         try:
-            answered = answer(request, out and out / name, values, progress)
+            answered = answer(request, out and out / _folder(name), values, progress)
         except CnnlabError as error:
             echo(f"Error: {error}", err=True)
             records[name] = {"error": str(error)}
@@ -109,6 +127,11 @@ def _answer(analyses: Sequence[Analysis], **values: Any) -> None:
     if failed:
         raise CnnlabError(f"{len(failed)} of {len(records)} analyses could not be done: {', '.join(failed)}.")
     gating.judge(wanted, metrics)
+
+
+def _folder(name: str) -> str:
+    """What the folder of a result is called, of a name that may hold the path of a plugin's file."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")
 
 
 def _opened(requests: Sequence[Request], images: Any, progress: Progress) -> list[Request]:
