@@ -10,7 +10,6 @@ import numpy as np
 
 from cnnlab.drawings.picture import ARRAYS, Picture
 from cnnlab.drawings.values import Numbers, Values, as_numbers
-from cnnlab.errors import UsageError
 
 AxisScale = Literal["linear", "log"]
 
@@ -155,10 +154,15 @@ class Bars:
     kind: Literal["bars"] = "bars"
 
     @property
+    def heights(self) -> np.ndarray:
+        """The numbers of all series, [S, K] float64."""
+        values = [as_numbers(series.values) for series in self.series]
+        return np.array(values) if values else np.zeros((0, len(self.names)))
+
+    @property
     def shown(self) -> np.ndarray:
         """The classes that are drawn, ascending, int64."""
-        values = np.array([as_numbers(series.values) for series in self.series])
-        largest = np.nan_to_num(values.max(axis=0), nan=-np.inf)
+        largest = np.nan_to_num(self.heights.max(axis=0, initial=-np.inf), nan=-np.inf)
         return np.sort(np.argsort(-largest, kind="stable")[: self.most])
 
 

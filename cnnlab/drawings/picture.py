@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from cnnlab.drawings.values import Values
-from cnnlab.errors import UsageError
 
 Scale = Literal["image", "diverging", "sequential", "classes"]
 """How values become colours: an ``image`` is grey or in colour, as its channels say; ``diverging`` is centred at zero,
@@ -60,10 +59,10 @@ class Scaled:
 
     @property
     def array(self) -> np.ndarray:
-        """The values, once they are an array (see :func:`cnnlab.drawings.resolved`)."""
+        """The values, once they are an array (see :func:`cnnlab.drawings.resolved`); of none, one that is unknown."""
         if not isinstance(self.values, np.ndarray):
             raise ValueError(f"a picture's values must be an array or At(...); received {type(self.values).__name__}.")
-        return self.values
+        return self.values if self.values.size else np.full([max(side, 1) for side in self.values.shape], np.nan)
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -72,7 +71,7 @@ class Scaled:
         if self.scale == "diverging":
             largest = max(abs(low), abs(high)) or 1.0
             return (-largest, largest)
-        return (low, high) if high > low else (low, low + 1.0)
+        return (low, high) if high / 2 > low / 2 else (low, low + 1.0)
 
     @property
     def measured(self) -> bool:
@@ -89,7 +88,8 @@ class Scaled:
     def unit_interval(self, values: np.ndarray) -> np.ndarray:
         """Map values to [0, 1] by the scale's ends, and clip them; NaN stays."""
         low, high = self.ends
-        return np.clip((np.asarray(values, np.float64) - low) / (high - low), 0.0, 1.0)
+        # By halves, which are exact: two finite numbers may lie further apart than the largest.
+        return np.clip((np.asarray(values, np.float64) / 2 - low / 2) / (high / 2 - low / 2), 0.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

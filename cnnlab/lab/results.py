@@ -8,7 +8,7 @@ import itertools
 import secrets
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from cnnlab.lab.errors import unknown
 from cnnlab.lab.kept import Kept
 from cnnlab.render import html
 from cnnlab.results.folder import RECORD
+from cnnlab.results.meanings import called
 from cnnlab.results.result import Result
 
 if TYPE_CHECKING:
@@ -115,16 +116,16 @@ class LabResult:
             "record": record,
             "rows": [dict(row) for row in itertools.islice(self.result.rows, ROWS)],
             "rows_total": len(self.result.rows),
-            "html": [
-                {"name": each, "html": str(html.render(self.result.drawing(each), inputs))}
-                for each in self.result.drawings
-            ],
+            "html": [{"name": each, "html": self._look(each, inputs)} for each in self.result.drawings],
             "images": list(self.images),
             "command": self.command,
             "python": self.python,
             "note": self.note,
             "kept": str(self.kept) if self.kept else None,
         }
+
+    def _look(self, drawing: str, inputs: Sequence[str]) -> str:
+        return str(html.shown(self.result.drawing(drawing), called(self.result.record, drawing), inputs))
 
     def bytes(self) -> int:
         """Return about how much room it takes in memory."""

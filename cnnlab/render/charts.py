@@ -102,9 +102,9 @@ def _dress(axes: Axes) -> None:
 
 def draw_bars(axes: Axes, bars: Bars, *, title: str, legend: bool = True) -> None:
     """Draw bars by class; of many classes, those with the largest values."""
-    values = [as_numbers(series.values) for series in bars.series]
+    values = bars.heights
     shown = bars.shown
-    places, width = np.arange(len(shown)), 0.8 / len(values)
+    places, width = np.arange(len(shown)), 0.8 / max(len(values), 1)
     for number, (series, heights) in enumerate(zip(bars.series, values, strict=True)):
         color = BARS[number % len(BARS)] if len(values) > 1 else LINES[0]
         shift = (number - (len(values) - 1) / 2) * width
@@ -114,7 +114,7 @@ def draw_bars(axes: Axes, bars: Bars, *, title: str, legend: bool = True) -> Non
             spread = np.maximum([heights[shown] - low, high - heights[shown]], 0)
         axes.bar(places + shift, heights[shown], width, color=color, label=series.name, yerr=spread, ecolor="#444444")
     names = [shortened(bars.names[label], 8) for label in shown]
-    turned: dict[str, Any] = {"rotation": 45, "ha": "right"} if max(map(len, names)) > 2 else {}
+    turned: dict[str, Any] = {"rotation": 45, "ha": "right"} if max(map(len, names), default=0) > 2 else {}
     axes.set_xticks(places, names, **turned)
     for tick, label in zip(axes.get_xticklabels(), shown, strict=True):
         if label == bars.highlight:

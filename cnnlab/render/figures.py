@@ -21,6 +21,7 @@ from matplotlib.transforms import ScaledTranslation
 from cnnlab.drawings import Bars, Curves, Drawing, Image, Matrix, Panel, Picture, Scrub, Sheet, Tiles, changed
 from cnnlab.progress import in_notebook
 from cnnlab.render.charts import draw_bars, draw_curves, draw_matrix
+from cnnlab.render.files import png_of
 from cnnlab.render.pictures import color_bar, draw_picture, draw_sheet, wrapped
 from cnnlab.render.scales import on_one_scale
 from cnnlab.render.style import DPI, styled
@@ -376,4 +377,4 @@ def _panel(axes: Axes, panel: Any, title: str, *, bar: bool, legend: bool) -> No
 
 
 def _pixels(image: Image) -> np.ndarray:
-    return np.asarray(image_files.imread(io.BytesIO(image.data), format="png"))
+    return np.asarray(image_files.imread(io.BytesIO(png_of(image)), format="png"))

@@ -13,6 +13,7 @@ from cnnlab.files.places import FigureFormat, figure_format
 from cnnlab.files.seals import BLANK, seal
 from cnnlab.files.writing import write_beside
 from cnnlab.render.figures import figure
+from cnnlab.render.files import png_of
 from cnnlab.render.style import DPI, styled
 
 _MADE = f"made with cnnlab, sha256 {BLANK}"
@@ -40,7 +41,7 @@ def save(drawing: Drawing, path: str | os.PathLike[str], dpi: int | None = None)
     format = figure_format(path)
     with write_beside(path) as beside:
         if isinstance(drawing, Image) and format == "png":
-            beside.write_bytes(drawing.data)
+            beside.write_bytes(png_of(drawing))
         else:
             beside.write_bytes(_sealed(figure(drawing), format, dpi or DPI))
 

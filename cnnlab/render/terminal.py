@@ -25,9 +25,10 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from cnnlab.drawings import Bars, Curves, Drawing, Image, Matrix, Picture, Scrub, Sheet, Tiles, as_numbers
+from cnnlab.drawings import Bars, Curves, Drawing, Image, Matrix, Picture, Scale, Scrub, Sheet, Tiles, as_numbers
 from cnnlab.render.axis import axes_of
 from cnnlab.render.colors import colors_of
+from cnnlab.render.files import png_of
 from cnnlab.render.style import LINES
 from cnnlab.words import percent, shortened
 
@@ -158,12 +159,13 @@ class Pixels:
 
     def _plain(self) -> Iterator[Segment]:
         picture = self._picture
-        values = picture.plane.mean(axis=-1) if picture.plane.ndim == 3 else picture.plane
-        values = np.nan_to_num(values.astype(np.float64))
+        values = picture.plane if picture.scale == "classes" else picture.unit_plane
+        values = values.mean(axis=-1) if values.ndim == 3 else values
+        values = np.nan_to_num(values, nan=0.5 if picture.scale == "diverging" else 0.0)
         # A character is twice as high as wide, and has one shade.
         values = _resized(values, -(-self._height // 2), self._width, smooth=picture.scale != "classes")
         for row in values:
-            yield Segment("".join(_sign(picture, value) for value in row).rstrip())
+            yield Segment("".join(_sign(picture.scale, float(value)) for value in row).rstrip())
             yield Segment.line()
 
     def _legend(self, colourful: bool) -> str:
@@ -203,14 +205,14 @@ def _rgb(color: np.ndarray) -> str:
     return ",".join(str(round(255 * float(part))) for part in np.clip(color, 0, 1))
 
 
-def _sign(picture: Picture, value: float) -> str:
-    if picture.scale == "classes":
+def _sign(scale: Scale, value: float) -> str:
+    """The character of a class, or of where on its scale a value lies, from 0 to 1."""
+    if scale == "classes":
         return CLASS_SIGNS[int(value) % len(CLASS_SIGNS)]
-    low, high = picture.ends
-    if picture.scale == "diverging":
-        ramp, strength = (RAMP, value / high) if value >= 0 else (NEGATIVE, value / low)
+    if scale == "diverging":
+        ramp, strength = (RAMP, 2 * value - 1) if value >= 0.5 else (NEGATIVE, 1 - 2 * value)
     else:
-        ramp, strength = RAMP, (value - low) / (high - low)
+        ramp, strength = RAMP, value
     return ramp[round(min(max(strength, 0.0), 1.0) * (len(ramp) - 1))]
 
 
@@ -236,7 +238,7 @@ def _lines(texts: Iterable[str], style: Style) -> Iterator[Segment]:
 def _picture(panel: Picture | Sheet | Image) -> Picture:
     """Whatever can be shown in pixels, as one picture."""
     if isinstance(panel, Image):
-        with Pillow.open(io.BytesIO(panel.data)) as opened:
+        with Pillow.open(io.BytesIO(png_of(panel))) as opened:
             return Picture(values=np.asarray(opened.convert("RGB"), np.float32) / 255, title=panel.title)
     return panel.picture if isinstance(panel, Sheet) else panel
 
@@ -274,14 +276,14 @@ def _color(number: int) -> tuple[int, int, int]:
 
 def _bars(bars: Bars, width: int) -> RenderableType:
     """A table with a bar of blocks for each class and group."""
-    values = np.array([as_numbers(series.values) for series in bars.series])
+    values = bars.heights
     shown = bars.shown
     top = bars.limits[1] if bars.limits else float(np.nanmax(values[:, shown], initial=0)) or 1.0
     table = Table(box=None, padding=(0, 1, 0, 0), title=bars.title or None, title_justify="left", title_style="bold")
     table.add_column("", no_wrap=True)
     for series in bars.series:
         table.add_column(series.name if len(bars.series) > 1 else bars.label, no_wrap=True)
-    length = max(4, (width - 14) // len(bars.series) - 9)
+    length = max(4, (width - 14) // max(len(bars.series), 1) - 9)
     for label in shown:
         cells = [f"{_blocks(value / top, length)} {_number(value, bars)}" for value in values[:, label]]
         table.add_row(Text(shortened(bars.names[label]), style="bold" if label == bars.highlight else ""), *cells)

@@ -12,18 +12,21 @@ from cnnlab.reports.chapter import Chapter, Figure
 from cnnlab.reports.report import Report
 from cnnlab.words import number
 
+Look = tuple[str | None, str]
+"""Where the picture of a figure lies, seen from the file; or None, and a note that says why there is none."""
 
-def markdown(report: Report, pictures: Sequence[str]) -> str:
+
+def markdown(report: Report, pictures: Sequence[Look]) -> str:
     """Return a report as Markdown.
 
     Args:
         report: What to tell.
-        pictures: Where the picture of each figure lies, seen from the file.
+        pictures: Those of the figures.
     """
     return "\n".join(_lines(report, iter(pictures))) + "\n"
 
 
-def _lines(report: Report, pictures: Iterator[str]) -> Iterator[str]:
+def _lines(report: Report, pictures: Iterator[Look]) -> Iterator[str]:
     yield f"<!-- made by {telling.generator()}, sha256 {BLANK} -->"
     yield from (f"# {escaped(report.title)}", "", escaped(telling.told(report)), "")
     for written in report.sections:
@@ -37,7 +40,7 @@ def _lines(report: Report, pictures: Iterator[str]) -> Iterator[str]:
     yield from _table(telling.seconds(report))
 
 
-def _chapter(chapter: Chapter, report: Report, pictures: Iterator[str]) -> Iterator[str]:
+def _chapter(chapter: Chapter, report: Report, pictures: Iterator[Look]) -> Iterator[str]:
     for paragraph in chapter.paragraphs:
         yield from (escaped(paragraph), "")
     for figure in chapter.figures:
@@ -52,8 +55,10 @@ def _chapter(chapter: Chapter, report: Report, pictures: Iterator[str]) -> Itera
     yield ""
 
 
-def _figure(figure: Figure, command: str, picture: str) -> Iterator[str]:
-    yield from (f"![{escaped(figure.caption)}](<{picture}>)", "", escaped(figure.caption), "")
+def _figure(figure: Figure, command: str, look: Look) -> Iterator[str]:
+    picture, note = look
+    shown = f"Note: {escaped(note)}" if picture is None else f"![{escaped(figure.caption)}](<{picture}>)"
+    yield from (shown, "", escaped(figure.caption), "")
     if command:
         yield from ("```sh", command, "```", "")
 

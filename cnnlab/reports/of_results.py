@@ -128,6 +128,7 @@ def _section(number: int, folder: Path, result: Result) -> Written:
         chapter=chapter,
         headline=result.headline,
         seconds=round(time.perf_counter() - started, 3),
+        owner=" ".join((record.get("plugin") or {}).values()),
     )
 
 

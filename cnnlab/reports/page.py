@@ -21,7 +21,7 @@ from cnnlab.render import html
 from cnnlab.render.html.addresses import data_url
 from cnnlab.reports import telling
 from cnnlab.reports.chapter import Figure
-from cnnlab.reports.report import Report
+from cnnlab.reports.report import Report, Written
 
 
 @dataclass(frozen=True)
@@ -82,22 +82,25 @@ def _sections(report: Report) -> Iterator[dict[str, Any]]:
             "tables": chapter.tables if chapter else (),
             "metrics": [telling.Row.of(metric) for metric in chapter.metrics] if chapter else [],
             "conclusions": chapter.conclusions if chapter else (),
-            "figures": [_figure(each, next(numbers), report, held) for each in chapter.figures] if chapter else [],
+            "figures": [_figure(each, next(numbers), written, report, held) for each in chapter.figures]
+            if chapter
+            else [],
         }
 
 
-def _figure(figure: Figure, number: int, report: Report, held: dict[str, int]) -> dict[str, Any]:
+def _figure(figure: Figure, number: int, written: Written, report: Report, held: dict[str, int]) -> dict[str, Any]:
     """What the template shows of a figure.
 
     Args:
         figure: The figure.
         number: Its number.
+        written: The section that shows it.
         report: The report.
         held: By their addresses the files that the page holds already, and at which figure; its own are added.
     """
     return {
         "number": number,
-        "drawn": html.render(figure.drawing, figure.images),
+        "drawn": html.shown(figure.drawing, telling.called(number, written), figure.images),
         "caption": figure.caption,
         "command": telling.command(figure, report),
         "params": figure.params,

@@ -47,6 +47,7 @@ class Written:
         headline: What was found, in a sentence, where the chapter concludes nothing.
         failed: Whether it should have been written, and could not be.
         seconds: How long it took.
+        owner: Whose words and figures they are: a distribution and its version; empty where that is not known.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Written:
     headline: str = ""
     failed: bool = False
     seconds: float = 0.0
+    owner: str = ""
 
     def __repr__(self) -> str:
         words = self.title if self.chapter else f"{self.title}, left out"
@@ -281,7 +283,15 @@ def _written(name: str, section: Section | None, subject: Subject) -> Written:
         except CnnlabError as error:
             reason, failed = str(error), isinstance(error, FailedError)
     seconds = round(time.perf_counter() - started, 3)
-    return Written(name=name, title=section.title, chapter=chapter, reason=reason, failed=failed, seconds=seconds)
+    return Written(
+        name=name,
+        title=section.title,
+        chapter=chapter,
+        reason=reason,
+        failed=failed,
+        seconds=seconds,
+        owner=registry.provider(section).source.owner,
+    )
 
 
 def _lacking(section: Section, subject: Subject) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from cnnlab.files.seals import BLANK, seal
 from cnnlab.files.writing import alone_in, move_up, write_beside, write_into
 from cnnlab.interrupts import keeping
 from cnnlab.render import save as save_figure
+from cnnlab.render.trying import tried
 from cnnlab.reports import telling
 from cnnlab.reports.chapter import Chapter, Figure
 from cnnlab.reports.markdown import markdown
@@ -40,15 +42,19 @@ def _write(path: Path, text: str, format: Format) -> None:
 def _with_pictures(report: Report, path: Path) -> list[Path]:
     """Write Markdown and its pictures. Those of the report before go once no text refers to them."""
     folder = pictures_of(path)
-    figures = [figure for each in report.sections if each.chapter for figure in each.chapter.figures]
+    figures = [(figure, each) for each in report.sections if each.chapter for figure in each.chapter.figures]
     with write_into(path.parent) as stage:
         (stage / folder.name).mkdir()
         numbers = telling.figure_numbers(report)
-        names = [
-            f"{folder.name}/{_drawn(figure, number, stage / folder.name)}"
-            for number, figure in zip(numbers, figures, strict=True)
+        looks = [
+            tried(
+                partial(_drawn, figure, number, stage / folder.name),
+                f"{telling.called(number, written)} could not be drawn",
+            )
+            for number, (figure, written) in zip(numbers, figures, strict=True)
         ]
-        _write(stage / path.name, markdown(report, names), "md")
+        names = [name for name, _ in looks if name is not None]
+        _write(stage / path.name, markdown(report, looks), "md")
         with alone_in(path.parent), keeping():
             move_up(stage, path.parent, [*names, path.name])
             for file in folder.iterdir() if names else ():
@@ -58,12 +64,12 @@ def _with_pictures(report: Report, path: Path) -> list[Path]:
 
 
 def _drawn(figure: Figure, number: int, folder: Path) -> str:
-    """Draw a figure into a folder, and return what it is called there."""
+    """Draw a figure into a folder, and return where that is, seen from beside the folder."""
     plain = folder / "figure.png"
     save_figure(figure.drawing, plain, None)
     name = picture(number, plain.read_bytes())
     plain.rename(folder / name)
-    return name
+    return f"{folder.name}/{name}"
 
 
 def to_json(report: Report) -> dict[str, Any]:

@@ -132,6 +132,11 @@ def command(figure: Figure, report: Report) -> str:
     return figure.command or str(report.record["command"])
 
 
+def called(figure: int, written: Written) -> str:
+    """Say what a figure is called, and whose it is, where it cannot be drawn."""
+    return f"figure {figure}, of {written.title!r}{f' ({written.owner})' if written.owner else ''},"
+
+
 def figure_numbers(report: Report) -> Iterable[int]:
     """Number the figures, from 1, through all sections."""
     chapters = [each.chapter for each in report.sections if each.chapter]

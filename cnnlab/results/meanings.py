@@ -36,6 +36,17 @@ def _pattern(declared: Mapping[str, T], name: str) -> str | None:
     return _pattern(declared, bare) if at else None
 
 
+def called(record: Mapping[str, Any], drawing: str) -> str:
+    """Say what a drawing of a result is called, and whose it is.
+
+    >>> called({"analysis": "one", "plugin": {"distribution": "cnnlab-one", "version": "3.1"}}, "map")
+    "the drawing 'map' of the analysis one (cnnlab-one 3.1)"
+    """
+    plugin = record.get("plugin") or {}
+    whose = f" ({plugin['distribution']} {plugin['version']})" if plugin else ""
+    return f"the drawing {drawing!r} of the analysis {record.get('analysis', '')}{whose}"
+
+
 def axis_of(declared: Mapping[str, T], name: str) -> str:
     """Return what the strength behind the @ of a name is called: by its placeholder if it has one, else "strength".
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -21,7 +22,7 @@ from cnnlab.results import images as saved_images, lists
 from cnnlab.results.artifacts import ARTIFACTS, Artifacts, Attached
 from cnnlab.results.claims import Claims
 from cnnlab.results.folder import ARRAYS, DRAWINGS, RECORD, check_folder, digest, move_in, tables_of
-from cnnlab.results.meanings import declared_as
+from cnnlab.results.meanings import called, declared_as
 from cnnlab.results.record import check_record, lists_beside, signed
 from cnnlab.results.rows import Rows, columns_of
 from cnnlab.results.tables import Tables
@@ -100,6 +101,7 @@ class Result:
             headline=self.headline,
             notes=self.warnings,
             drawings=[self.drawing()] if self.drawings else [],
+            called=called(self.record, min(self.drawings, key=bool, default="")),
             attached=[Attached.of(name, path) for name, path in self.artifacts.items()],
             tables=[
                 Table.of(self.rows, self._shares("columns"), list(columns_of(self.rows))),
@@ -208,32 +210,24 @@ class Result:
 
     def _save_figures(self, stage: Path, format: FigureFormat, dpi: int | None) -> list[str]:
         from cnnlab.render import save
+        from cnnlab.render.trying import tried
 
         names = []
         for name in self.drawings:
             # Layers have names such as block1/conv1, and files have not.
             file = f"figure-{name.replace('/', '.')}.{format}" if name else f"figure.{format}"
-            try:
-                save(self.drawing(name), stage / file, dpi)
-            except (OSError, MemoryError, CnnlabError):  # of the disk, or of the record: no fault of the drawing's
-                raise
-            except Exception as error:
+            drawing, failure = self.drawing(name), f"{called(self.record, name)} could not be drawn"
+            _, note = tried(functools.partial(save, drawing, stage / file, dpi), failure)
+            if note:
                 (stage / file).unlink(missing_ok=True)
-                self._warn(f"{self._called(name)} could not be drawn: {type(error).__name__}: {error}")
+                self._warn(note)
             else:
                 names.append(file)
         return names
 
-    def _called(self, drawing: str) -> str:
-        """What a drawing is called, and whose it is."""
-        plugin = self.record.get("plugin") or {}
-        whose = f" ({plugin['distribution']} {plugin['version']})" if plugin else ""
-        return f"the drawing {drawing!r} of the analysis {self.record.get('analysis', '')}{whose}"
-
-    def _warn(self, words: str) -> None:
+    def _warn(self, sentence: str) -> None:
         """Add a warning to the record, once: this is what is shown and saved next."""
         warnings = self.record.get("warnings")
-        sentence = f"{words.rstrip('.')}."
         if isinstance(warnings, list) and sentence not in warnings:
             warnings.append(sentence)
 

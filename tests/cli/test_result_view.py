@@ -5,11 +5,14 @@ from __future__ import annotations
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 from rich.table import Table
 
 from cnnlab.cli.views import numbers, result as view
+from cnnlab.drawings import Matrix
+from cnnlab.results.result import Result
 
 ROWS = [
     {
@@ -50,6 +53,31 @@ def test_each_further_table_says_which_image_its_rows_are_about():
 
 def test_one_table_where_there_is_room():
     assert sum(isinstance(each, Table) for each in numbers.rows_tables(ROWS, 120)) == 1
+
+
+def test_a_drawing_that_cannot_be_shown_costs_itself_alone(capsys):
+    cells = {"rows": ("a",), "columns": ("b",), "row_label": "", "column_label": ""}
+    record = {
+        "analysis": "one",
+        "plugin": {"distribution": "cnnlab-one", "version": "3.1"},
+        "model": {"path": "runs/a"},
+        "inputs": [],
+        "seconds": 1.0,
+        "warnings": ["It is dark."],
+    }
+    drawings = {"map": Matrix(values=np.eye(1), **cells, number=".2zzz")}
+    view.show(
+        Result(headline="Half.", metrics={"darkness": 0.5}, drawings=drawings, record=record), [Path("out/r.json")]
+    )
+    out, err = capsys.readouterr()
+    assert "Half." in out
+    assert "darkness" in out
+    assert "out/r.json" in out
+    assert err.splitlines() == [
+        "Note: It is dark.",
+        "Note: the drawing 'map' of the analysis one (cnnlab-one 3.1) could not be shown in the terminal: ValueError: "
+        "Invalid format specifier '.2zzz' for object of type 'float'.",
+    ]
 
 
 def test_the_terminal_names_the_folder_of_images_once(capsys):

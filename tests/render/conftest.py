@@ -113,6 +113,9 @@ def every_drawing() -> dict[str, object]:
             lines=(Line(name="a", x=(1, 2, 3, 4, 5), y=(float("nan"), float("nan"), 0.5, float("nan"), 0.25)),), **chart
         ),
         "unknown": Bars(names=("a", "b"), series=(Series(name="s", values=(float("nan"), 0.5)),), label="share"),
+        "no values": Picture(values=np.zeros((0, 0)), title="none", scale="sequential"),
+        "no pictures": Sheet(values=np.zeros((0, 3, 3)), title="none"),
+        "no bars": Bars(names=(), series=(), label="share"),
         "image": Image(png=png_of(np.kron(RAMP, np.ones((8, 8)))), title="An image"),
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ import pytest
 import cnnlab
 from cnnlab.classifier import Classifier
 from cnnlab.datasets import Dataset, Split
-from cnnlab.drawings import At, Curves, Line, Picture
+from cnnlab.drawings import At, Curves, Line, Matrix, Picture
 from cnnlab.drawings.tables import MOST_ROWS, Table
 from cnnlab.errors import CnnlabError
 from cnnlab.render.html.notebook import notebook
@@ -45,6 +45,14 @@ def test_a_result_is_a_headline_a_picture_and_tables():
     assert "Note: 7.png is dark." in page
     assert "data-values" not in page, "only a script would read them"
     assert Result()._repr_html_()
+
+
+def test_a_drawing_that_cannot_be_drawn_is_a_note_in_its_place():
+    cells = {"rows": ("a",), "columns": ("b",), "row_label": "", "column_label": ""}
+    drawings = {"map": Matrix(values=np.eye(1), **cells, number=".2zzz")}
+    page = Result(metrics={"darkness": 0.5}, drawings=drawings, record={"analysis": "one"})._repr_html_()
+    assert "Note: the drawing &#39;map&#39; of the analysis one could not be drawn: ValueError: Invalid format" in page
+    assert "darkness</td>" in page
 
 
 def test_shares_are_read_in_percent_as_in_the_terminal():

@@ -57,6 +57,11 @@ def test_signs_tell_above_from_below_zero():
     assert text.splitlines()[0].rstrip() == f"{terminal.NEGATIVE[-1]} {terminal.RAMP[-1]}"
 
 
+def test_values_further_apart_than_the_largest_number_have_their_signs_and_give_no_warning():
+    text = printed(Picture(values=np.array([[-1e308, 0.0, 1e308, np.inf]] * 2), scale="diverging"), 4)
+    assert text.splitlines()[0].rstrip() == f"{terminal.NEGATIVE[-1]} {terminal.RAMP[-1]}{terminal.RAMP[-1]}"
+
+
 def test_large_pictures_shrink_and_small_ones_grow():
     for side, width in ((200, 40), (4, 40)):
         lines = printed(Picture(values=np.ones((side, side))), width).splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import cnnlab
-from cnnlab.drawings import Picture
+from cnnlab.drawings import Matrix, Picture
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.reports.of_results import command
 from cnnlab.reports.page import page
@@ -81,6 +82,24 @@ def test_an_artifact_lies_once_in_a_page_however_many_figures_have_it(saved, ope
     others = shown.locator("a", has_text="frames.txt at figure 1")
     assert others.count() == 3
     assert {each.get_attribute("href") for each in others.all()} == {"#figure-1"}
+
+
+def test_a_figure_that_cannot_be_drawn_costs_itself_alone(analysis, tmp_path):
+    cells = {"rows": ("a",), "columns": ("b",), "row_label": "", "column_label": ""}
+    drawings = {"bad": Matrix(values=np.eye(1), **cells, number=".2zzz"), "good": Picture(values=np.eye(2))}
+    analysis(lambda *_: Result(drawings=drawings))
+    model = FakeClassifier(lambda images: np.zeros((len(images), 2)), (2, 2, 1), 2)
+    cnnlab.analyze("one", model, EIGHT).save(tmp_path / "result", format=None)
+    found = cnnlab.report(results=tmp_path / "result")
+    said = (
+        "Note: figure 1, of '1. one of a live model' (cnnlab-one 3.1), could not be drawn: ValueError: Invalid format"
+    )
+    for format in ("html", "md"):
+        found.save(tmp_path / f"report.{format}", format)
+        text = html.unescape((tmp_path / f"report.{format}").read_text(encoding="utf-8"))
+        assert said in text.replace("\\", "")
+        assert "good: " in text
+    assert len(list((tmp_path / "report-images").iterdir())) == 1
 
 
 def test_what_cannot_be_in_a_report_of_results_is_one_sentence(saved, tmp_path):

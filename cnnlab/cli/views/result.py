@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
+from rich.segment import Segments
 from rich.text import Text
 
 from cnnlab.cli.views.numbers import numbers
 from cnnlab.cli.views.tables import print_all
 from cnnlab.console import Console
+from cnnlab.results import meanings
 from cnnlab.spelling import as_options
 
 if TYPE_CHECKING:
@@ -27,12 +29,13 @@ def show(result: Result, files: Sequence[Path]) -> None:
     model = record["model"]["path"] or f"a live model ({record['model']['digest'][:12]})"
     about = f"{record['analysis']} of {model}, {_images(record['inputs'])}, in {record['seconds']:.1f} s"
     console.print(Text(about, style="dim"))
-    if result.drawings:
+    look, note = first_look(result, console) if result.drawings else (None, "")
+    if look is not None:
         console.print()
-        console.print(first_look(result, console.width))
+        console.print(look)
     console.print()
     print_all(console, numbers(result, console.width))
-    warn(record["warnings"])
+    warn([*record["warnings"], *filter(None, [note])])
     paths(console, files)
 
 
@@ -42,11 +45,18 @@ def _images(inputs: Sequence[Mapping[str, Any]]) -> str:
     return f"{len(inputs):,} images" if inputs else "no images"
 
 
-def first_look(result: Result, width: int) -> RenderableType:
-    """The first drawing, as much of it as the terminal has room for."""
+def first_look(result: Result, console: Console) -> tuple[RenderableType | None, str]:
+    """The first drawing, as much of it as the terminal has room for; or a note that says why it cannot be shown."""
     from cnnlab.render import terminal
+    from cnnlab.render.trying import tried
 
-    return terminal.render(result.drawing(), max(20, width - 2))
+    drawing, width = result.drawing(), max(20, console.width - 2)
+    called = meanings.called(result.record, min(result.drawings, key=bool))
+    # Rich draws as it prints, which is too late.
+    return tried(
+        lambda: Segments(list(console.render(terminal.render(drawing, width)))),
+        f"{called} could not be shown in the terminal",
+    )
 
 
 def warn(warnings: Sequence[str]) -> None:

@@ -19,10 +19,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from cnnlab.drawings import Drawing
+from cnnlab.render.files import png_of
+from cnnlab.render.html.addresses import data_url
 from cnnlab.render.html.charts import FIELD, bars_of, chart_of
 from cnnlab.render.html.grids import grid_of
 from cnnlab.render.html.pictures import as_picture, image_of, is_small, legend_of, matrix_of, sheet_of
 from cnnlab.render.style import LINES
+from cnnlab.render.trying import tried
 from cnnlab.words import number, shortened
 
 SCRIPTS = ("basics", "sliders", "pointer", "charts", "units")
@@ -42,6 +45,19 @@ def render(drawing: Drawing, images: Sequence[str] = ()) -> Markup:
     """
     macros: Any = environment().get_template("drawings.html.j2").make_module({"images": tuple(images)})
     return Markup(macros.figure(drawing))
+
+
+def shown(drawing: Drawing, called: str, images: Sequence[str] = ()) -> Markup:
+    """Return a drawing as :func:`render` does; of one that cannot be drawn, a note in its place.
+
+    Args:
+        drawing: What, its values arrays.
+        called: What the note calls it, and whose it is.
+        images: See :func:`render`.
+    """
+    look, note = tried(lambda: render(drawing, images), f"{called} could not be drawn")
+    instead = Markup('<figure class="drawing"><p class="note">Note: {}</p></figure>').format(_shown(note))
+    return instead if look is None else look
 
 
 def page(title: str, drawings: Mapping[str, Drawing]) -> str:
@@ -117,6 +133,7 @@ def environment() -> Environment:
         "bars_of": bars_of,
         "chart_of": chart_of,
         "field": FIELD,
+        "file_of": lambda image: data_url(png_of(image), "image/png"),
         "grid_of": grid_of,
         "image_of": image_of,
         "is_small": is_small,

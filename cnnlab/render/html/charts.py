@@ -234,12 +234,12 @@ def _told(line: PageLine) -> str:
 
 def bars_of(bars: Bars) -> Chart:
     """Lay out bars by class; of many classes, those with the largest values."""
-    values = np.array([as_numbers(series.values) for series in bars.series])
+    values = bars.heights
     shown = bars.shown
     ends = [as_numbers(end) for series in bars.series for end in (series.low, series.high) if end is not None]
     up = axis_over([np.zeros(1), *values[:, shown], *ends], limits=bars.limits, percent=bars.percent)
     room = (WIDTH - LEFT - RIGHT) / max(len(shown), 1)
-    width = 0.8 * room / len(values)
+    width = 0.8 * room / max(len(values), 1)
     names = [shortened(bars.names[label], 14) for label in shown]
     spreads = [_spreads(series, up) for series in bars.series]
     drawn = [

@@ -18,6 +18,7 @@ def notebook(
     headline: str = "",
     notes: Iterable[str] = (),
     drawings: Iterable[Drawing] = (),
+    called: str = "a drawing",
     tables: Iterable[Table] = (),
     attached: Iterable[object] = (),
 ) -> str:
@@ -28,6 +29,7 @@ def notebook(
         headline: What stands above that, in bold.
         notes: What the reader should know.
         drawings: What is drawn, values as arrays.
+        called: What one of them is called, and whose it is, where it cannot be drawn.
         tables: What follows; those without rows are left out.
         attached: Files that belong to it (:class:`cnnlab.results.artifacts.Attached`), each a link.
     """
@@ -38,7 +40,7 @@ def notebook(
             told=told,
             headline=headline,
             notes=notes,
-            figures=[_without_data(html.render(drawing)) for drawing in drawings],
+            figures=[_without_data(html.shown(drawing, called)) for drawing in drawings],
             tables=[table for table in tables if table.rows],
             attached=list(attached),
             style=_style(),
