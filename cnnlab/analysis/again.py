@@ -19,6 +19,8 @@ from cnnlab.datasets.images import Fit
 from cnnlab.errors import CnnlabError
 from cnnlab.numerics import UNKNOWN
 from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.blaming import params_of
+from cnnlab.pluginhost.declarations import Analysis
 from cnnlab.pluginhost.params import fields_of
 from cnnlab.results.rows import columns_of
 
@@ -78,7 +80,7 @@ def request_of(record: Mapping[str, Any], told: Sequence[Mapping[str, Any]]) -> 
     if analysis is None:
         return None
     try:
-        params = _given(analysis.params, record["params"])
+        params = _given(analysis, record["params"])
     except (CnnlabError, TypeError):
         return None
     words = {field.name for field in fields(ModelChoice)}
@@ -96,11 +98,11 @@ def _spoken(value: Any) -> str:
     return ",".join(f"{each:g}" for each in value) if isinstance(value, list) else str(value)
 
 
-def _given(params: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+def _given(analysis: Analysis, values: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters that are not as they are by default."""
-    params.from_public(dict(values))
+    params_of(analysis, lambda: analysis.params.from_public(dict(values)))
     given = {}
-    for field in fields_of(params):
+    for field in fields_of(analysis.params):
         value = values.get(field.public)
         default = list(field.default) if isinstance(field.default, tuple) else field.default
         if value is not None and value != default:

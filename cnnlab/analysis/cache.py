@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cnnlab.devices.choice import current_device
 from cnnlab.errors import CnnlabError
 from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.blaming import params_of
 from cnnlab.results.lists import digest_of
 from cnnlab.results.result import Result
 from cnnlab.versions import versions
@@ -68,7 +69,8 @@ def name_of(
         seed: What seeds it.
         device: What was asked to compute on.
     """
-    plugin, settled = registry.provider(analysis), params.settled(classifier)
+    plugin = registry.provider(analysis)
+    settled = params_of(analysis, functools.partial(params.settled, classifier))
     return keyed(
         analysis.name,
         plugin=[plugin.distribution, plugin.version, code_digest(analysis.run.partition(".")[0].partition(":")[0])],

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cnnlab.adversarial import judge
 from cnnlab.adversarial.judge import Finding, numbers
 from cnnlab.analysis.blocks import BATCHES, Asked, in_blocks
-from cnnlab.analysis.completion import Lose, check_answer, complete, sums_of, with_sums
+from cnnlab.analysis.completion import check_answer, complete, sums_of, with_sums
 from cnnlab.analysis.context import Context
 from cnnlab.classifier.finite import NotFiniteError, among
 from cnnlab.devices.choice import current_device
@@ -25,7 +25,7 @@ from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.inspection.gradients import preflight
 from cnnlab.memory import NOT_EVEN_ONE, out_of_memory
 from cnnlab.pluginhost import registry
-from cnnlab.pluginhost.blaming import answer_of, blame, guarded, owner
+from cnnlab.pluginhost.blaming import answer_of, blame, guarded, owner, params_of
 from cnnlab.pluginhost.declarations import Analysis, resolve
 from cnnlab.pluginhost.params import Params
 from cnnlab.pluginhost.prints import speaking
@@ -86,7 +86,7 @@ def _run(
     check_requirements(analysis, classifier)
     check_images(analysis, inputs.labels, inputs.dataset)
     classifier.check_weights()
-    params = params.settled(classifier)
+    params = params_of(analysis, functools.partial(params.settled, classifier))
     for note in (*classifier.notes, *inputs.notes):
         context.warn(note)
     looked = _looked_at(analysis, classifier, inputs, context)
@@ -121,8 +121,12 @@ def _asked(
         def work() -> Any:
             return resolve(analysis.run)(classifier, some, params, part)
 
+        before = len(part.warnings)
         result = answer_of(analysis, work, Result, "cnnlab.plugin.Result")
-        return _verified(analysis, classifier, some, result, lose)
+        idle = not len(some) or len(part.warnings) > before
+        with _held_to_its_word(analysis):
+            check_answer(analysis, result, lose, idle=idle)
+        return _verified(analysis, classifier, some, result)
 
     if analysis.independent and len(inputs):
         return in_blocks(analysis, ask, inputs, context, keep, lose)
@@ -179,14 +183,12 @@ def _looked_at(analysis: Analysis, classifier: Classifier, inputs: Inputs, conte
     return found.to_json()
 
 
-def _verified(analysis: Analysis, classifier: Classifier, inputs: Inputs, result: Result, lose: Lose) -> Asked:
-    """Hold what a plugin answered about images against its declaration, and its adversarial images against the model.
+def _verified(analysis: Analysis, classifier: Classifier, inputs: Inputs, result: Result) -> Asked:
+    """Hold the adversarial images that a plugin gave, if it gave any, against the model.
 
     Raises:
-        FailedError: It broke its declaration, or its images do not verify.
+        FailedError: They do not verify.
     """
-    with _held_to_its_word(analysis):
-        check_answer(analysis, result, lose)
     if not judge.is_adversarial(result.arrays):
         return Asked(result=result)
     result = replace(result, claims=result.claims or Claims())

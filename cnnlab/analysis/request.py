@@ -16,8 +16,9 @@ from cnnlab.analysis.model_choice import ModelChoice
 from cnnlab.errors import UsageError
 from cnnlab.files import places
 from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.blaming import params_of
 from cnnlab.pluginhost.declarations import Analysis
-from cnnlab.pluginhost.params import checked, fields_of
+from cnnlab.pluginhost.params import Params, checked, fields_of
 from cnnlab.progress import Progress, Silent, shown
 from cnnlab.results.keeping import Keep, kept_of
 
@@ -49,6 +50,15 @@ class Request:
     device: str = "auto"
     keep: Keep = "arrays"
 
+    def built(self) -> Params:
+        """Return the parameters, built.
+
+        Raises:
+            UsageError: A value is out of bounds, or they make no sense together.
+            FailedError: The plugin that checks them failed.
+        """
+        return params_of(self.analysis, lambda: self.analysis.params.from_public(dict(self.params)))
+
     def check(self) -> None:
         """Refuse what can be refused by the words alone, before anything heavy is imported.
 
@@ -56,7 +66,7 @@ class Request:
             UsageError: The words make no sense together, or a value is out of bounds.
             CnnlabError: No model was named, and there is no run.
         """
-        self.analysis.params.from_public(dict(self.params))
+        self.built()
         self.images.check()
         if self.analysis.inputs == "required" and not self.images.some:
             raise UsageError(
@@ -92,10 +102,10 @@ def perform(request: Request, progress: Progress | None = None, cache: Cache | N
 
             classifier = request.model.open()
         inputs = request.images.read(classifier, wanted=request.analysis.inputs != "none", progress=progress)
-        params = request.analysis.params.from_public(dict(request.params))
+        params = request.built()
         if params.models():
             with progress.stage("Opening the other model"):
-                params = params.opened(request.model.another)
+                params = params_of(request.analysis, functools.partial(params.opened, request.model.another))
         ask = functools.partial(host.run, request.analysis, classifier, inputs, params, seed=int(request.seed))
         if cache is None:
             return kept_of(ask(progress=progress, keep=request.keep), request.keep)

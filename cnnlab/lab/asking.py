@@ -25,6 +25,7 @@ from cnnlab.lab.models import Models
 from cnnlab.lab.results import LabResult, Results
 from cnnlab.lab.uploads import Files
 from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.blaming import params_of
 from cnnlab.pluginhost.declarations import Analysis
 from cnnlab.pluginhost.params import Field, fields_of
 from cnnlab.progress import Progress
@@ -288,7 +289,7 @@ class Asking:
             UsageError: They make no sense together.
         """
         try:
-            analysis.params.from_public(dict(params)).settled(classifier)
+            params_of(analysis, lambda: analysis.params.from_public(dict(params)).settled(classifier))
         except UsageError as error:
             raise named(error, analysis.params) from None
 

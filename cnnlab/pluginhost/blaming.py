@@ -12,7 +12,8 @@ from cnnlab.errors import CnnlabError, FailedError, told
 from cnnlab.interrupts import STOPS
 from cnnlab.memory import out_of_memory
 from cnnlab.pluginhost import registry
-from cnnlab.pluginhost.declarations import Declaration
+from cnnlab.pluginhost.declarations import Analysis, Declaration
+from cnnlab.pluginhost.params import Params
 from cnnlab.pluginhost.prints import speaking
 
 T = TypeVar("T")
@@ -38,6 +39,20 @@ def answer_of(
     if not isinstance(given, kind):
         raise blame(declaration, f"returned {type(given).__name__} where a {called} was expected")
     return given
+
+
+def params_of(analysis: Analysis, build: Callable[[], Params]) -> Params:
+    """Build an analysis' parameters in its guard, for to check them is its author's code.
+
+    Args:
+        analysis: Whose they are.
+        build: Builds them; with everything that it refuses in a sentence.
+
+    Raises:
+        FailedError: The author's code failed.
+        UsageError: They were refused.
+    """
+    return answer_of(analysis, build, Params, "cnnlab.plugin.Params", "could not check its parameters")
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from cnnlab.errors import CnnlabError
 from cnnlab.files.reading import open_regular
 from cnnlab.inspection import evaluation_result
 from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.blaming import params_of
 from cnnlab.results.folder import tables_of
 from cnnlab.results.result import Result
 from cnnlab.results.rows import plain
@@ -73,7 +74,9 @@ def _sums(saved: Saved) -> Sums:
     if analysis is not None and analysis.sum_up is not None:
         result = Result(arrays=saved.arrays, claims=saved.claims)
         try:
-            params = analysis.params.from_public(dict(saved.record["params"])).settled(saved.classifier)
+            params = params_of(
+                analysis, lambda: analysis.params.from_public(dict(saved.record["params"])).settled(saved.classifier)
+            )
         except CnnlabError as error:  # another model that took part is gone, or lived in memory alone
             return Sums(reason=str(error).rstrip("."))
         result = with_sums(result, sums_of(analysis, saved.classifier, result, params))
