@@ -55,6 +55,7 @@ class Guest(Contract):
         """Standard output belongs to the command, which may print JSON there: ``context.warn`` tells the user."""
         printed = self.footprint().printed
         assert not printed, f"it printed {printed[:200]!r}: tell the user with context.warn, or nobody"
+        self._assert_left("streams", "use `with contextlib.redirect_stdout(...):`, which ends")
 
     def test_the_global_random_state_is_left_as_it_was(self) -> None:
         """Neither NumPy's nor Python's global generator is drawn from or seeded, which others draw from too."""

@@ -166,12 +166,17 @@ def _surroundings() -> dict[str, str]:
     return {**variables, "the working directory": os.getcwd()}
 
 
+def _streams() -> dict[str, str]:
+    return {f"sys.{name}": object.__repr__(getattr(sys, name)) for name in ("stdout", "stderr")}
+
+
 SHARED: dict[str, tuple[Callable[[], dict[str, str]], str]] = {
     "random": (_random, "{what} was drawn from or seeded"),
     "float errors": (_float_errors, "{what} was {was} and is {now}"),
     "modes": (_modes, "{what} was {was} and is {now}"),
     "threads": (_threads, "the thread {what} was {was} and is {now}"),
     "surroundings": (_surroundings, "{what} was {was} and is {now}"),
+    "streams": (_streams, "{what} was {was} and is {now}"),
 }
 """What all of a process shares: how to read it, by names, and how to tell that one has changed."""
 

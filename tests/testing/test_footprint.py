@@ -164,6 +164,14 @@ def test_a_plugin_that_breaks_them_all_wherever_it_can(installed):
     assert said["surroundings"].endswith(" and is /: give a child process an `env=` and a `cwd=` of its own")
 
 
+def test_one_that_leaves_standard_output_replaced(installed):
+    installed(DATASET, running="import io, sys; sys.stdout = io.StringIO(); print('who will read this?')")
+    said = broken_by(HeldDataset())
+    assert [*said] == ["prints"]
+    assert said["prints"].startswith("sys.stdout was <_io.TextIOWrapper object at ")
+    assert said["prints"].endswith(">: use `with contextlib.redirect_stdout(...):`, which ends")
+
+
 def test_a_dataset_that_seeds_and_says_so(installed):
     installed(DATASET, running="print('loading'), np.random.seed(0)")
     assert [*broken_by(HeldDataset())] == ["prints", "random"]
