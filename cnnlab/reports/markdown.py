@@ -9,7 +9,8 @@ from cnnlab.drawings.tables import Table
 from cnnlab.files.seals import BLANK
 from cnnlab.reports import telling
 from cnnlab.reports.chapter import Chapter, Figure
-from cnnlab.reports.report import Report
+from cnnlab.reports.report import Report, Written
+from cnnlab.results.artifacts import Attached
 from cnnlab.words import number
 
 Look = tuple[str | None, str]
@@ -34,15 +35,16 @@ def _lines(report: Report, pictures: Iterator[Look]) -> Iterator[str]:
         if written.chapter is None:
             yield from (f"Left out: {escaped(telling.reason(written))}", "")
         else:
-            yield from _chapter(written.chapter, report, pictures)
+            yield from _chapter(written, written.chapter, report, pictures)
     yield from ("## About this report", "")
     yield from _table(Table(("", ""), telling.about(report), most=100))
     yield from _table(telling.seconds(report))
 
 
-def _chapter(chapter: Chapter, report: Report, pictures: Iterator[Look]) -> Iterator[str]:
+def _chapter(written: Written, chapter: Chapter, report: Report, pictures: Iterator[Look]) -> Iterator[str]:
     for paragraph in chapter.paragraphs:
         yield from (escaped(paragraph), "")
+    yield from (*_command(written.command), *_files(written.attached))
     for figure in chapter.figures:
         yield from _figure(figure, telling.command(figure, report), next(pictures))
     for table in chapter.tables:
@@ -58,9 +60,15 @@ def _chapter(chapter: Chapter, report: Report, pictures: Iterator[Look]) -> Iter
 def _figure(figure: Figure, command: str, look: Look) -> Iterator[str]:
     picture, note = look
     shown = f"Note: {escaped(note)}" if picture is None else f"![{escaped(figure.caption)}](<{picture}>)"
-    yield from (shown, "", escaped(figure.caption), "")
-    if command:
-        yield from ("```sh", command, "```", "")
+    yield from (shown, "", escaped(figure.caption), "", *_command(command), *_files(figure.attached))
+
+
+def _command(command: str) -> Sequence[str]:
+    return ("```sh", command, "```", "") if command else ()
+
+
+def _files(attached: Sequence[Attached]) -> Sequence[str]:
+    return (f"With the saved result: {', '.join(escaped(file.name) for file in attached)}", "") if attached else ()
 
 
 def _metrics(chapter: Chapter) -> Table:

@@ -27,10 +27,11 @@ def of_section(written: Written) -> str:
         return notebook(f"Left out: {written.reason}", headline=written.title)
     chapter = written.chapter
     return notebook(
-        " ".join(chapter.paragraphs),
+        " ".join([*chapter.paragraphs, *filter(None, [written.command])]),
         headline=written.title,
         drawings=[figure.drawing for figure in chapter.figures],
         called=f"a figure of {written.title!r}{f' ({written.owner})' if written.owner else ''}",
+        attached=written.attached,
         tables=[_captions(chapter), *chapter.tables, _numbers(chapter), _conclusions(chapter)],
     )
 

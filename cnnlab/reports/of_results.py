@@ -116,9 +116,10 @@ def _section(number: int, folder: Path, result: Result) -> Written:
     request = request_of(record, result.inputs)
     answer = Answer(result, command_of(request) if request else "")
     seen = _summary(record)
+    figures = [answer.figure(name, f"{name}: {seen}" if name else seen) for name in result.drawings]
     chapter = Chapter(
         says=[*filter(None, (result.headline, _asked(folder, result))), *(f"Note: {each}" for each in result.warnings)],
-        figures=[answer.figure(name, f"{name}: {seen}" if name else seen) for name in result.drawings],
+        figures=figures,
         metrics=[answer.metric(name) for name, value in result.metrics.items() if value is not None],
         tables=[_by_image(result)] if len(result.rows) else [],
     )
@@ -129,6 +130,8 @@ def _section(number: int, folder: Path, result: Result) -> Written:
         headline=result.headline,
         seconds=round(time.perf_counter() - started, 3),
         owner=" ".join((record.get("plugin") or {}).values()),
+        command="" if figures else answer.command,
+        attached=() if figures else answer.attached,
     )
 
 

@@ -78,6 +78,8 @@ def _sections(report: Report) -> Iterator[dict[str, Any]]:
             "title": written.title,
             "reason": telling.reason(written),
             "headline": written.headline,
+            "command": written.command,
+            "attached": written.attached,
             "paragraphs": chapter.paragraphs if chapter else (),
             "tables": chapter.tables if chapter else (),
             "metrics": [telling.Row.of(metric) for metric in chapter.metrics] if chapter else [],

@@ -22,6 +22,7 @@ from cnnlab.progress import Progress, shown
 from cnnlab.reports import profiles
 from cnnlab.reports.chapter import Chapter
 from cnnlab.reports.subject import NO_DATASET, Subject
+from cnnlab.results.artifacts import Attached
 from cnnlab.versions import versions
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Written:
         failed: Whether it should have been written, and could not be.
         seconds: How long it took.
         owner: Whose words and figures they are: a distribution and its version; empty where that is not known.
+        command: What repeats it, where it has no figure that says so.
+        attached: The files that belong to it, where it has no figure that has them.
     """
 
     name: str
@@ -58,6 +61,8 @@ class Written:
     failed: bool = False
     seconds: float = 0.0
     owner: str = ""
+    command: str = ""
+    attached: Sequence[Attached] = ()
 
     def __repr__(self) -> str:
         words = self.title if self.chapter else f"{self.title}, left out"

@@ -86,6 +86,8 @@ def to_json(report: Report) -> dict[str, Any]:
                 "title": each.title,
                 "seconds": each.seconds,
                 "left_out": each.reason or None,
+                "command": each.command or None,
+                "attached": [file.name for file in each.attached],
                 **(_chapter(each.chapter) if each.chapter else {}),
             }
             for each in report.sections

@@ -76,12 +76,12 @@ class Answer:
             seed=record.get("seed"),
             rows=self.result.rows,
             images=tuple(each["digest"] for each in self.result.inputs),
-            attached=self._attached,
+            attached=self.attached,
         )
 
     @cached_property
-    def _attached(self) -> tuple[Attached, ...]:
-        """Its files, read once for all of its figures."""
+    def attached(self) -> tuple[Attached, ...]:
+        """The files that the analysis wrote itself, read once for all of its figures."""
         return tuple(Attached.of(name, path) for name, path in self.result.artifacts.items())
 
     def metric(self, name: str, label: str = "", *, of: int | None = None, reported: float | None = None) -> Metric:

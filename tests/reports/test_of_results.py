@@ -84,6 +84,26 @@ def test_an_artifact_lies_once_in_a_page_however_many_figures_have_it(saved, ope
     assert {each.get_attribute("href") for each in others.all()} == {"#figure-1"}
 
 
+def test_a_result_without_a_figure_has_its_files_and_what_repeats_it(analysis, tmp_path, monkeypatch):
+    def written(classifier, inputs, params, context) -> Result:
+        context.artifact("x.html").write_text("what the analysis wrote itself")
+        return Result(metrics={"mean": 0.5})
+
+    analysis(written)
+    model = FakeClassifier(lambda images: np.zeros((len(images), 2)), (2, 2, 1), 2)
+    cnnlab.analyze("one", model, EIGHT).save(tmp_path / "result", format=None)
+    monkeypatch.setattr("cnnlab.reports.of_results.request_of", lambda *_: object())
+    monkeypatch.setattr("cnnlab.reports.of_results.command_of", lambda _: "cnnlab analyze one --model m")
+    found = cnnlab.report(results=tmp_path / "result")
+    for format in ("html", "md", "json"):
+        found.save(tmp_path / f"report.{format}", format)
+        text = (tmp_path / f"report.{format}").read_text(encoding="utf-8")
+        assert text.count("cnnlab analyze one --model m") == 1
+        assert "x.html" in text
+    assert 'download="x.html"' in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert 'download="x.html"' in found.sections[0]._repr_html_()
+
+
 def test_a_figure_that_cannot_be_drawn_costs_itself_alone(analysis, tmp_path):
     cells = {"rows": ("a",), "columns": ("b",), "row_label": "", "column_label": ""}
     drawings = {"bad": Matrix(values=np.eye(1), **cells, number=".2zzz"), "good": Picture(values=np.eye(2))}
