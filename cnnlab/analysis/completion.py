@@ -78,6 +78,7 @@ def complete(analysis: Analysis, result: Result, sources: Sequence[str], lose: L
         UsageError: It broke its declaration; as the middle of a sentence whose subject is the analysis.
     """
     lengths = check(analysis, result)
+    _check_images(analysis, result, lengths, len(sources))
     rows = rows_from(analysis, result, sources, lose)
     gone = optional_axes(analysis.arrays, result.arrays)
     arrays = {name: np.squeeze(array, gone.get(name, ())) for name, array in result.arrays.items()}
@@ -99,8 +100,25 @@ def check(analysis: Analysis, result: Result) -> dict[str, int]:
     return check_axes(analysis.arrays, result.arrays)
 
 
-def check_answer(analysis: Analysis, result: Result, lose: Lose) -> None:
+def _check_images(analysis: Analysis, result: Result, lengths: Mapping[str, int], count: int) -> None:
+    """Hold the axis N against the images given, or those that the column ``image`` names in their place."""
+    named = result.columns.get("image")
+    due = count if named is None else _length(named)
+    if analysis.inputs == "required" and lengths.get("N", due) != due:
+        of = "entries in its column 'image'"
+        if named is None:
+            of = "images given; where they are about others, a column 'image' says which"
+        raise UsageError(f"gave arrays whose axis N is {lengths['N']:,} long; expected {due:,}, the number of {of}")
+
+
+def check_answer(analysis: Analysis, result: Result, lose: Lose, *, idle: bool = False) -> None:
     """Hold what ``run`` itself handed over against the declaration; what it leaves to ``sum_up`` is not there yet.
+
+    Args:
+        analysis: What it declares.
+        result: What it handed over.
+        lose: Told what is missing.
+        idle: Whether there may have been nothing to do: no image was given, or the user was warned of some.
 
     Raises:
         UsageError: It gave what another is to give; as the middle of a sentence whose subject is the analysis.
@@ -113,20 +131,21 @@ def check_answer(analysis: Analysis, result: Result, lose: Lose) -> None:
     told = [f"the drawing {name!r}" for name in result.drawings] + [f"the table {name!r}" for name in result.tables]
     if told and analysis.independent:
         raise UsageError(f"gave {told[0]} of some of the images; being `independent`, it gives `show` alone")
-    missing = _undelivered(analysis, result)
+    missing = _undelivered(analysis, result, idle)
     if missing:
         lose(f"declares the array {missing[0]!r} and gave none; say with `sometimes` where that is as it should be")
 
 
-def _undelivered(analysis: Analysis, result: Result) -> list[str]:
+def _undelivered(analysis: Analysis, result: Result, idle: bool) -> list[str]:
     """The declared arrays that are not there, though nothing says that they sometimes are not.
 
-    Those of N images may be missing all together: where nothing was to be done to any.
+    Those of N images may be missing all together where it was idle: nothing was to be done to any.
     """
     due = [name for name in analysis.arrays if "<" not in name and name not in analysis.sometimes]
     missing = [name for name in due if name not in result.arrays]
     of_images = [name for name in due if "N" in analysis.arrays[name].axes]
-    return [name for name in missing if name not in of_images] if set(of_images) <= set(missing) else missing
+    excused = of_images if idle and set(of_images) <= set(missing) else []
+    return [name for name in missing if name not in excused]
 
 
 def rows_from(analysis: Analysis, result: Result, sources: Sequence[str], lose: Lose) -> Sequence[Mapping[str, Any]]:

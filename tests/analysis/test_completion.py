@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from dataclasses import replace
@@ -129,6 +130,32 @@ def test_a_declared_array_that_is_not_there_is_noticed(analysis):
     assert warning.startswith("the analysis 'one' of cnnlab-one 3.1 declares the array 'b' and gave none; ")
 
 
+@pytest.mark.parametrize(
+    ("count", "given", "said", "noticed"),
+    [
+        (2, (), "", True),
+        (2, ("b",), "", True),
+        (2, ("b",), "both were skipped.", False),
+        (2, (), "both were skipped.", True),
+        (0, ("b",), "", False),
+    ],
+)
+def test_all_arrays_of_images_may_be_missing_only_where_nothing_was_to_be_done(analysis, count, given, said, noticed):
+    """So it is where no image was given, or the user was told of those that were left out."""
+
+    def run(classifier, inputs, params, context):
+        if said:
+            context.warn(said)
+        return Result(arrays={name: np.zeros(2) for name in given})
+
+    axes = {"a": ("N",), "a2": ("N", "E"), "b": ("skipped",)}
+    arrays = {name: Array("an array", axes=each) for name, each in axes.items()}
+    made = analysis(run, arrays=arrays, inputs="optional")
+    result = host.run(made, MODEL, from_arrays(MODEL, IMAGES[:count]), made.params())
+    missing = [warning for warning in result.warnings if "and gave none" in warning]
+    assert len(missing) == noticed, result.warnings
+
+
 def test_a_figure_that_cannot_be_drawn_costs_itself_alone(analysis, tmp_path, monkeypatch):
     from cnnlab import render
 
@@ -187,6 +214,25 @@ def test_an_axis_of_one_strength_goes_and_references_with_it(analysis):
     kept = completed(analysis, Result(arrays=two, drawings={"x": pictures}), arrays=declared)
     assert kept.arrays["strong"].shape == (2, 10)
     assert kept.record["arrays"]["strong"]["axes"] == ["E", "N"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "columns", "blame"),
+    [
+        ("required", {}, "gave arrays whose axis N is 7 long; expected 10, the number of images given; where they"),
+        (
+            "required",
+            {"image": [0, 0, 1]},
+            "whose axis N is 7 long; expected 3, the number of entries in its column 'image'",
+        ),
+        ("required", {"image": [0, 0, 1, 1, 2, 2, 3]}, ""),
+        ("optional", {}, ""),
+    ],
+)
+def test_there_is_an_entry_for_each_image_unless_it_is_said_which_they_are_about(analysis, inputs, columns, blame):
+    given = Result(arrays={"target": np.zeros(7)}, columns=columns)
+    with pytest.raises(CnnlabError, match=blame) if blame else contextlib.nullcontext():
+        assert completed(analysis, given, inputs=inputs, arrays=AXES).arrays["target"].shape == (7,)
 
 
 @pytest.mark.parametrize("leading", [(), (2,)])
