@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cnnlab.adversarial import judge
 from cnnlab.adversarial.judge import Finding, numbers
 from cnnlab.analysis.blocks import BATCHES, Asked, in_blocks
-from cnnlab.analysis.completion import check_answer, complete, sums_of, with_sums
+from cnnlab.analysis.completion import Lose, check_answer, complete, sums_of, with_sums
 from cnnlab.analysis.context import Context
 from cnnlab.classifier.finite import NotFiniteError, among
 from cnnlab.devices.choice import current_device
