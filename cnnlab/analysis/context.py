@@ -13,7 +13,7 @@ import numpy as np
 from cnnlab.analysis.completion import Lose, as_preview
 from cnnlab.classifier.finite import among
 from cnnlab.devices.sharing import Axis, chosen, gather
-from cnnlab.errors import UsageError, told
+from cnnlab.errors import told
 from cnnlab.interrupts import STOPS
 from cnnlab.perturbations import round_8bit
 from cnnlab.progress import Progress, Silent, Watched
@@ -242,7 +242,7 @@ class Context:
             name: Letters, digits, ``_``, ``.`` and ``-``; its ending says what it is: ``frames.gif``.
 
         Raises:
-            UsageError: It is no such name, or the analysis is ``independent`` and sees only some of the images.
+            ValueError: It is no such name, or the analysis is ``independent`` and sees only some of the images.
 
         Example:
             >>> context = Context()
@@ -251,7 +251,7 @@ class Context:
             ['frames.txt']
         """
         if self.artifacts is None:
-            raise UsageError("an `independent` analysis sees some of the images at a time, and gives no artifacts.")
+            raise ValueError("an `independent` analysis sees some of the images at a time, and gives no artifacts.")
         return self.artifacts.place(name)
 
     def preview(self, drawing: Drawing | Callable[[], Drawing]) -> None:
@@ -295,7 +295,11 @@ class Context:
             self._lose(f"gave a preview that cannot be drawn: {told(error)}")
 
     def warn(self, text: str) -> None:
-        """Tell the user, once, what they should know when they read the result: ``text``, one sentence."""
+        """Tell the user, once, what they should know when they read the result: ``text``, one sentence.
+
+        Raises:
+            TypeError: It is no text.
+        """
         if not isinstance(text, str):
             raise TypeError(f"a warning is a text; received {type(text).__name__}.")
         text = text.encode(errors="backslashreplace").decode()  # as a file can hold it

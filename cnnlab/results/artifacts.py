@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnlab.errors import UsageError
-
 ARTIFACTS = "artifacts"
 """The folder in a result's that they are written to."""
 
@@ -60,10 +58,10 @@ class Artifacts(Mapping[str, Path]):
             name: Letters, digits, ``_``, ``.`` and ``-``; its ending says what it is.
 
         Raises:
-            UsageError: It is no such name.
+            ValueError: It is no such name.
         """
         if not re.fullmatch(NAME, name):
-            raise UsageError(
+            raise ValueError(
                 f"an artifact's name is letters, digits, dots, hyphens and underscores, such as frames.gif; received "
                 f"{name!r}."
             )

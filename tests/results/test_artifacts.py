@@ -12,7 +12,7 @@ import pytest
 from cnnlab.analysis import host
 from cnnlab.analysis.context import Context
 from cnnlab.drawings import Picture
-from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.errors import CnnlabError, FailedError
 from cnnlab.inputs import from_arrays
 from cnnlab.reports import page
 from cnnlab.reports.subject import Answer
@@ -89,7 +89,7 @@ def test_what_is_no_file_costs_itself_alone(animated, tmp_path, make):
 
 @pytest.mark.parametrize("name", ["", "../frames.gif", "a/b", ".hidden", "-x", "a b", "x" * 101, "a\n", "/etc/passwd"])
 def test_a_name_that_leads_elsewhere_is_refused(name):
-    with pytest.raises(UsageError, match=r"an artifact's name is letters, digits, .* received"):
+    with pytest.raises(ValueError, match=r"an artifact's name is letters, digits, .* received"):
         Context().artifact(name)
 
 
@@ -125,6 +125,11 @@ def test_with_metrics_alone_none_is_kept(animated):
     assert {"artifacts/frames.gif", "artifacts/notes"} <= set(kept.record["left_out"])
 
 
+def test_a_wrong_name_is_the_plugins_mistake_and_no_wrong_command_line(animated):
+    with pytest.raises(FailedError, match=r"cnnlab-one 3\.1 failed: ValueError: an artifact's name is letters"):
+        animated(lambda context: context.artifact("../frames.gif"))
+
+
 def test_an_analysis_of_some_images_at_a_time_gives_none():
-    with pytest.raises(UsageError, match="an `independent` analysis sees some of the images at a time"):
+    with pytest.raises(ValueError, match="an `independent` analysis sees some of the images at a time"):
         Context().part(0, None).artifact("frames.gif")
