@@ -244,6 +244,8 @@ def _columns(analysis: Analysis, result: Result, sources: Sequence[str], lose: L
     for name, length in lengths.items():
         if length != due:
             lose(f"gave the column {name!r} with {length:,} values where there are {due:,}: it is left out")
+        elif _is_infinite(columns[name]):
+            lose(f"gave infinities in the column {name!r}, which its rows hold as null; expected finite numbers or NaN")
     return {name: values for name, values in columns.items() if lengths[name] == due}
 
 
@@ -258,6 +260,14 @@ def _is_column(name: object, values: Any, lose: Lose) -> bool:
     if wrong:
         lose(f"gave the column {name!r} of {wrong}, not of texts or numbers: it is left out")
     return not wrong
+
+
+def _is_infinite(values: Any) -> bool:
+    """Whether a column holds numbers that JSON has none for, and that are not NaN, which says that there is none."""
+    kind = getattr(values, "dtype", np.dtype(object)).kind
+    if kind != "O" or isinstance(values, Sources):
+        return kind == "f" and bool(np.isinf(values).any())
+    return any(isinstance(value, float) and math.isinf(value) for value in np.ravel(np.asarray(values, object)))
 
 
 def _length(values: Any) -> int:

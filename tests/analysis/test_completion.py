@@ -123,6 +123,16 @@ def test_what_cannot_be_kept_costs_itself_alone(analysis, tmp_path, monkeypatch,
         completed(analysis, whole, count=2, **declared)
 
 
+@pytest.mark.parametrize("values", [[1.0, float("inf")], np.array([-np.inf, 1]), [None, float("inf")]])
+def test_an_infinity_in_a_column_becomes_null_and_it_is_said(analysis, values):
+    found = completed(analysis, Result(columns={"other": values}), count=2)
+    assert None in [row["other"] for row in found.rows]
+    (warning,) = found.warnings
+    said = "gave infinities in the column 'other', which its rows hold as null; expected finite numbers or NaN"
+    assert warning.startswith(f"the analysis 'one' of cnnlab-one 3.1 {said}")
+    assert not completed(analysis, Result(columns={"other": [1.0, float("nan")]}), count=2).warnings
+
+
 def test_a_declared_array_that_is_not_there_is_noticed(analysis):
     arrays = {name: Array("an array", axes=("...",)) for name in ("a", "b", "kernel/<layer>", "seldom")}
     result = completed(analysis, Result(arrays={"a": np.zeros(2)}), arrays=arrays, sometimes=("seldom",))
