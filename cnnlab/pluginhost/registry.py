@@ -209,6 +209,20 @@ def is_full(name: str) -> bool:
     return bool(colon) and is_name(bare) and any(each.source.is_of(distribution) for each in plugins())
 
 
+def means(name: str, recorded: str) -> bool:
+    """Whether a full name may mean what was recorded: called the same, and by the same distribution, if it was told.
+
+    Args:
+        name: What somebody says.
+        recorded: What a record calls it, which may be the name alone: nothing else had it then.
+    """
+    distribution, _, bare = name.rpartition(":")
+    given_by, _, called = recorded.rpartition(":")
+    if bare != called or not is_full(name):
+        return False
+    return not given_by or any(each.source.is_of(given_by) and each.source.is_of(distribution) for each in plugins())
+
+
 def _find(name: str, noun: str) -> Declaration:
     """Find something by its name, or by ``DISTRIBUTION:NAME``, and import its plugin."""
     offered = _offers(noun)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnnlab.devices import cluster
 from cnnlab.pluginhost import registry
@@ -107,29 +107,33 @@ def train(
         ('complete', 0.5)
     """
     name = source_of(dataset) if isinstance(dataset, (str, os.PathLike)) else dataset.name
-    settings = Settings(
-        dataset=name,
-        architecture=architecture,
-        batch_norm=batch_norm,
-        sync_batch_norm=sync_batch_norm,
-        recipe=recipe,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        validation=validation,
-        limit=limit,
-        precision=precision,  # type: ignore[arg-type]  # checked by Settings
-        seed=seed,
-    ).filled()
+    told: dict[str, Any] = {
+        "dataset": name,
+        "architecture": architecture,
+        "batch_norm": batch_norm,
+        "sync_batch_norm": sync_batch_norm,
+        "recipe": recipe,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "validation": validation,
+        "limit": limit,
+        "precision": precision,
+        "seed": seed,
+    }
     together = cluster.from_environment(os.environ)
     if together and together.index:  # it writes nothing, and the first process says how far they are
         reporter = Reporter()
     reporter = reporter or _reporter(progress)
     try:
+        complete = run_choice.complete_in(out) if resume else None
+        if complete is not None:  # what it was trained with need not be there any more
+            run_choice.check_alike(complete, told)
+            return _left(complete, reporter)
+        settings = Settings(**told).filled()
         with run_choice.chosen(settings, out, resume, force=force, together=together) as run:
             if run.complete:
-                reporter.note(f"{run.path} is complete already; nothing was done.")
-                return run
+                return _left(run, reporter)
             from cnnlab.datasets import loading
 
             given = None if isinstance(dataset, (str, os.PathLike)) else dataset
@@ -171,6 +175,11 @@ def build(architecture: str, input_shape: Sequence[int], classes: int, batch_nor
     from cnnlab.training.network import build_network
 
     return build_network(architecture, input_shape, classes, batch_norm)
+
+
+def _left(run: Run, reporter: Reporter) -> Run:
+    reporter.note(f"{run.path} is complete already; nothing was done.")
+    return run
 
 
 def _reporter(progress: bool | None) -> Reporter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,15 @@ from cnnlab.devices.cluster import Cluster
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files.places import check_apart, check_folder
 from cnnlab.files.writing import is_leftover
+from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.params import fields_of
 from cnnlab.runs import DEFAULT_ROOT, Run, list_runs, new_folder
 from cnnlab.runs.folder import CHECKPOINT, MODEL, is_run
+from cnnlab.training.recipes import SETTABLE
 from cnnlab.training.settings import Settings, difference
+
+NAMES = ("dataset", "architecture", "recipe")
+"""The settings that are names of what plugins give."""
 
 LATER = {"sync_batch_norm": False}
 """What the settings of runs do not say that were started before there was such a setting."""
@@ -66,13 +72,37 @@ def choose(settings: Settings, out: str | os.PathLike[str] | None, resume: bool,
     run = find_unfinished(out, force=force) if resume else None
     if run is None:
         return None if out is None else Run(_new(Path(out), force))
-    differs = difference(stored_settings(run), settings.to_json())
+    said = settings.to_json()
+    stored_settings(run, said)
+    check_alike(run, said)
+    return run
+
+
+def complete_in(out: str | os.PathLike[str] | None) -> Run | None:
+    """Return the complete run in a folder; None where there is none, or no folder is named."""
+    run = None if out is None else Run(Path(out))
+    return run if run is not None and run.complete else None
+
+
+def check_alike(run: Run, said: Mapping[str, Any]) -> None:
+    """Refuse other settings than those that a run was started with.
+
+    Args:
+        run: It. Of a complete one the settings need be none that can still be had, for nothing is done with them.
+        said: What it is told now, by name; what is None and the recipe's to say is not said.
+
+    Raises:
+        UsageError: They differ.
+    """
+    fields = [field for field in fields_of(Settings) if field.public in said]
+    read = {field.public: field.validate(said[field.public]) for field in fields}
+    given = {name: value for name, value in read.items() if value is not None or name not in SETTABLE}
+    differs = difference(_as_said(run, given), given)
     if differs:
         raise UsageError(
             f"{run.path} was started with {differs}; `resume=True` goes on with the same settings. Leave out the "
             "options that differ, or train anew in another folder."
         )
-    return run
 
 
 def find_unfinished(out: str | os.PathLike[str] | None, *, force: bool = False) -> Run | None:
@@ -100,13 +130,20 @@ def find_unfinished(out: str | os.PathLike[str] | None, *, force: bool = False) 
     raise CnnlabError(f"{folder} holds no run to go on with, and is not empty. Name another folder with `out=`.")
 
 
-def stored_settings(run: Run) -> dict[str, Any]:
+def stored_settings(run: Run, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the settings that a run was started with, as :meth:`Settings.to_json` gives them.
+
+    Args:
+        run: It. Those of a complete one are returned as they are.
+        given: What it is told now: a full name stands in the place of a name that it means, which others may have
+            since.
 
     Raises:
         CnnlabError: Its record is damaged, or they are none that a run can be started with.
     """
-    said: dict[str, Any] = {**LATER, **run.config["settings"]}
+    said = _as_said(run, given or {})
+    if run.complete:
+        return {field.public: said[field.public] for field in fields_of(Settings) if field.public in said}
     try:
         known = Settings.from_public(said).to_json()
     except UsageError as error:
@@ -121,6 +158,13 @@ def stored_settings(run: Run) -> dict[str, Any]:
             f"as {known[wrong]!r}. Train anew in another folder."
         )
     return said
+
+
+def _as_said(run: Run, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a run, its names as they are said now where the same is meant."""
+    stored: dict[str, Any] = {**LATER, **run.config["settings"]}
+    named = {name: (given[name], stored.get(name)) for name in NAMES if name in given}
+    return stored | {name: said for name, (said, was) in named.items() if registry.means(str(said), str(was))}
 
 
 def command_to_resume(folder: Path) -> str:

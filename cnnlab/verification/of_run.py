@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnlab import datasets
 from cnnlab.adversarial.judge import SAME_DEVICE, Finding
-from cnnlab.errors import CnnlabError
+from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.inputs import Inputs, of_split
 from cnnlab.inspection.evaluation import Evaluation, tally
 from cnnlab.pluginhost import registry
@@ -224,9 +224,10 @@ def _architecture(run: Run, found: Classifier) -> Iterator[Finding]:
 
     record, data = run.config, run.config["dataset"]
     name, classes = record["architecture"], len(data["class_names"])
-    if name not in registry.architectures() and not registry.is_full(name):
-        says = f"The plugin that gives {name} is not installed here: architecture, batch_norm, parameters."
-        yield not_checked("architecture", says)
+    try:
+        registry.find_architecture(name)
+    except UsageError as error:  # it is not installed here, or the name is that of several
+        yield not_checked("architecture", f"{error} So these were not checked: architecture, batch_norm, parameters.")
         return
     built = network.build_network(name, data["shape"], classes, record["batch_norm"])
     wrong = [] if _layers(load(built)) == _layers(found) else [f"model.keras is no {name} as run.json describes it"]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import cnnlab
 from cnnlab.errors import CnnlabError, UsageError
 from cnnlab.files.writing import write_json
 from cnnlab.pluginhost import registry
-from cnnlab.pluginhost.declarations import Architecture
+from cnnlab.pluginhost.clashes import settle
+from cnnlab.pluginhost.declarations import Architecture, Recipe
 from cnnlab.runs import Run
 from cnnlab.training import run_choice, seeds
 from cnnlab.training.settings import Settings, difference
@@ -51,6 +56,55 @@ def test_settings_that_no_run_can_have_are_said(tmp_path, edit, said, begun):
     with pytest.raises(CnnlabError) as failure:
         run_choice.choose(Settings(epochs=2).filled(), folder, resume=True)
     assert said in str(failure.value)
+
+
+GIVEN = [Architecture(name="slim", summary="One layer.", build="nowhere:build"), Recipe(name="brisk", summary="Quick.")]
+
+
+@pytest.fixture
+def clashing(monkeypatch):
+    """Sets which distributions give the architecture ``slim`` and the recipe ``brisk``: ``clashing("mix", "more")``."""
+    own = registry.plugins()
+
+    def install(*names: str) -> None:
+        found = [registry.Plugin(name, name, f"cnnlab-{name}", "1.0", declarations=GIVEN) for name in names]
+        settle(found, of_host=())
+        monkeypatch.setattr(registry, "plugins", lambda: (*own, *found))
+
+    return install
+
+
+def test_what_others_are_called_too_by_now_is_said_in_full(tmp_path, begun, clashing):
+    clashing("mix", "more")
+    folder = begun(tmp_path / "run", architecture="slim", recipe="brisk")
+    with pytest.raises(CnnlabError, match=r"is that of cnnlab-mix 1\.0 and cnnlab-more 1\.0\. Say which"):
+        run_choice.stored_settings(Run(folder))
+    said = {"architecture": "cnnlab-mix:slim", "recipe": "cnnlab_mix:brisk"}
+    assert said.items() <= run_choice.stored_settings(Run(folder), said).items()
+    settings = Settings(**said, epochs=2).filled()
+    assert run_choice.choose(settings, folder, resume=True) == Run(folder)
+    folder = begun(tmp_path / "full", architecture="CNNLab.Mix:slim", recipe="cnnlab-mix:brisk")
+    assert run_choice.choose(settings, folder, resume=True) == Run(folder)
+    with pytest.raises(UsageError, match=r"started with architecture CNNLab\.Mix:slim \(not cnnlab-more:slim\)"):
+        run_choice.choose(replace(settings, architecture="cnnlab-more:slim"), folder, resume=True)
+
+
+def test_a_complete_run_is_given_back_whatever_became_of_its_plugins(trained_run, tmp_path, clashing, command_line):
+    folder = Path(shutil.copytree(trained_run.path, tmp_path / "run"))
+    record = json.loads((folder / "run.json").read_text())
+    record["settings"] |= {"architecture": "slim", "recipe": "brisk"}
+    (folder / "run.json").write_text(json.dumps(record))
+    words = ("train", "--out", folder, "--resume", "--json")
+    for installed in ((), ("mix", "more")):
+        clashing(*installed)
+        status, out, error = command_line(*words)
+        assert (status, json.loads(out)) == (0, record), error
+        assert "is complete already; nothing was done." in error
+        given = {**record["settings"], "epochs": None}
+        assert cnnlab.train(**given, out=folder, resume=True, progress=False) == Run(folder)
+        status, _, error = command_line(*words, "--architecture", "mnist-cnn")
+        assert (status, "was started with architecture slim (not mnist-cnn); --resume goes on" in error) == (2, True)
+    assert command_line(*words, "--architecture", "cnnlab-mix:slim")[0] == 0
 
 
 def test_by_force_a_run_begins_among_other_files_and_replaces_no_folder(tmp_path):

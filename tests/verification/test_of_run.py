@@ -15,6 +15,9 @@ import cnnlab
 from cnnlab.drawings import Picture, to_json
 from cnnlab.errors import UsageError
 from cnnlab.inspection.evaluation import Evaluation, tally
+from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.clashes import settle
+from cnnlab.pluginhost.declarations import Architecture
 from cnnlab.results.folder import digest
 from cnnlab.results.record import signed
 from cnnlab.runs import Run, read_history, write_history
@@ -198,10 +201,22 @@ def test_drawings_that_lack_one_or_that_another_version_made(run):
     assert (finding.state, finding.says[:27]) == ("fails", "drawings.json holds curves,")
 
 
-def test_an_architecture_that_is_not_installed_is_named(run, known):
-    forge(run, lambda record: record.update(architecture="resnet50"))
-    (finding,) = of_run._architecture(Run(run), known[0])
-    assert (finding.state, finding.says.partition(": ")[2]) == ("not checked", "architecture, batch_norm, parameters.")
+def test_an_architecture_that_is_not_installed_or_of_several_is_named(run, known, monkeypatch):
+    slim = Architecture(name="slim", summary="One layer.", build="nowhere:build")
+    found = [registry.Plugin(name, name, f"cnnlab-{name}", "1.0", declarations=(slim,)) for name in ("a", "b")]
+    settle(found, of_host=())
+    installed = (*registry.plugins(), *found)
+    monkeypatch.setattr(registry, "plugins", lambda: installed)
+    for name, why in (
+        ("resnet50", "there is no architecture 'resnet50'. "),
+        ("slim", "the architecture name 'slim' is that of cnnlab-a 1.0 and cnnlab-b 1.0. "),
+        ("cnnlab-a:gone", "there is no architecture 'cnnlab-a:gone'. "),
+    ):
+        forge(run, lambda record, name=name: record.update(architecture=name))
+        (finding,) = of_run._architecture(Run(run), known[0])
+        assert finding.state == "not checked"
+        assert finding.says.startswith(why)
+        assert finding.says.endswith("So these were not checked: architecture, batch_norm, parameters.")
 
 
 def test_a_keras_file_of_other_weights_is_found(run, known, monkeypatch):

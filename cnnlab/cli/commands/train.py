@@ -99,8 +99,9 @@ def _train(given: dict[str, Any], values: Mapping[str, Any]) -> None:
     out, resume, force = values["out"], values["resume"], values["force"]
     before = run_choice.find_unfinished(out, force=force) if resume else None
     if before is not None:
-        out, given = before.path, run_choice.stored_settings(before) | given
-    Settings.from_public(dict(given))
+        out, given = before.path, run_choice.stored_settings(before, given) | given
+    if before is None or not before.complete:
+        Settings.from_public(dict(given))
     board = {name: values[name] for name in ("tensorboard", "profile")}
     done = train_network(
         **given, **board, device=values["device"], out=out, resume=resume, force=force, reporter=RichReporter()
