@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from cnnlab.datasets import Dataset, Split
+from cnnlab.drawings import Matrix, Picture
 from cnnlab.lab import datasets as lab_datasets
 from cnnlab.lab.datasets import Datasets
 from cnnlab.lab.results import BESIDE, LabResult, Results
@@ -44,6 +45,15 @@ def made(client, tools):
         return tools.ended(client, client.post("/api/reports", json={"results": list(names)}).json()["job"])
 
     return make
+
+
+def test_a_drawing_that_cannot_be_drawn_costs_itself_alone():
+    cells = {"rows": ("a",), "columns": ("b",), "row_label": "", "column_label": ""}
+    drawings = {"bad": Matrix(values=np.eye(1), **cells, number=".2zzz"), "good": Picture(values=np.eye(2))}
+    record = {"analysis": "one", "plugin": {"distribution": "cnnlab-one", "version": "3.1"}}
+    bad, good = (each["html"] for each in LabResult(Result(drawings=drawings, record=record)).to_json("r0")["html"])
+    assert "Note: the drawing &#39;bad&#39; of the analysis one (cnnlab-one 3.1) could not be drawn: ValueError" in bad
+    assert "<img" in good
 
 
 def test_a_report_is_made_of_results_in_their_order_and_replaces_nothing(asked, client, made, tmp_path):
