@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.params import fields_of
+from cnnlab.pluginhost.sources import command
 
 if TYPE_CHECKING:
     from cnnlab.analysis.image_choice import ImageChoice
@@ -28,7 +28,6 @@ def command_of(request: Request) -> str:
     """
     try:
         words = [
-            "cnnlab",
             "analyze",
             registry.spoken(request.analysis),
             *options_of(request.model),
@@ -40,7 +39,7 @@ def command_of(request: Request) -> str:
         ]
     except UnspokenError:
         return ""
-    return shlex.join(words)
+    return command(*words)
 
 
 class UnspokenError(Exception):

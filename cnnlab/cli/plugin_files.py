@@ -52,13 +52,13 @@ def _use(ctx: click.Context, param: click.Parameter, files: Any) -> None:
     if not files:
         return
     from cnnlab.pluginhost import registry
-    from cnnlab.pluginhost.sources import FILES, named_files
+    from cnnlab.pluginhost.sources import ASKED, asked_files
 
     for file in files:
         if not Path(file).is_file() or os.pathsep in file:
             raise UsageError(f"{NAME} must be the path of a Python file; received {file or 'an empty one'}.")
-    before = os.environ.get(FILES)
-    os.environ[FILES] = os.pathsep.join([*named_files(), *files])
+    before = os.environ.get(ASKED)
+    os.environ[ASKED] = os.pathsep.join([*asked_files(), *files])
     registry.plugins.cache_clear()
     if not ctx.resilient_parsing:  # while a line is completed, contexts are closed before they are asked
         ctx.find_root().call_on_close(lambda: _restore(before))
@@ -66,10 +66,10 @@ def _use(ctx: click.Context, param: click.Parameter, files: Any) -> None:
 
 def _restore(before: str | None) -> None:
     from cnnlab.pluginhost import registry
-    from cnnlab.pluginhost.sources import FILES
+    from cnnlab.pluginhost.sources import ASKED
 
     if before is None:
-        os.environ.pop(FILES, None)
+        os.environ.pop(ASKED, None)
     else:
-        os.environ[FILES] = before
+        os.environ[ASKED] = before
     registry.plugins.cache_clear()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shlex
 import signal
 import subprocess
 import sys
@@ -29,7 +28,7 @@ from cnnlab.lab.errors import ParameterError, RefusedError, named, unknown
 from cnnlab.lab.jobs import Job
 from cnnlab.lab.models import Models
 from cnnlab.lab.schema import schema_of
-from cnnlab.pluginhost import registry
+from cnnlab.pluginhost import registry, sources
 from cnnlab.pluginhost.params import Field, fields_of
 from cnnlab.runs import DEFAULT_ROOT, Run, list_runs
 from cnnlab.runs.comparison import facts_of
@@ -158,7 +157,7 @@ class Training:
         run = self._find(body.text("resume")) if "resume" in body else None
         if run is None:
             settings = self._settings(body.inner("settings"))
-            command = shlex.join(["cnnlab", "train", *params_of(Settings, _changed(settings))])
+            command = sources.command("train", *params_of(Settings, _changed(settings)))
         else:
             settings = Settings.from_public(run_choice.stored_settings(run))
             command = run_choice.command_to_resume(run.path)

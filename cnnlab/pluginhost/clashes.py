@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cnnlab.pluginhost.found import Plugin
+from cnnlab.pluginhost.sources import command
 
 ENTRY = "plugin"
 """The noun of the names of plugins themselves, which clash as well."""
@@ -59,5 +60,5 @@ def _sentence(
 def ways(noun: str, plugin: Plugin, name: str) -> str:
     """Return what is typed to ask for something by its full name."""
     full = f"{plugin.distribution}:{name}"
-    before = {"analysis": "cnnlab analyze ", "command": "cnnlab ", "dataset": "--dataset "}
-    return f"{before.get(noun, '')}{full}"
+    typed = {"analysis": command("analyze", full), "command": command(full), "dataset": f"--dataset {full}"}
+    return typed.get(noun, full)

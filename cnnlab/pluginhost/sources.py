@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ HOST = "cnnlab"
 
 FILES = "CNNLAB_PLUGIN_FILES"
 """The environment variable that names single files, parted as the entries of ``PATH`` are."""
+
+ASKED = "CNNLAB_PLUGIN_OPTION"
+"""The one in which those that ``--plugin`` names reach the processes that a command starts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +81,22 @@ def sources() -> list[Source]:
 
 
 def named_files() -> list[str]:
-    """List the files that :data:`FILES` names, each once."""
-    named = os.environ.get(FILES, "").split(os.pathsep)
-    return list(dict.fromkeys(path for path in named if path.strip()))
+    """List the files that :data:`FILES` and ``--plugin`` name, each once."""
+    return list(dict.fromkeys([*_files(FILES), *asked_files()]))
+
+
+def asked_files() -> list[str]:
+    """List the files that ``--plugin`` names for this command alone."""
+    return _files(ASKED)
+
+
+def command(*words: str) -> str:
+    """Return a command as it is typed, for somebody to repeat: ``--plugin`` is said again, variables stay in the shell.
+
+    >>> command("train", "--out", "runs/a b", "--resume")
+    "cnnlab train --out 'runs/a b' --resume"
+    """
+    return shlex.join(["cnnlab", *(word for file in asked_files() for word in ("--plugin", file)), *words])
 
 
 def left_out(source: Source) -> str:
@@ -105,6 +122,10 @@ def _of_file(named: str) -> Source:
     path = Path(named)
     name = path.stem.lower().replace("_", "-")
     return Source(name=name, module=path.stem, distribution=named, version="", file=path)
+
+
+def _files(variable: str) -> list[str]:
+    return [path for path in os.environ.get(variable, "").split(os.pathsep) if path.strip()]
 
 
 def _names(value: str) -> set[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from cnnlab.analysis.again import request_of
 from cnnlab.analysis.command import command_of
 from cnnlab.drawings.tables import Table
 from cnnlab.errors import UsageError
-from cnnlab.pluginhost import registry
+from cnnlab.pluginhost import registry, sources
 from cnnlab.progress import Progress
 from cnnlab.reports.chapter import Chapter
 from cnnlab.reports.profiles import Profile
@@ -95,8 +94,8 @@ def command(folders: Sequence[Place], out: Place | None = None) -> str:
     >>> command(["runs/classic/analyses/occlusion"])
     'cnnlab report --result runs/classic/analyses/occlusion'
     """
-    words = ["cnnlab", "report", *(word for folder in folders for word in ("--result", str(folder)))]
-    return shlex.join([*words, *(("--out", str(out)) if out else ())])
+    words = ["report", *(word for folder in folders for word in ("--result", str(folder)))]
+    return sources.command(*words, *(("--out", str(out)) if out else ()))
 
 
 def _checked(folders: Sequence[Place]) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +19,7 @@ from cnnlab.errors import CnnlabError
 from cnnlab.inputs import from_split
 from cnnlab.numerics import wilson_interval
 from cnnlab.pluginhost import registry
+from cnnlab.pluginhost.sources import command
 from cnnlab.progress import Progress, Silent
 from cnnlab.reports.chapter import Figure, Metric
 from cnnlab.results.artifacts import Attached
@@ -214,9 +214,9 @@ class Subject:
         return Answer(found, self._evaluate_command(dataset) if self.classifier.path and dataset.source else "")
 
     def _evaluate_command(self, dataset: Dataset) -> str:
-        words = ["cnnlab", "evaluate", *options_of(self._model), "--dataset", dataset.source or dataset.name]
+        words = ["evaluate", *options_of(self._model), "--dataset", dataset.source or dataset.name]
         words += ["--split", self.split, *(["--limit", str(self.limit)] if self.limit else []), "--out", "evaluation"]
-        return shlex.join(words)
+        return command(*words)
 
     @property
     def _dataset(self) -> Dataset:
@@ -294,13 +294,13 @@ class Subject:
         if not self.classifier.path or (data is not None and not data.source):
             return ""
         _, model, *about = options_of(self._model)
-        words = ["cnnlab", "report", model, *about, "--profile", self.profile]
+        words = ["report", model, *about, "--profile", self.profile]
         if data is not None and data.source != self.classifier.dataset_name:
             words += ["--dataset", data.source]
         given: dict[str, Any] = {"split": self.split != "test" and self.split, "limit": self.limit, "seed": self.seed}
         given |= {"compare": self.compare and self.compare.path}
         words += [word for name, value in given.items() if value for word in (f"--{name}", str(value))]
-        return shlex.join(words)
+        return command(*words)
 
     def record(self) -> Mapping[str, Any]:
         """Return what a report says of its model and its data."""

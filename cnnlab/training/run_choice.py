@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from cnnlab.files.places import check_apart, check_folder
 from cnnlab.files.writing import is_leftover
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.params import fields_of
+from cnnlab.pluginhost.sources import command
 from cnnlab.runs import DEFAULT_ROOT, Run, list_runs, new_folder
 from cnnlab.runs.folder import CHECKPOINT, MODEL, is_run
 from cnnlab.training.recipes import SETTABLE
@@ -169,7 +169,7 @@ def _as_said(run: Run, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def command_to_resume(folder: Path) -> str:
     """Return the command that goes on with a run."""
-    return f"cnnlab train --out {shlex.quote(str(folder))} --resume"
+    return command("train", "--out", str(folder), "--resume")
 
 
 def taken(run: Run) -> CnnlabError:

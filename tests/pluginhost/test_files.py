@@ -8,6 +8,14 @@ import sys
 
 import pytest
 
+from cnnlab.analysis.command import command_of
+from cnnlab.analysis.model_choice import ModelChoice
+from cnnlab.analysis.request import Request
+from cnnlab.pluginhost import clashes, registry, sources
+from cnnlab.reports import of_results
+from cnnlab.reports.sections import training
+from cnnlab.training import run_choice
+
 IDEA = """
 from cnnlab.plugin import Analysis, Array, Params, Result, hookimpl
 
@@ -138,12 +146,26 @@ def test_two_files_of_one_idea_clash(cnnlab, idea, tmp_path):
 
 
 def test_the_option_lasts_as_long_as_its_command(command_line, idea, plugins_anew, monkeypatch):
-    monkeypatch.delenv("CNNLAB_PLUGIN_FILES", raising=False)
+    monkeypatch.setenv(sources.FILES, "other.py")
     status, out, _ = command_line("--plugin", idea, "analyze", "--help")
     assert (status, "bright-idea" in out) == (0, True)
-    assert "CNNLAB_PLUGIN_FILES" not in os.environ
+    assert (os.environ[sources.FILES], sources.ASKED in os.environ) == ("other.py", False)
     status, out, _ = command_line("analyze", "--help")
     assert (status, "bright-idea" in out) == (0, False)
+
+
+def test_commands_that_are_told_name_the_files_that_the_option_named(monkeypatch, idea, plugins_anew, tmp_path):
+    monkeypatch.setenv(sources.FILES, "of-the-shell.py")
+    told = "cnnlab --plugin 'b c.py' --plugin {} ".format
+    monkeypatch.setenv(sources.ASKED, os.pathsep.join(["b c.py", str(idea)]))
+    assert sources.named_files() == ["of-the-shell.py", "b c.py", str(idea)]
+    request = Request(analysis=registry.find_analysis("bright-idea"), model=ModelChoice(model="m.keras"))
+    assert command_of(request) == told(idea) + "analyze bright-idea --model m.keras"
+    assert run_choice.command_to_resume(tmp_path) == told(idea) + f"train --out {tmp_path} --resume"
+    assert of_results.command(["out"]) == told(idea) + "report --result out"
+    assert training.command_of({"epochs": 3}) == told(idea) + "train --epochs 3"
+    (plugin,) = [each for each in registry.plugins() if each.name == "my-idea"]
+    assert clashes.ways("analysis", plugin, "bright-idea") == told(idea) + f"analyze {idea}:bright-idea"
 
 
 def test_the_host_tells_what_it_asks(cnnlab, idea):

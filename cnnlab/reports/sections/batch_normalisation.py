@@ -11,6 +11,7 @@ from typing import Any
 from cnnlab.drawings.tables import Table
 from cnnlab.errors import CnnlabError
 from cnnlab.numerics import wilson_interval
+from cnnlab.pluginhost.sources import command
 from cnnlab.reports.chapter import Chapter, Conclusion, Figure
 from cnnlab.reports.sections.training import command_of
 from cnnlab.reports.subject import Subject
@@ -52,7 +53,7 @@ def write(subject: Subject) -> Chapter:
             Figure(
                 drawing=compared.drawing,
                 caption="Loss and accuracy of both runs against epoch.",
-                command=shlex.join(["cnnlab", "compare", str(plain.path), str(normalised.path)]),
+                command=command("compare", str(plain.path), str(normalised.path)),
                 params={"batch normalisation": command_of(normalised.config["settings"])},
                 seed=normalised.config["seed"],
                 rows=[{"run": row["label"], **line} for row in compared.rows for line in row["history"]],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from cnnlab.analysis.command import params_of
 from cnnlab.errors import CnnlabError
 from cnnlab.numerics import wilson_interval
 from cnnlab.pluginhost.params import fields_of
+from cnnlab.pluginhost.sources import command
 from cnnlab.reports.chapter import Chapter, Conclusion, Figure, Metric
 from cnnlab.reports.subject import Subject
 from cnnlab.runs.comparison import curves
@@ -57,7 +57,7 @@ def command_of(settings: Mapping[str, Any]) -> str:
     """Return the command that trains such a run: its settings, but those that are as they are by default."""
     values = {field.public: (settings.get(field.public, field.default), field.default) for field in fields_of(Settings)}
     given = {name: value for name, (value, default) in values.items() if value != default}
-    return shlex.join(["cnnlab", "train", *params_of(Settings, given)])
+    return command("train", *params_of(Settings, given))
 
 
 def metrics(found: Mapping[str, float], images: int, settings: Mapping[str, Any]) -> Iterator[Metric]:
