@@ -291,7 +291,9 @@ class Training:
 
     def _check_choice(self, name: str, value: Any) -> None:
         choices = self._choices().get(name)
-        if choices is not None and isinstance(value, str) and value not in choices:
+        if choices is None or not isinstance(value, str) or value in choices:
+            return
+        if not registry.is_offered(value, name):  # a setting of these is called by the noun of what it names
             raise ParameterError(name, f"{name} must be one of {', '.join(choices)}; received {value[:80]!r}.")
 
     def _settings(self, given: Body) -> Settings:

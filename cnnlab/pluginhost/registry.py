@@ -209,6 +209,11 @@ def is_full(name: str) -> bool:
     return bool(colon) and is_name(bare) and any(each.source.is_of(distribution) for each in plugins())
 
 
+def is_offered(name: str, noun: str) -> bool:
+    """Whether a usable plugin gives something of that kind by that name, alone or in full; nothing is imported."""
+    return name in _offers(noun) or bool(_in_full(name, noun))
+
+
 def means(name: str, recorded: str) -> bool:
     """Whether a full name may mean what was recorded: called the same, and by the same distribution, if it was told.
 
@@ -228,11 +233,9 @@ def _find(name: str, noun: str) -> Declaration:
     offered = _offers(noun)
     if name in offered:
         return _declared(*offered[name])
-    distribution, _, bare = name.rpartition(":")
-    named = [(plugin, offer) for plugin, offer in _all_called(bare, noun) if plugin.source.is_of(distribution)]
-    if named:
+    if named := _in_full(name, noun):
         return _declared(*named[0])
-    if mended(name) or mended(distribution):
+    if mended(name) or mended(name.rpartition(":")[0]):
         return _find(name, noun)
     raise UsageError(_why_not(name, noun, offered))
 
@@ -253,6 +256,11 @@ def mended(name: str) -> bool:
         plugins.cache_clear()
         return True
     return False
+
+
+def _in_full(name: str, noun: str) -> list[tuple[Plugin, Declaration]]:
+    distribution, _, bare = name.rpartition(":")
+    return [(plugin, offer) for plugin, offer in _all_called(bare, noun) if plugin.source.is_of(distribution)]
 
 
 def _all_called(name: str, noun: str) -> list[tuple[Plugin, Declaration]]:

@@ -283,6 +283,18 @@ def test_only_some_trainings_are_remembered(lab, tools):
     assert lab.training.find(jobs[-1].id) is jobs[-1]
 
 
+def test_full_names_are_taken_as_by_the_command_and_nothing_else_with_a_colon(lab, client, tools):
+    lab.training._begin = begin = tools.scripted(("failed", {"error": "no."}))
+    full = {"dataset": "cnnlab:mnist", "architecture": "CNNLab:mnist-cnn", "recipe": "cnnlab:fast"}
+    started(client, settings=full)
+    assert begin.orders[0]["settings"].items() >= full.items()
+    for name in full:
+        for wrong in ("cnnlab:nothing", "cnnlab:filters", "other:mnist", "tfds:mnist", "./cnnlab:mnist", ":mnist"):
+            refused = client.post("/api/training", json={"settings": {name: wrong}})
+            assert (refused.status_code, refused.json()["field"]) == (400, name)
+    assert len(begin.orders) == 1
+
+
 def test_a_dataset_whose_plugin_is_not_installed_is_no_default(lab, monkeypatch):
     monkeypatch.setattr(training.registry, "datasets", dict)
     schema = Training(lab.models, lab.datasets).told()["settings"]
