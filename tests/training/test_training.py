@@ -547,7 +547,7 @@ def test_held_out_images_follow_from_the_seed():
     ("options", "said"),
     [
         ({"epochs": 0}, "epochs must be an integer of at least 1; received 0"),
-        ({"batch_size": 0}, "batch_size must be an integer of at least 1; received 0"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1 and at most 1000000; received 0"),
         ({"learning_rate": 0}, "learning_rate must be a number above 0 and at most 1000000; received 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be a number above 0 and at most 1000000; received nan"),
         ({"learning_rate": 1e300}, "learning_rate must be a number above 0 and at most 1000000; received 1e\\+300"),
