@@ -410,7 +410,7 @@ def test_seeds_that_make_no_sense_are_refused_before_any_run(seeds, place, words
     ("words", "said"),
     [
         (["--epochs", "0"], "epochs must be an integer of at least 1; received 0."),
-        (["--batch-size", "0"], "batch_size must be an integer of at least 1; received 0."),
+        (["--batch-size", "0"], "batch_size must be an integer of at least 1 and at most 1000000; received 0."),
         (["--learning-rate", "fast"], "learning_rate must be a number above 0 and at most 1000000; received fast."),
         (["--architecture", "mnist-cn"], "Did you mean 'mnist-cnn'?"),
         (["--dataset", "mnits"], "Did you mean 'mnist'?"),
