@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import os
 import re
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -34,7 +35,7 @@ def answer_of(
     Raises:
         FailedError: It raised what is no sentence for users, or returned something else.
     """
-    with speaking(registry.provider(declaration).source.owner), guarded(declaration, failed):
+    with _staying(), speaking(registry.provider(declaration).source.owner), guarded(declaration, failed):
         given = work()
     if not isinstance(given, kind):
         raise blame(declaration, f"returned {type(given).__name__} where a {called} was expected")
@@ -53,6 +54,21 @@ def params_of(analysis: Analysis, build: Callable[[], Params]) -> Params:
         UsageError: They were refused.
     """
     return answer_of(analysis, build, Params, "cnnlab.plugin.Params", "could not check its parameters")
+
+
+@contextlib.contextmanager
+def _staying() -> Iterator[None]:
+    """Come back to where the process worked: what users say and are told are paths from there."""
+    try:
+        here = os.getcwd()
+    except OSError:  # it is there no longer
+        here = ""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            if here and os.getcwd() != here:
+                os.chdir(here)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 import types
 from dataclasses import dataclass
@@ -114,6 +115,20 @@ def test_a_plugins_own_clear_error_is_passed_on(analysis):
 
     with pytest.raises(UsageError, match=r"^size must be even\.$"):
         run(analysis(mathematics))
+
+
+def test_a_plugin_that_goes_to_another_folder_takes_nobody_along(analysis, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def mathematics(*_):
+        os.chdir("/")
+        raise UsageError("size must be even.")
+
+    with pytest.raises(UsageError):
+        run(analysis(mathematics))
+    assert Path.cwd() == tmp_path
+    run(analysis(lambda *_: os.chdir("/") or Result()))
+    assert Path.cwd() == tmp_path
 
 
 def test_images_are_read_only_to_a_plugin(analysis):
