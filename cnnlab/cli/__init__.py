@@ -17,7 +17,7 @@ from click.shell_completion import CompletionItem
 from cnnlab import __version__, interrupts
 from cnnlab.cli import help as helping, plugin_files
 from cnnlab.cli.echo import echo
-from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.errors import CnnlabError, UsageError, told
 from cnnlab.spelling import as_options, one_line
 
 # In the order that --help shows them: a command, the module and attribute that hold it.
@@ -149,7 +149,7 @@ def _unexpected(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'a file'} cannot be used: {error.strerror}."
     return (
-        f"something unexpected went wrong in cnnlab {__version__}: {type(error).__name__}: {error}. "
+        f"something unexpected went wrong in cnnlab {__version__}: {told(error)}. "
         "Set CNNLAB_DEBUG=1 to see where, and please report it."
     )
 

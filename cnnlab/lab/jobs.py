@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
-from cnnlab.errors import CnnlabError
+from cnnlab.errors import CnnlabError, told
 from cnnlab.interrupts import CancelledError
 from cnnlab.lab.errors import RefusedError, unknown
 from cnnlab.memory import out_of_memory
@@ -369,4 +369,4 @@ def _worked_off(job: Job, work: Work) -> tuple[State, dict[str, Any]]:
             return "failed", {"error": "memory ran out; ask of fewer images, or close other programs."}
         if not job.ended:  # of what was cancelled nobody wants to know how it ended
             traceback.print_exc()
-        return "failed", {"error": f"something unexpected went wrong: {type(error).__name__}: {error}."}
+        return "failed", {"error": f"something unexpected went wrong: {told(error)}."}

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cnnlab.analysis.command import params_of
-from cnnlab.errors import CnnlabError, UsageError
+from cnnlab.errors import CnnlabError, UsageError, told
 from cnnlab.interrupts import keeping
 from cnnlab.lab.bodies import Body
 from cnnlab.lab.datasets import Datasets
@@ -217,7 +217,7 @@ class Training:
                     end = kind, data
             self._end(job, *end, trainer.wait())
         except Exception as error:
-            job.end("failed", {"error": f"something unexpected went wrong: {type(error).__name__}: {error}."})
+            job.end("failed", {"error": f"something unexpected went wrong: {told(error)}."})
             raise
 
     def _end(self, job: Job, kind: str, data: dict[str, Any], status: int | None) -> None:

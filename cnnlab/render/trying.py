@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from cnnlab.errors import CnnlabError
+from cnnlab.errors import CnnlabError, told
 
 Look = TypeVar("Look")
 
@@ -34,4 +34,4 @@ def tried(draw: Callable[[], Look], failure: str) -> tuple[Look | None, str]:
     except (OSError, MemoryError, CnnlabError):
         raise
     except Exception as error:
-        return None, f"{failure}: {type(error).__name__}: {error}".rstrip(".") + "."
+        return None, f"{failure}: {told(error)}".rstrip(".") + "."

@@ -30,7 +30,7 @@ def of_section(written: Written) -> str:
         " ".join([*chapter.paragraphs, *filter(None, [written.command])]),
         headline=written.title,
         drawings=[figure.drawing for figure in chapter.figures],
-        called=f"a figure of {written.title!r}{f' ({written.owner})' if written.owner else ''}",
+        called=f"a figure of {telling.whose(written)}",
         attached=written.attached,
         tables=[_captions(chapter), *chapter.tables, _numbers(chapter), _conclusions(chapter)],
     )

@@ -19,7 +19,7 @@ from cnnlab.reports.chapter import Chapter
 from cnnlab.reports.profiles import Profile
 from cnnlab.reports.report import Report, Written
 from cnnlab.reports.subject import Answer
-from cnnlab.results.meanings import declared_as
+from cnnlab.results.meanings import declared_as, owner
 from cnnlab.results.result import Result
 from cnnlab.results.rows import columns_of
 from cnnlab.versions import versions
@@ -128,7 +128,7 @@ def _section(number: int, folder: Path, result: Result) -> Written:
         chapter=chapter,
         headline=result.headline,
         seconds=round(time.perf_counter() - started, 3),
-        owner=" ".join((record.get("plugin") or {}).values()),
+        owner=owner(record),
         command="" if figures else answer.command,
         attached=() if figures else answer.attached,
     )

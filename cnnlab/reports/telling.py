@@ -134,7 +134,12 @@ def command(figure: Figure, report: Report) -> str:
 
 def called(figure: int, written: Written) -> str:
     """Say what a figure is called, and whose it is, where it cannot be drawn."""
-    return f"figure {figure}, of {written.title!r}{f' ({written.owner})' if written.owner else ''},"
+    return f"figure {figure}, of {whose(written)},"
+
+
+def whose(written: Written) -> str:
+    """Name a section, and the distribution that it is by."""
+    return f"{written.title!r}{written.owner and f' ({written.owner})'}"
 
 
 def figure_numbers(report: Report) -> Iterable[int]:

@@ -36,15 +36,24 @@ def _pattern(declared: Mapping[str, T], name: str) -> str | None:
     return _pattern(declared, bare) if at else None
 
 
+def owner(record: Mapping[str, Any]) -> str:
+    """Say whose a result is, by the distribution and its version; an empty text where that is not told.
+
+    >>> owner({"plugin": {"distribution": "cnnlab-one", "version": "3.1"}}), owner({})
+    ('cnnlab-one 3.1', '')
+    """
+    made = record.get("plugin")
+    return f"{made['distribution']} {made['version']}".strip() if made else ""
+
+
 def called(record: Mapping[str, Any], drawing: str) -> str:
     """Say what a drawing of a result is called, and whose it is.
 
     >>> called({"analysis": "one", "plugin": {"distribution": "cnnlab-one", "version": "3.1"}}, "map")
     "the drawing 'map' of the analysis one (cnnlab-one 3.1)"
     """
-    plugin = record.get("plugin") or {}
-    whose = f" ({plugin['distribution']} {plugin['version']})" if plugin else ""
-    return f"the drawing {drawing!r} of the analysis {record.get('analysis', '')}{whose}"
+    whose = owner(record)
+    return f"the drawing {drawing!r} of the analysis {record.get('analysis', '')}{whose and f' ({whose})'}"
 
 
 def axis_of(declared: Mapping[str, T], name: str) -> str:

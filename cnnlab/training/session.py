@@ -260,8 +260,7 @@ class Session:
         plain = precision == "float32" and replicas.strategy is None
         self.evaluator = Evaluator(model if plain else self._build(settings, dataset, "float32"))
 
-    @staticmethod
-    def _build(settings: Settings, dataset: Dataset, precision: str) -> keras.Model:
+    def _build(self, settings: Settings, dataset: Dataset, precision: str) -> keras.Model:
         return build_network(
             settings.architecture,
             dataset.shape,
@@ -269,7 +268,7 @@ class Session:
             settings.batch_norm,
             precision=precision,
             seed=settings.seed,
-            he_normal=registry.find_recipe(settings.recipe).he_normal,
+            he_normal=self._recipe.he_normal,
         )
 
     def train(self, request: StopRequest, *, tensorboard: bool = False, profile: bool = False) -> None:

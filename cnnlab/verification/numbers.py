@@ -18,6 +18,7 @@ from cnnlab.inspection import evaluation_result
 from cnnlab.pluginhost import registry
 from cnnlab.pluginhost.blaming import params_of
 from cnnlab.results.folder import tables_of
+from cnnlab.results.meanings import owner
 from cnnlab.results.result import Result
 from cnnlab.results.rows import plain
 from cnnlab.results.tables import Tables
@@ -103,7 +104,7 @@ def another_version(saved: Saved) -> str:
     here = registry.provider(saved.analysis).version if saved.analysis is not None else versions()["cnnlab"]
     if here == made["version"]:
         return ""
-    return f"{made['distribution']} {made['version']} made them, and {here} is installed here"
+    return f"{owner(saved.record)} made them, and {here} is installed here"
 
 
 def _metrics(said: Mapping[str, Any], sums: Sums) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ from cnnlab.pluginhost import registry
 from cnnlab.results.claims import Claims
 from cnnlab.results.folder import ARRAYS, DRAWINGS, RECORD
 from cnnlab.results.lists import INPUTS_FILE
+from cnnlab.results.meanings import owner
 from cnnlab.results.record import lists_beside
 from cnnlab.results.result import inputs_in, read_arrays, rows_in
 from cnnlab.results.rows import columns_of
@@ -122,9 +123,8 @@ class Saved:
     @property
     def not_here(self) -> str:
         """What is said where no plugin here gives its analysis."""
-        made = self.record.get("plugin")
-        owner = f"{made['distribution']} {made['version']}".strip() if made else ""
-        return f"the plugin that gives {self.record['analysis']}{owner and f' ({owner})'} is not installed here"
+        whose = owner(self.record)
+        return f"the plugin that gives {self.record['analysis']}{whose and f' ({whose})'} is not installed here"
 
     @property
     def is_evaluation(self) -> bool:
