@@ -210,7 +210,8 @@ def test_the_list_names_what_is_slow_to_import_without_importing_it(installed):
     assert "Slow to import" in installed.cnnlab("plugins", "list")
     installed.imports()
     told = installed.cnnlab("plugins", "list")
-    assert "slow (cnnlab-slow 1.0) 0.7 s" in told
+    assert (seconds := installed.listed()["seconds"]) >= 0.7  # and more on a machine that does other things too
+    assert f"slow (cnnlab-slow 1.0) {seconds:.1f} s" in told
     assert "occlusion (" not in told
     assert installed.imports() == 0
 
